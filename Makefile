@@ -1,0 +1,32 @@
+# tidegate: `make demo` shows it, `make test` proves it.
+
+CARGO ?= cargo
+TIDEGATE := target/release/tidegate
+
+.PHONY: help demo test build lint docs bench clean
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## the whole loop on this machine, about four minutes
+	@scripts/ensure-tools.sh demo
+	$(CARGO) build --release --locked -p tidegate
+	$(TIDEGATE) up
+
+test: ## everything the tests need, then all tests
+	@scripts/test.sh
+
+build: ## the release binary
+	$(CARGO) build --release --locked -p tidegate
+
+lint: ## formatting, clippy, cargo-deny, docs
+	@scripts/lint.sh
+
+docs: ## rustdoc of the libraries
+	$(CARGO) doc --locked --no-deps --workspace --open
+
+bench: ## every benchmark; raw output under benches/runs/ (about an hour)
+	@scripts/bench.sh
+
+clean: ## what was built here (the Kafka cache stays)
+	$(CARGO) clean

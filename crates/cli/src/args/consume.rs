@@ -1,0 +1,61 @@
+//! `tidegate consume`.
+
+use clap::Args;
+
+use super::{CommonArgs, KafkaArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegate consume --brokers localhost:9092 --database sqlite:trades.db
+  tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
+  KAFKA_BOOTSTRAP_SERVERS=localhost:9092 BATCH_SIZE=100 BATCH_PROCESSING_TIME=1 tidegate consume
+  tidegate consume --log-format json --metrics-addr 0.0.0.0:8000
+
+Stops on SIGTERM or Ctrl-C: finishes the batch in flight, commits, leaves the group, exits 0.
+A second Ctrl-C ends it at once; the database stays consistent.";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ConsumeArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
+    #[command(flatten)]
+    pub(crate) pod: PodArgs,
+    /// Where rows, dead letters and positions go [default: sqlite:tidegate.db]
+    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
+    pub(crate) database: Option<String>,
+    /// Where /metrics, /healthz, /readyz listen, or "off" [default: 127.0.0.1:8000]
+    #[arg(long, value_name = "HOST:PORT", env = "TIDEGATE_METRICS_ADDR")]
+    pub(crate) metrics_addr: Option<String>,
+    /// Print one JSON line a second about this consumer on stdout
+    #[arg(long)]
+    pub(crate) report: bool,
+    /// Drain and exit when stdin closes: for a supervisor that holds the pipe
+    #[arg(long)]
+    pub(crate) exit_on_stdin_close: bool,
+}
+
+/// What shapes a consumer's work; `tidegate up` passes the same to its pods.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PodArgs {
+    /// Consumer group [default: tx-trade-workers]
+    #[arg(long, value_name = "NAME", env = "CONSUMER_GROUP")]
+    pub(crate) group: Option<String>,
+    /// auto, consumer (KIP-848) or classic [default: auto]
+    #[arg(long, value_name = "PROTOCOL")]
+    pub(crate) protocol: Option<String>,
+    /// Records a batch [default: 100]
+    #[arg(long, value_name = "RECORDS", env = "BATCH_SIZE")]
+    pub(crate) batch_size: Option<u64>,
+    /// A batch closes when its first record has waited this long [default: 0.1]
+    #[arg(long, value_name = "SECONDS", env = "BATCH_TIMEOUT_SECONDS")]
+    pub(crate) batch_timeout_seconds: Option<f64>,
+    /// Simulated work on each record [default: 0]
+    #[arg(long, value_name = "SECONDS", env = "MESSAGE_PROCESSING_TIME")]
+    pub(crate) message_processing_time: Option<f64>,
+    /// Simulated database write of a batch [default: 0; `up`: 0.2]
+    #[arg(long, value_name = "SECONDS", env = "BATCH_PROCESSING_TIME")]
+    pub(crate) batch_processing_time: Option<f64>,
+}

@@ -1,0 +1,80 @@
+//! What can be typed. Pure: nothing here reads a file or the network; clap
+//! reads the environment variables named with each flag.
+//!
+//! # Layout
+//! - `common`: connection, logging and config-file flags
+//! - `consume`, `produce`, `up`, `tools`: one struct a command
+
+mod common;
+mod consume;
+mod produce;
+mod tools;
+mod up;
+
+pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
+pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use produce::ProduceArgs;
+pub(crate) use tools::{AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, ManArgs};
+pub(crate) use up::UpArgs;
+
+use clap::{Parser, Subcommand};
+
+const AFTER_HELP: &str = "\
+Examples:
+  tidegate up                              the whole loop on this machine, about four minutes
+  tidegate get hpa                         what the autoscaler of the running loop sees
+  tidegate produce --rate 1000 --brokers localhost:9092
+  tidegate consume --brokers localhost:9092 --database sqlite:trades.db
+  tidegate audit --ledger DIR --database sqlite:trades.db
+
+Exit codes:
+  0 done, every promise kept    1 failed while running    2 bad input
+  3 records lost, duplicated or out of order              130 interrupted";
+
+/// Writes what arrives on Kafka into a database, each record's effect exactly
+/// once, with the number of consumers always where it has to be.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole loop on this machine: load, Kafka, autoscaled consumers, database, audit
+    Up(UpArgs),
+    /// Write a topic's records into a database, exactly once
+    Consume(ConsumeArgs),
+    /// Send trades to a topic along a load profile
+    Produce(ProduceArgs),
+    /// Compare what was sent with what the database holds
+    Audit(AuditArgs),
+    /// Look at the running loop
+    Get(GetArgs),
+    /// Print a shell's completion script
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
+    /// Run a command that dies with this process' parent
+    #[command(hide = true)]
+    ExecGuarded(ExecGuardedArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_users_see_has_examples() {
+        for command in super::Cli::command().get_subcommands().filter(|c| !c.is_hide_set()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:"), "{} has no examples", command.get_name());
+        }
+    }
+}

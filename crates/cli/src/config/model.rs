@@ -1,0 +1,162 @@
+//! The resolved sections. Field comments, units and ranges: `config/default.toml`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) kafka: KafkaConfig,
+    pub(crate) consume: ConsumeConfig,
+    pub(crate) produce: ProduceConfig,
+    pub(crate) up: UpConfig,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KafkaConfig {
+    pub(crate) brokers: String,
+    pub(crate) topic: String,
+    pub(crate) librdkafka: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConsumeConfig {
+    pub(crate) group: String,
+    pub(crate) protocol: String,
+    pub(crate) database: String,
+    pub(crate) sqlite_synchronous: String,
+    pub(crate) batch_size: u64,
+    pub(crate) batch_max_bytes: u64,
+    pub(crate) batch_timeout_s: f64,
+    pub(crate) message_processing_time_s: f64,
+    pub(crate) batch_processing_time_s: f64,
+    pub(crate) max_payload_bytes: u64,
+    pub(crate) buffer_high_records: u64,
+    pub(crate) buffer_low_records: u64,
+    pub(crate) commit_interval_ms: u64,
+    pub(crate) fetch_min_bytes: u64,
+    pub(crate) fetch_wait_max_ms: u64,
+    pub(crate) revoke_timeout_ms: u64,
+    pub(crate) drain_timeout_ms: u64,
+    pub(crate) session_timeout_ms: u64,
+    pub(crate) heartbeat_interval_ms: u64,
+    pub(crate) max_poll_interval_ms: u64,
+    pub(crate) metrics_addr: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProduceConfig {
+    pub(crate) rate: f64,
+    pub(crate) seed: u64,
+    pub(crate) linger_ms: u64,
+    pub(crate) compression: String,
+    pub(crate) metrics_addr: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpConfig {
+    pub(crate) partitions: u32,
+    pub(crate) profile: String,
+    pub(crate) scaled_object: String,
+    pub(crate) batch_processing_time_s: f64,
+    pub(crate) pod_start_s: f64,
+    pub(crate) grace_period_s: f64,
+    pub(crate) hpa_sync_period_s: f64,
+}
+
+/// A value outside its range.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) field: String,
+    value: String,
+    allowed: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}: allowed is {}", self.field, self.value, self.allowed)
+    }
+}
+
+fn range<T: PartialOrd + fmt::Display>(field: &str, value: T, low: T, high: T) -> Result<(), Broken> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(Broken { field: field.into(), value: value.to_string(), allowed: format!("{low} to {high}") })
+}
+
+fn one_of(field: &str, value: &str, allowed: &[&str]) -> Result<(), Broken> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    Err(Broken { field: field.into(), value: format!("{value:?}"), allowed: allowed.join(", ") })
+}
+
+fn filled(field: &str, value: &str, example: &str) -> Result<(), Broken> {
+    if !value.trim().is_empty() {
+        return Ok(());
+    }
+    Err(Broken { field: field.into(), value: "\"\"".into(), allowed: format!("for example {example}") })
+}
+
+impl Config {
+    pub(super) fn deserialize_table(table: toml::Table) -> Result<Self, toml::de::Error> {
+        toml::Value::Table(table).try_into()
+    }
+
+    /// Ranges, and the rules between fields.
+    pub(super) fn check(&self) -> Result<(), Broken> {
+        filled("kafka.brokers", &self.kafka.brokers, "127.0.0.1:9092")?;
+        filled("kafka.topic", &self.kafka.topic, "trade-tx")?;
+        self.consume.check()?;
+        range("produce.rate", self.produce.rate, 0.0, 1e7)?;
+        range("produce.linger_ms", self.produce.linger_ms, 0, 1000)?;
+        one_of("produce.compression", &self.produce.compression, &["none", "gzip", "lz4", "zstd"])?;
+        self.up.check()
+    }
+}
+
+impl ConsumeConfig {
+    fn check(&self) -> Result<(), Broken> {
+        filled("consume.group", &self.group, "tx-trade-workers")?;
+        one_of("consume.protocol", &self.protocol, &["auto", "consumer", "classic"])?;
+        one_of("consume.sqlite_synchronous", &self.sqlite_synchronous, &["normal", "full"])?;
+        range("consume.batch_size", self.batch_size, 1, 100_000)?;
+        range("consume.batch_max_bytes", self.batch_max_bytes, 1024, 256 << 20)?;
+        range("consume.batch_timeout_s", self.batch_timeout_s, 0.0, 60.0)?;
+        range("consume.message_processing_time_s", self.message_processing_time_s, 0.0, 60.0)?;
+        range("consume.batch_processing_time_s", self.batch_processing_time_s, 0.0, 60.0)?;
+        range("consume.max_payload_bytes", self.max_payload_bytes, 1, 1_048_576_000)?;
+        range("consume.buffer_high_records", self.buffer_high_records, 1, 10_000_000)?;
+        range("consume.buffer_low_records", self.buffer_low_records, 0, self.buffer_high_records - 1)?;
+        range("consume.commit_interval_ms", self.commit_interval_ms, 10, 60_000)?;
+        range("consume.fetch_min_bytes", self.fetch_min_bytes, 1, 100 << 20)?;
+        range("consume.fetch_wait_max_ms", self.fetch_wait_max_ms, 1, 5000)?;
+        range("consume.session_timeout_ms", self.session_timeout_ms, 1000, 3_600_000)?;
+        range("consume.heartbeat_interval_ms", self.heartbeat_interval_ms, 100, self.session_timeout_ms / 3)?;
+        range("consume.max_poll_interval_ms", self.max_poll_interval_ms, self.session_timeout_ms, 86_400_000)?;
+        range("consume.revoke_timeout_ms", self.revoke_timeout_ms, 0, 120_000.min(self.max_poll_interval_ms / 2))?;
+        range("consume.drain_timeout_ms", self.drain_timeout_ms, 100, 600_000)
+    }
+
+    pub(crate) fn batch_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.batch_timeout_s)
+    }
+}
+
+impl UpConfig {
+    fn check(&self) -> Result<(), Broken> {
+        range("up.partitions", self.partitions, 1, 10_000)?;
+        range("up.batch_processing_time_s", self.batch_processing_time_s, 0.0, 60.0)?;
+        range("up.pod_start_s", self.pod_start_s, 0.0, 600.0)?;
+        range("up.grace_period_s", self.grace_period_s, 1.0, 600.0)?;
+        range("up.hpa_sync_period_s", self.hpa_sync_period_s, 1.0, 60.0)
+    }
+}

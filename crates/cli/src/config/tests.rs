@@ -1,0 +1,63 @@
+//! Precedence, ranges and error texts.
+
+use super::Layers;
+
+fn error_of(text: &str) -> String {
+    match Layers::of(text).and_then(Layers::resolve) {
+        Ok(config) => panic!("accepted: {config:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_carried_defaults_resolve() {
+    let config = Layers::read(None).and_then(Layers::resolve).expect("defaults");
+    assert_eq!(config.kafka.topic, "trade-tx");
+    assert_eq!(config.consume.group, "tx-trade-workers");
+    assert_eq!(config.consume.batch_size, 100);
+}
+
+#[test]
+fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+    let mut layers = Layers::of("[consume]\nbatch_size = 7\ngroup = \"g\"").expect("file");
+    layers.set("consume", "batch_size", "--batch-size", Some(9u64)).expect("set");
+    layers.set("consume", "group", "--group", None::<String>).expect("set");
+    let config = layers.resolve().expect("resolves");
+    assert_eq!(config.consume.batch_size, 9);
+    assert_eq!(config.consume.group, "g");
+    assert_eq!(config.consume.commit_interval_ms, 200);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_known_ones() {
+    let error = error_of("[consume]\nbatch_sise = 7");
+    assert!(error.starts_with("test.toml: consume.batch_sise: unknown key, allowed are "), "{error}");
+    assert!(error.contains("batch_size"), "{error}");
+    assert!(error_of("[consumer]\nx = 1").contains("unknown section"));
+}
+
+#[test]
+fn a_value_out_of_range_names_its_source_and_range() {
+    assert_eq!(
+        error_of("[consume]\nbatch_size = 0"),
+        "test.toml: consume.batch_size = 0: allowed is 1 to 100000"
+    );
+    let mut layers = Layers::read(None).expect("defaults");
+    layers.set("consume", "protocol", "--protocol", Some("eager")).expect("set");
+    let error = layers.resolve().expect_err("refused").to_string();
+    assert_eq!(error, "--protocol: consume.protocol = \"eager\": allowed is auto, consumer, classic");
+}
+
+#[test]
+fn a_wrong_type_and_broken_toml_are_one_line() {
+    for text in ["[consume]\nbatch_size = \"many\"", "[consume\n", "[up]\npartitions = -1"] {
+        let error = error_of(text);
+        assert!(error.starts_with("test.toml: "), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn not_a_number_is_out_of_range() {
+    assert!(error_of("[consume]\nbatch_timeout_s = nan").contains("consume.batch_timeout_s"));
+}

@@ -1,0 +1,64 @@
+//! Log lines on stderr: the demo's text format, or one JSON object a line.
+//!
+//! Text: `[2025-12-30 16:12:06] INFO: message field=value`. Rejected: the
+//! default format of `tracing-subscriber`; people's log searches for the demo's
+//! lines should keep working.
+
+use std::fmt;
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::args::LogFormat;
+
+/// The environment variable that filters log lines, for example `debug` or
+/// `tidegate_kafka=trace,info`.
+const FILTER_ENV: &str = "TIDEGATE_LOG";
+
+/// Installs the process-wide subscriber.
+pub(crate) fn init(format: LogFormat) {
+    let filter = EnvFilter::builder()
+        .with_env_var(FILTER_ENV)
+        .try_from_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.event_format(DemoText).init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+    }
+}
+
+struct DemoText;
+
+impl<S, N> FormatEvent<S, N> for DemoText
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let now = jiff::Zoned::now();
+        let level = match *event.metadata().level() {
+            tracing::Level::WARN => "WARNING".to_owned(),
+            other => other.to_string(),
+        };
+        write!(writer, "[{}] {level}: ", now.strftime("%Y-%m-%d %H:%M:%S"))?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        for span in context.event_scope().into_iter().flatten() {
+            let extensions = span.extensions();
+            if let Some(fields) = extensions.get::<FormattedFields<N>>()
+                && !fields.is_empty()
+            {
+                write!(writer, " {fields}")?;
+            }
+        }
+        writeln!(writer)
+    }
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Everything `make test` does, in the order that fails fastest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+started=$SECONDS
+step() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))" >&2; }
+
+step "tools"
+scripts/ensure-tools.sh test
+
+step "lint"
+scripts/lint.sh
+
+step "unit, property and golden tests"
+cargo test --workspace --locked --exclude tidegate-tests
+
+step "autoscaler vectors"
+cargo run --quiet --release --locked -p tidegate-autoscale --example vectors -- \
+  crates/autoscale/tests/data/hpa-keda-vectors.json
+
+step "the binary the end-to-end tests run"
+cargo build --release --locked -p tidegate
+
+step "end-to-end tests on a real broker"
+cargo test --release --locked -p tidegate-tests -- --test-threads 1
+
+step "done"
