@@ -1,1 +1,96 @@
-//! placeholder
+//! Kafka to a database in micro-batches: each record's effect exactly once, in
+//! key order.
+//!
+//! # The delivery contract
+//! With a *transactional* sink ([`SqliteSink`]) rows, dead letters and positions
+//! commit in one transaction, and a position is compared before it is set. So,
+//! whatever happens to the process, the group or the broker:
+//! - **Nothing is lost and nothing is doubled.** A record's row exists if and
+//!   only if the position is past the record. On assignment the position comes
+//!   from the database; Kafka's committed offset only follows, for lag readers.
+//! - **A zombie cannot write.** Of two owners of a partition one commits; the
+//!   other's transaction fails as a whole, and it goes on from the new position.
+//! - **Order holds.** A partition's records are written in offset order, so a
+//!   key's are too.
+//! - **A bad record stops nobody.** What cannot be decoded, or is refused by the
+//!   database, becomes a dead letter with payload, key, headers, position and
+//!   reason, in the same transaction.
+//! - **A database that is down stops everything, and loses nothing.** Fetching
+//!   pauses when the buffers are full; writes are tried again with growing waits.
+//!
+//! With a *handler* ([`HandlerSink`]: your own async closure) delivery is at least
+//! once: offsets are committed after its success, so after a crash or a rebalance
+//! the last batch may come again.
+//!
+//! # Example
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use tidegate_pipeline::{Pipeline, PipelineOptions, SqliteOptions, SqliteSink, TradeDecoder};
+//!
+//! let group = tidegate_kafka::GroupOptions::default();
+//! let sink = SqliteSink::new(SqliteOptions { path: "trades.db".into(), ..Default::default() })?;
+//! let pipeline = Pipeline::builder(group, PipelineOptions::default())
+//!     .decoder(TradeDecoder)
+//!     .sink(sink)
+//!     .build()?;
+//! let summary = pipeline.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await?;
+//! # let _ = summary;
+//! # Ok(()) }
+//! ```
+//!
+//! # Layout
+//! Where a record goes: `decode` → `buffer` → `batch` → `sink/*` → commit.
+//! - [`decode`]: record → row, or the reason for a dead letter
+//! - `buffer`: records of a partition in order; oldest head first
+//! - `batch`, `sizing`: what a sink gets; when a batch closes
+//! - `lifecycle`: what is owned, buffered, in flight, written (pure)
+//! - `engine/`: the task that carries events in and decisions out
+//! - [`sink`]: [`sink::sqlite`], `handler`, `simulated`
+//! - `events`, `metrics`, `scrape`, `status`: what the outside can see
+//! - [`http`]: `/metrics`, `/healthz`, `/readyz`
+//! - `pipeline`, `cluster`, `handle`, `options`, `error`: how it is put together
+
+#![deny(missing_docs)]
+
+mod backoff;
+mod batch;
+mod buffer;
+mod clock;
+mod cluster;
+pub mod decode;
+mod engine;
+mod error;
+mod events;
+mod handle;
+pub mod http;
+mod lifecycle;
+mod metrics;
+mod options;
+mod pipeline;
+mod scrape;
+pub mod sink;
+mod sizing;
+mod status;
+#[cfg(test)]
+mod testing;
+
+pub use batch::{Batch, Entry, PositionUpdate};
+pub use decode::{Decoder, JsonDecoder, Rejection, Row, TradeDecoder, TradeRow};
+pub use error::Error;
+pub use handle::PipelineHandle;
+pub use http::MetricsServer;
+pub use metrics::{METRICS, MetricInfo};
+pub use options::PipelineOptions;
+pub use pipeline::{Builder, Pipeline, Summary};
+pub use sink::sqlite::{SqliteOptions, SqliteRow, SqliteSink, Synchronous};
+pub use sink::{HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
+pub use status::Phase;
+
+/// What a panic said, if it said it in words.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,100 @@
+//! The records of one partition that wait for a batch, and the choice of which
+//! go into it: the oldest head first, so that a partition which is behind is
+//! served before one which is not.
+//!
+//! Pure: no clock, no I/O. Order inside a partition is the order of delivery.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+use tidegate_kafka::TopicPartition;
+use tokio::time::Instant;
+
+use crate::batch::Entry;
+use crate::sizing::Limits;
+
+/// First in, first out; what could not be written goes back to the front.
+#[derive(Debug)]
+pub(crate) struct Queue<R> {
+    entries: VecDeque<Entry<R>>,
+    bytes: usize,
+}
+
+impl<R> Default for Queue<R> {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<R> Queue<R> {
+    pub(crate) fn push_back(&mut self, entry: Entry<R>) {
+        self.bytes += entry.bytes();
+        self.entries.push_back(entry);
+    }
+
+    pub(crate) fn push_front(&mut self, entry: Entry<R>) {
+        self.bytes += entry.bytes();
+        self.entries.push_front(entry);
+    }
+
+    fn pop_front(&mut self) -> Option<Entry<R>> {
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.bytes();
+        Some(entry)
+    }
+
+    /// Drops everything; returns how many records that were.
+    pub(crate) fn clear(&mut self) -> usize {
+        self.bytes = 0;
+        // Not `clear()`: a partition that moves on should not keep the room of its peak.
+        std::mem::take(&mut self.entries).len()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the head was buffered.
+    pub(crate) fn head_arrived(&self) -> Option<Instant> {
+        self.entries.front().map(|entry| entry.arrived)
+    }
+
+    /// Age key of the head (see [`Entry::age_key_ms`]).
+    pub(crate) fn head_age_key_ms(&self) -> Option<i64> {
+        self.entries.front().map(|entry| entry.age_key_ms)
+    }
+}
+
+/// Takes records off the queues until a limit of the batch is reached. The first
+/// record is taken whatever its size.
+pub(crate) fn take_oldest<'a, R: 'a>(
+    queues: impl Iterator<Item = (&'a TopicPartition, &'a mut Queue<R>)>,
+    limits: Limits,
+) -> Vec<Entry<R>> {
+    let mut queues: BTreeMap<&TopicPartition, &mut Queue<R>> = queues.collect();
+    let mut heads: BinaryHeap<Reverse<(i64, &TopicPartition)>> = queues
+        .iter()
+        .filter_map(|(partition, queue)| Some(Reverse((queue.head_age_key_ms()?, *partition))))
+        .collect();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    while batch.len() < limits.max_records
+        && let Some(Reverse((_, partition))) = heads.pop()
+        && let Some(queue) = queues.get_mut(partition)
+    {
+        let Some(head) = queue.entries.front() else { continue };
+        bytes += head.bytes();
+        if bytes > limits.max_bytes && !batch.is_empty() {
+            break;
+        }
+        batch.extend(queue.pop_front());
+        if let Some(next) = queue.head_age_key_ms() {
+            heads.push(Reverse((next, partition)));
+        }
+    }
+    batch
+}

@@ -1,0 +1,100 @@
+//! The end: intake stops, the write in flight finishes, the group is left, and
+//! the revoke that comes with leaving is served. A failure ends the same way, so
+//! that the partitions move on at once.
+
+use tokio::time::Instant;
+
+use super::{Done, Engine, Group};
+use crate::Error;
+use crate::decode::Decoder;
+use crate::events::{DrainStarted, DropReason};
+use crate::sink::Sink;
+use crate::status::Phase;
+
+pub(super) struct Drain {
+    /// When the write in flight is given up, so that there is time to leave.
+    pub(super) abandon_at: Instant,
+    /// When the engine ends, whatever is unfinished.
+    pub(super) deadline: Instant,
+    leaving: bool,
+    left: bool,
+}
+
+impl<D, S, G> Engine<D, S, G>
+where
+    D: Decoder,
+    S: Sink<D::Row>,
+    G: Group,
+{
+    pub(super) fn begin_drain(&mut self) {
+        if self.drain.is_some() {
+            return;
+        }
+        let (now, timeout) = (Instant::now(), self.options.drain_timeout());
+        self.drain = Some(Drain {
+            abandon_at: now + timeout.mul_f64(0.75),
+            deadline: now + timeout,
+            leaving: false,
+            left: false,
+        });
+        self.status.set_phase(Phase::Draining);
+        DrainStarted { in_flight: self.partitions.in_flight_records(), timeout }.emit();
+        let dropped = self.partitions.stop_intake();
+        self.drop_records(DropReason::NotOwned, dropped);
+        self.waiting_assigns.clear();
+        self.leave_when_idle();
+    }
+
+    /// Leaves the group once nothing is in flight.
+    pub(super) fn leave_when_idle(&mut self) {
+        let Some(drain) = &mut self.drain else { return };
+        if drain.leaving || self.in_flight.is_some() {
+            return;
+        }
+        drain.leaving = true;
+        // Reads of positions: nobody waits for them, and the sink may be down.
+        self.tasks.abort_all();
+        let group = self.group.clone();
+        self.tasks.spawn(async move { Done::Left(group.leave().await) });
+    }
+
+    pub(super) fn on_left(&mut self, result: Result<(), tidegate_kafka::Error>) {
+        if let Some(drain) = &mut self.drain {
+            drain.left = true;
+        }
+        match result {
+            // It ended by itself, over an assignment that was not answered any
+            // more, and has left before that.
+            Ok(()) | Err(tidegate_kafka::Error::Ended) => {}
+            Err(error) => {
+                self.failure.get_or_insert(Error::Kafka(error));
+            }
+        }
+    }
+
+    pub(super) fn on_group_ended(&mut self) {
+        if self.drain.is_none() {
+            self.fail(Error::GroupEnded);
+        }
+    }
+
+    /// Remembers the first failure, and ends.
+    pub(super) fn fail(&mut self, error: Error) {
+        tracing::error!(%error, "pipeline failed");
+        self.failure.get_or_insert(error);
+        self.begin_drain();
+    }
+
+    pub(super) fn finished(&self) -> bool {
+        self.drain.as_ref().is_some_and(|drain| drain.left || drain.deadline <= Instant::now())
+    }
+
+    pub(super) fn outcome(self) -> Result<(), Error> {
+        let left = self.drain.as_ref().is_some_and(|drain| drain.left);
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if left => Ok(()),
+            None => Err(Error::DrainTimeout { timeout_ms: self.options.drain_timeout_ms }),
+        }
+    }
+}

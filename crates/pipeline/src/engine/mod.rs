@@ -1,0 +1,278 @@
+//! The engine: one task between the group's events and the sink.
+//!
+//! Contract: events are handled in the order in which the group sent them, and
+//! none of them waits for a write. Each delivered record is counted back to the
+//! group exactly once, when it is written or dropped. One write is in flight.
+//!
+//! Threads: everything here runs in one task. Calls of the sink run in tasks of
+//! their own, and come back as [`Done`]; the decisions are [`Partitions`]'.
+//! There is no timer while nothing is buffered, revoked or drained.
+//!
+//! Rejected: a task a partition (a hundred of them to coordinate at a rebalance,
+//! and a transaction each instead of one).
+//!
+//! # Layout
+//! - `intake`: records in, and what becomes of those that are not wanted
+//! - `assignment`: assign, revoke, lost, and the way back of a fenced partition
+//! - `write`: when a batch starts, and each way it can end
+//! - `drain`: the end, asked for or forced
+
+mod assignment;
+mod drain;
+mod intake;
+mod write;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_kafka::{AssignReply, GroupEvent, GroupHandle, Position, TopicPartition};
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use self::assignment::PendingRevoke;
+use self::drain::Drain;
+use self::write::InFlight;
+use crate::backoff::Backoff;
+use crate::decode::Decoder;
+use crate::events::{DropReason, Dropped, SinkFailed, SinkWorks};
+use crate::lifecycle::{Epoch, Partitions};
+use crate::sink::{Sink, SinkError, Written};
+use crate::sizing::Sizing;
+use crate::status::Status;
+use crate::{Error, PipelineOptions};
+
+/// What the engine asks of the group; a test's group is a channel.
+pub(crate) trait Group: Clone + Send + Sync + 'static {
+    fn commit(&self, positions: Vec<Position>);
+    fn seek(&self, partition: TopicPartition, next_offset: i64);
+    fn release(&self, records: usize);
+    fn leave(&self) -> impl Future<Output = Result<(), tidegate_kafka::Error>> + Send;
+}
+
+impl Group for GroupHandle {
+    fn commit(&self, positions: Vec<Position>) {
+        Self::commit(self, positions);
+    }
+
+    fn seek(&self, partition: TopicPartition, next_offset: i64) {
+        Self::seek(self, partition, next_offset);
+    }
+
+    fn release(&self, records: usize) {
+        Self::release(self, records);
+    }
+
+    async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
+        Self::leave(self).await
+    }
+}
+
+type Positions = Result<Vec<Option<i64>>, SinkError>;
+
+/// A task that ended.
+enum Done {
+    Written(Result<Written, SinkError>),
+    Assigned { partitions: Vec<TopicPartition>, reply: AssignReply, positions: Positions },
+    Reread { fenced: Vec<(TopicPartition, Epoch)>, positions: Positions },
+    Left(Result<(), tidegate_kafka::Error>),
+}
+
+pub(crate) struct Engine<D: Decoder, S, G> {
+    decoder: D,
+    sink: Arc<S>,
+    group: G,
+    options: PipelineOptions,
+    /// Bound on the wait for a write that a revoke is waiting for.
+    revoke_timeout: Duration,
+    sizing: Sizing,
+    partitions: Partitions<D::Row>,
+    tasks: JoinSet<Done>,
+    in_flight: Option<InFlight<D::Row>>,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+    revokes: Vec<PendingRevoke>,
+    /// Assignments of partitions that are in flight: their position is not known yet.
+    waiting_assigns: VecDeque<(Vec<TopicPartition>, AssignReply)>,
+    drain: Option<Drain>,
+    failure: Option<Error>,
+    status: Arc<Status>,
+}
+
+impl<D, S, G> Engine<D, S, G>
+where
+    D: Decoder,
+    S: Sink<D::Row>,
+    G: Group,
+{
+    pub(crate) fn new(
+        decoder: D,
+        sink: Arc<S>,
+        group: G,
+        options: PipelineOptions,
+        revoke_timeout: Duration,
+        status: Arc<Status>,
+    ) -> Self {
+        Self {
+            decoder,
+            sink,
+            group,
+            sizing: Sizing::new(&options),
+            backoff: Backoff::new(options.retry_initial_ms, options.retry_max_ms),
+            options,
+            // The group's own bound must not pass first: it would go on without an answer.
+            revoke_timeout: revoke_timeout.mul_f64(0.8),
+            partitions: Partitions::default(),
+            tasks: JoinSet::new(),
+            in_flight: None,
+            retry_at: None,
+            revokes: Vec::new(),
+            waiting_assigns: VecDeque::new(),
+            drain: None,
+            failure: None,
+            status,
+        }
+    }
+
+    /// Runs until `shutdown` and the drain after it, or until a failure.
+    pub(crate) async fn run(
+        mut self,
+        mut events: mpsc::Receiver<GroupEvent>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let mut shutdown = pin!(shutdown);
+        let mut group_ended = false;
+        while !self.finished() {
+            self.start_write();
+            self.publish();
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                () = &mut shutdown, if self.drain.is_none() => self.begin_drain(),
+                Some(done) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
+                    self.on_done(done);
+                }
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                    self.on_wake();
+                }
+                event = events.recv(), if !group_ended => match event {
+                    Some(event) => self.on_event(event),
+                    None => {
+                        group_ended = true;
+                        self.on_group_ended();
+                    }
+                },
+            }
+        }
+        self.publish();
+        self.outcome()
+    }
+
+    fn on_event(&mut self, event: GroupEvent) {
+        match event {
+            GroupEvent::Assign { partitions, reply } => self.on_assign(partitions, reply),
+            GroupEvent::Records(records) => self.on_records(records),
+            GroupEvent::Revoke { partitions, reply } => self.on_revoke(partitions, reply),
+            GroupEvent::Lost { partitions } => self.on_lost(&partitions),
+            GroupEvent::Seeked { partition, next_offset } => {
+                self.partitions.seeked(&partition, next_offset);
+            }
+            GroupEvent::Fatal(error) => self.fail(Error::Kafka(error)),
+        }
+    }
+
+    fn on_done(&mut self, done: Result<(Id, Done), JoinError>) {
+        match done {
+            Ok((_, Done::Written(result))) => self.on_written(result),
+            Ok((_, Done::Assigned { partitions, reply, positions })) => {
+                self.on_assigned(&partitions, reply, positions);
+            }
+            Ok((_, Done::Reread { fenced, positions })) => self.on_reread(fenced, positions),
+            Ok((_, Done::Left(result))) => self.on_left(result),
+            Err(error) => self.on_task_died(error),
+        }
+    }
+
+    /// A task was aborted, or code of the sink panicked.
+    fn on_task_died(&mut self, error: JoinError) {
+        if self.in_flight.as_ref().is_some_and(|flight| flight.task == error.id()) {
+            self.take_back_batch();
+        }
+        if let Ok(panic) = error.try_into_panic() {
+            self.fail(Error::SinkPanicked(crate::panic_message(panic.as_ref())));
+        }
+    }
+
+    /// The earliest moment at which something must happen without an event.
+    fn next_wake(&self) -> Option<Instant> {
+        let batch = match (&self.in_flight, &self.drain) {
+            (None, None) => {
+                let due = self.partitions.oldest_arrival();
+                due.map(|oldest| {
+                    let due = oldest + self.sizing.limits().max_age;
+                    self.retry_at.map_or(due, |retry_at| due.max(retry_at))
+                })
+            }
+            _ => None,
+        };
+        [batch, self.abandon_at(), self.drain.as_ref().map(|drain| drain.deadline)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn on_wake(&mut self) {
+        if self.abandon_at().is_some_and(|at| at <= Instant::now()) {
+            self.abandon_write();
+        }
+    }
+
+    /// Counts records that were not written back to the group.
+    fn drop_records(&self, reason: DropReason, records: usize) {
+        if records > 0 {
+            self.group.release(records);
+            Dropped { reason, records }.emit(&self.status);
+        }
+    }
+
+    fn publish(&self) {
+        let metrics = &self.status.metrics;
+        metrics.buffered_records.set(self.partitions.buffered_records() as i64);
+        metrics.buffered_bytes.set(self.partitions.buffered_bytes() as i64);
+        let in_flight = self.in_flight.as_ref().and_then(|flight| flight.oldest_ms);
+        let oldest = self.partitions.oldest_age_key_ms().into_iter().chain(in_flight).min();
+        self.status.set_oldest_record_ms(oldest);
+    }
+}
+
+/// Calls the sink until it answers or fails for good.
+pub(crate) async fn with_retries<T, F>(
+    doing: &'static str,
+    mut backoff: Backoff,
+    status: &Status,
+    mut call: impl FnMut() -> F,
+) -> Result<T, SinkError>
+where
+    F: Future<Output = Result<T, SinkError>>,
+{
+    loop {
+        match call().await {
+            Ok(answer) => {
+                SinkWorks.emit(status);
+                return Ok(answer);
+            }
+            Err(SinkError::Retry(why)) => {
+                let wait = backoff.next_wait();
+                SinkFailed { kind: "retry", doing, why: &why, retry_in: Some(wait) }.emit(status);
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! How others look at a running pipeline.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tidegate_kafka::{GroupHandle, GroupStatus, PodReport};
+
+use crate::status::{Phase, Status};
+
+/// Status and health of a [`Pipeline`](crate::Pipeline). Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PipelineHandle {
+    status: Arc<Status>,
+}
+
+impl PipelineHandle {
+    pub(crate) fn new(status: Arc<Status>) -> Self {
+        Self { status }
+    }
+
+    /// Where the pipeline is in its life.
+    pub fn phase(&self) -> Phase {
+        self.status.phase()
+    }
+
+    /// Whether the process does its work at all.
+    ///
+    /// # Errors
+    /// Why a restart would help, for humans.
+    pub fn healthy(&self) -> Result<(), String> {
+        let poll_thread_ended = self.group().is_some_and(|group| !group.alive);
+        match self.phase() {
+            Phase::Ended => Err("the pipeline has ended".into()),
+            Phase::Running if poll_thread_ended => Err("the poll thread has ended".into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether records can be written now: member of the group, sink reachable,
+    /// not draining.
+    ///
+    /// # Errors
+    /// Why not, for humans.
+    pub fn ready(&self) -> Result<(), String> {
+        if let Some(failure) = self.status.sink_failure() {
+            return Err(format!("sink: {failure}"));
+        }
+        match self.phase() {
+            Phase::Starting => Err("starting: the group is not joined yet".into()),
+            Phase::Draining => Err("draining".into()),
+            Phase::Ended => Err("the pipeline has ended".into()),
+            Phase::Running => match self.group() {
+                Some(group) if !group.alive => Err("the poll thread has ended".into()),
+                Some(group) if group.member_id.is_some() => Ok(()),
+                _ => Err("joining the group".into()),
+            },
+        }
+    }
+
+    /// What a pod tells its supervisor, as of now.
+    pub fn report(&self) -> PodReport {
+        let status = &self.status;
+        let report = PodReport {
+            t_ms: crate::clock::now_ms(),
+            buffered_records: status.metrics.buffered_records.get().max(0) as u64,
+            processed_total: status.rows.load(Relaxed),
+            dead_lettered_total: status.dead_letters.load(Relaxed),
+            oldest_age_ms: status.oldest_age_ms(),
+            batches_total: status.batches.load(Relaxed),
+            batch_seconds_total: status.batch_micros.load(Relaxed) as f64 / 1e6,
+            fenced_total: status.fenced.load(Relaxed),
+            ready: self.ready().is_ok(),
+            ..PodReport::default()
+        };
+        let Some(group) = self.group() else { return report };
+        PodReport {
+            member_id: group.member_id,
+            protocol: group.protocol,
+            assigned: group.assigned.iter().map(|partition| partition.partition).collect(),
+            rebalances_total: group.rebalances_total,
+            commits_total: group.commits_total,
+            commit_failures_total: group.commit_failures.values().sum(),
+            ..report
+        }
+    }
+
+    fn group(&self) -> Option<GroupStatus> {
+        self.status.group.get().map(GroupHandle::status)
+    }
+}

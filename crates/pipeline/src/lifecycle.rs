@@ -1,0 +1,345 @@
+//! What the pipeline owns: partitions, their buffered records, the batch in
+//! flight, and the positions the sink is known to hold.
+//!
+//! Pure: no clock, no I/O, no tasks. The engine feeds events in and carries the
+//! answers out. Three invariants, held by the property tests:
+//! 1. every record delivered is counted out exactly once, as written or dropped;
+//! 2. a partition's records reach the sink in offset order, each at most once per
+//!    position the sink confirmed;
+//! 3. the result of a batch never touches a partition that was revoked, lost or
+//!    assigned again since the batch was taken (epochs).
+//!
+//! Rejected: keeping an unwritten batch for its retry. It goes back to the front
+//! of the buffers, so that revoke, lost and fenced have one place to look at.
+
+use std::collections::BTreeMap;
+
+use tidegate_kafka::{Position, TopicPartition};
+use tokio::time::Instant;
+
+use crate::batch::{Batch, Entry, PositionUpdate};
+use crate::buffer::{Queue, take_oldest};
+use crate::sizing::Limits;
+
+/// Tells one ownership of a partition from the next.
+pub(crate) type Epoch = u64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Records are buffered and written.
+    Active,
+    /// Revoked while its records are in flight: takes nothing, waits for the write.
+    Revoking,
+    /// Fenced: takes nothing until the group has moved to the sink's position.
+    Seeking,
+}
+
+#[derive(Debug)]
+struct Partition<R> {
+    epoch: Epoch,
+    state: State,
+    /// `next_offset` that the sink holds, as this owner last saw it.
+    position: Option<i64>,
+    /// Where deliveries may begin: the sink's position at the last assignment or seek.
+    start: Option<i64>,
+    /// Lowest offset not delivered yet.
+    next_delivery: i64,
+    queue: Queue<R>,
+}
+
+/// What became of a delivered record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accept {
+    /// It waits for a batch.
+    Buffered,
+    /// Not ours (any more), or a seek is under way. Count it out.
+    NotOwned,
+    /// Delivered before. Count it out.
+    Repeated,
+    /// Below the position the sink held at the start: another topic's position.
+    BelowPosition { position: i64 },
+}
+
+/// The batch in flight, as far as the bookkeeping goes.
+#[derive(Debug)]
+struct InFlight {
+    epochs: BTreeMap<TopicPartition, Epoch>,
+    records: usize,
+}
+
+/// Everything that is owned.
+#[derive(Debug)]
+pub(crate) struct Partitions<R> {
+    owned: BTreeMap<TopicPartition, Partition<R>>,
+    in_flight: Option<InFlight>,
+    next_epoch: Epoch,
+}
+
+impl<R> Default for Partitions<R> {
+    fn default() -> Self {
+        Self { owned: BTreeMap::new(), in_flight: None, next_epoch: 0 }
+    }
+}
+
+impl<R> Partitions<R> {
+    /// Starts an ownership at the sink's position (`None`: the sink has none).
+    /// Returns the records dropped if the partition was still owned.
+    pub(crate) fn assign(&mut self, partition: TopicPartition, position: Option<i64>) -> usize {
+        self.next_epoch += 1;
+        let fresh = Partition {
+            epoch: self.next_epoch,
+            state: State::Active,
+            position,
+            start: position,
+            next_delivery: position.unwrap_or(0),
+            queue: Queue::default(),
+        };
+        self.owned.insert(partition, fresh).map_or(0, |old| old.queue.len())
+    }
+
+    /// Buffers a record, or says why not.
+    pub(crate) fn accept(&mut self, partition: &TopicPartition, entry: Entry<R>) -> Accept {
+        let Some(owned) = self.owned.get_mut(partition) else { return Accept::NotOwned };
+        if owned.state != State::Active {
+            return Accept::NotOwned;
+        }
+        let offset = entry.record.offset;
+        if offset < owned.next_delivery {
+            return match owned.start {
+                Some(position) if offset < position => Accept::BelowPosition { position },
+                _ => Accept::Repeated,
+            };
+        }
+        owned.next_delivery = offset + 1;
+        owned.queue.push_back(entry);
+        Accept::Buffered
+    }
+
+    /// Whether a batch may be taken that has reached one of its limits.
+    pub(crate) fn batch_due(&self, limits: Limits, now: Instant) -> bool {
+        self.in_flight.is_none()
+            && (self.buffered_records() >= limits.max_records
+                || self.buffered_bytes() >= limits.max_bytes
+                || self.oldest_arrival().is_some_and(|oldest| oldest + limits.max_age <= now))
+    }
+
+    /// Takes the oldest records as the batch in flight; `None` if there are no
+    /// records or the last batch has not ended.
+    pub(crate) fn take(&mut self, limits: Limits) -> Option<Batch<R>> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let queues = self.owned.iter_mut().map(|(partition, owned)| (partition, &mut owned.queue));
+        let entries = take_oldest(queues, limits);
+        if entries.is_empty() {
+            return None;
+        }
+        let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        for entry in &entries {
+            ends.insert(partition_of(entry), entry.record.offset + 1);
+        }
+        let mut epochs = BTreeMap::new();
+        let mut positions = Vec::with_capacity(ends.len());
+        for (partition, next_offset) in ends {
+            let owned = self.owned.get(&partition)?;
+            epochs.insert(partition.clone(), owned.epoch);
+            positions.push(PositionUpdate { partition, expected: owned.position, next_offset });
+        }
+        self.in_flight = Some(InFlight { epochs, records: entries.len() });
+        Some(Batch { entries, positions })
+    }
+
+    /// The batch in flight was written. Returns what to commit to Kafka: the
+    /// positions of partitions that are still owned and not being revoked.
+    pub(crate) fn written(&mut self, positions: &[PositionUpdate]) -> Vec<Position> {
+        let Some(flight) = self.in_flight.take() else { return Vec::new() };
+        let mut commit = Vec::new();
+        for update in positions {
+            if let Some(owned) = current(&mut self.owned, &flight, &update.partition) {
+                owned.position = Some(update.next_offset);
+                if owned.state == State::Active {
+                    commit.push(position_of(&update.partition, update.next_offset));
+                }
+            }
+        }
+        commit
+    }
+
+    /// The batch in flight was not written and goes back to the buffers. Returns
+    /// the records dropped because their partition is gone or going.
+    pub(crate) fn returned(&mut self, batch: Batch<R>) -> usize {
+        let Some(flight) = self.in_flight.take() else { return 0 };
+        let mut dropped = 0;
+        for entry in batch.entries.into_iter().rev() {
+            match current(&mut self.owned, &flight, &partition_of(&entry)) {
+                Some(owned) if owned.state == State::Active => owned.queue.push_front(entry),
+                _ => dropped += 1,
+            }
+        }
+        dropped
+    }
+
+    /// The batch was refused because others moved the positions of `fenced`.
+    /// Their records are dropped, the rest goes back. Returns the records dropped
+    /// and the partitions whose position must be read again.
+    pub(crate) fn fenced(
+        &mut self,
+        batch: Batch<R>,
+        fenced: &[TopicPartition],
+    ) -> (usize, Vec<(TopicPartition, Epoch)>) {
+        let mut dropped = 0;
+        let mut reread = Vec::new();
+        for partition in fenced {
+            let Some(flight) = &self.in_flight else { break };
+            let Some(owned) = current(&mut self.owned, flight, partition) else { continue };
+            owned.position = None;
+            if owned.state == State::Active {
+                owned.state = State::Seeking;
+                dropped += owned.queue.clear();
+                reread.push((partition.clone(), owned.epoch));
+            }
+        }
+        dropped += self.returned(batch);
+        (dropped, reread)
+    }
+
+    /// The position of a fenced partition was read again. Returns whether it is
+    /// still wanted, that is, whether the group must seek there.
+    pub(crate) fn reposition(
+        &mut self,
+        partition: &TopicPartition,
+        epoch: Epoch,
+        position: i64,
+    ) -> bool {
+        match self.owned.get_mut(partition) {
+            Some(owned) if owned.epoch == epoch && owned.state == State::Seeking => {
+                owned.position = Some(position);
+                owned.start = Some(position);
+                owned.next_delivery = position;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a fenced partition still waits for its position.
+    pub(crate) fn awaits_position(&self, partition: &TopicPartition, epoch: Epoch) -> bool {
+        self.owned
+            .get(partition)
+            .is_some_and(|owned| owned.epoch == epoch && owned.state == State::Seeking)
+    }
+
+    /// The group delivers from `next_offset` on. A seek asked for by an earlier
+    /// ownership can arrive late; then old records come again, and that is all.
+    pub(crate) fn seeked(&mut self, partition: &TopicPartition, next_offset: i64) {
+        let Some(owned) = self.owned.get_mut(partition) else { return };
+        if owned.state == State::Seeking && owned.position == Some(next_offset) {
+            owned.state = State::Active;
+        } else if owned.start.is_some_and(|start| next_offset < start) {
+            owned.start = Some(next_offset);
+        }
+    }
+
+    /// Takes nothing more for these partitions and drops what is buffered.
+    /// Returns the records dropped. They stay owned until [`Self::release`].
+    pub(crate) fn revoke(&mut self, partitions: &[TopicPartition]) -> usize {
+        let mut dropped = 0;
+        for partition in partitions {
+            if let Some(owned) = self.owned.get_mut(partition) {
+                owned.state = State::Revoking;
+                dropped += owned.queue.clear();
+            }
+        }
+        dropped
+    }
+
+    /// Whether records of any of these partitions are in flight, from this ownership.
+    pub(crate) fn any_in_flight(&self, partitions: &[TopicPartition]) -> bool {
+        let Some(flight) = &self.in_flight else { return false };
+        partitions.iter().any(|partition| {
+            self.owned
+                .get(partition)
+                .is_some_and(|owned| flight.epochs.get(partition) == Some(&owned.epoch))
+        })
+    }
+
+    /// Ends the ownership of revoked partitions; returns their final positions.
+    pub(crate) fn release(&mut self, partitions: &[TopicPartition]) -> Vec<Position> {
+        let mut positions = Vec::new();
+        for partition in partitions {
+            // Assigned again meanwhile, because the revoke took longer than the group waited.
+            if self.owned.get(partition).is_none_or(|owned| owned.state != State::Revoking) {
+                continue;
+            }
+            if let Some(next_offset) = self.owned.remove(partition).and_then(|owned| owned.position)
+            {
+                positions.push(position_of(partition, next_offset));
+            }
+        }
+        positions
+    }
+
+    /// Ends the ownership at once. Returns the records dropped; those in flight
+    /// are counted out when their write ends.
+    pub(crate) fn lost(&mut self, partitions: &[TopicPartition]) -> usize {
+        partitions
+            .iter()
+            .filter_map(|partition| self.owned.remove(partition))
+            .map(|owned| owned.queue.len())
+            .sum()
+    }
+
+    /// Drops everything buffered, for the end. Returns the records dropped.
+    pub(crate) fn stop_intake(&mut self) -> usize {
+        let all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
+        self.revoke(&all)
+    }
+
+    pub(crate) fn buffered_records(&self) -> usize {
+        self.owned.values().map(|owned| owned.queue.len()).sum()
+    }
+
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.owned.values().map(|owned| owned.queue.bytes()).sum()
+    }
+
+    pub(crate) fn in_flight_records(&self) -> usize {
+        self.in_flight.as_ref().map_or(0, |flight| flight.records)
+    }
+
+    /// When the record that waits longest was buffered.
+    pub(crate) fn oldest_arrival(&self) -> Option<Instant> {
+        self.owned.values().filter_map(|owned| owned.queue.head_arrived()).min()
+    }
+
+    /// Smallest age key among the buffered heads, Unix milliseconds.
+    pub(crate) fn oldest_age_key_ms(&self) -> Option<i64> {
+        self.owned.values().filter_map(|owned| owned.queue.head_age_key_ms()).min()
+    }
+
+    /// The partitions owned, in order.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.owned.keys()
+    }
+}
+
+/// The partition, if its ownership is the one the batch was taken under.
+fn current<'a, R>(
+    owned: &'a mut BTreeMap<TopicPartition, Partition<R>>,
+    flight: &InFlight,
+    partition: &TopicPartition,
+) -> Option<&'a mut Partition<R>> {
+    let epoch = flight.epochs.get(partition)?;
+    owned.get_mut(partition).filter(|owned| owned.epoch == *epoch)
+}
+
+fn partition_of<R>(entry: &Entry<R>) -> TopicPartition {
+    TopicPartition { topic: entry.record.topic.clone(), partition: entry.record.partition }
+}
+
+fn position_of(partition: &TopicPartition, next_offset: i64) -> Position {
+    Position { topic: partition.topic.clone(), partition: partition.partition, next_offset }
+}
+
+#[cfg(test)]
+mod tests;

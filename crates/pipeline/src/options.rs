@@ -1,0 +1,97 @@
+//! Options of the pipeline, with ranges.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tidegate_kafka::GroupOptions;
+
+use crate::Error;
+
+/// How records become batches, and how long things may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineOptions {
+    /// A batch closes at this many records, 1 to 100,000.
+    pub batch_size: usize,
+    /// ... or at this many bytes of keys and payloads, 1 KiB to 256 MiB. A single
+    /// larger record is a batch of its own.
+    pub batch_max_bytes: usize,
+    /// ... or when its first record has waited this long, 0 to 60,000 ms. The
+    /// timer starts with that record; an idle pipeline has no timer.
+    pub batch_timeout_ms: u64,
+    /// A larger payload is dead-lettered without being parsed, 1 to 1,048,576,000 bytes.
+    pub max_payload_bytes: usize,
+    /// On shutdown: finish the write, commit and leave the group within this
+    /// time, 100 to 600,000 ms.
+    pub drain_timeout_ms: u64,
+    /// First wait after the sink failed and may recover, 1 to 60,000 ms. Doubles
+    /// with each failure up to `retry_max_ms`, jittered by half.
+    pub retry_initial_ms: u64,
+    /// Longest wait between attempts, `retry_initial_ms` to 600,000 ms.
+    pub retry_max_ms: u64,
+    /// Who the sink notes as owner of a position; informative only. Empty: the
+    /// Kafka client id and the process id.
+    pub owner: String,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 100,
+            batch_max_bytes: 4 << 20,
+            batch_timeout_ms: 100,
+            max_payload_bytes: 1 << 20,
+            drain_timeout_ms: 25_000,
+            retry_initial_ms: 50,
+            retry_max_ms: 5_000,
+            owner: String::new(),
+        }
+    }
+}
+
+impl PipelineOptions {
+    /// Checks every range, and the rules between these options and the group's.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for the first value out of range.
+    pub fn validate(&self, group: &GroupOptions) -> Result<(), Error> {
+        range("batch_size", self.batch_size, 1, 100_000)?;
+        range("batch_max_bytes", self.batch_max_bytes, 1 << 10, 256 << 20)?;
+        range("batch_timeout_ms", self.batch_timeout_ms, 0, 60_000)?;
+        range("max_payload_bytes", self.max_payload_bytes, 1, 1_048_576_000)?;
+        range("drain_timeout_ms", self.drain_timeout_ms, 100, 600_000)?;
+        range("retry_initial_ms", self.retry_initial_ms, 1, 60_000)?;
+        range("retry_max_ms", self.retry_max_ms, self.retry_initial_ms, 600_000)?;
+        if self.batch_size as u64 > group.buffer_high_records {
+            return Err(Error::Option {
+                field: "batch_size",
+                value: self.batch_size.to_string(),
+                allowed: format!(
+                    "at most buffer_high_records ({}): a larger batch could never fill",
+                    group.buffer_high_records
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn batch_timeout(&self) -> Duration {
+        Duration::from_millis(self.batch_timeout_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+fn range<T: PartialOrd + Copy + std::fmt::Display>(
+    field: &'static str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<(), Error> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(Error::Option { field, value: value.to_string(), allowed: format!("{low} to {high}") })
+}

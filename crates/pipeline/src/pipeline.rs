@@ -1,0 +1,179 @@
+//! From options, a decoder and a sink to a running pipeline.
+//!
+//! Order of a start: cluster id, sink prepared, group joined. A pod whose
+//! database is unreachable must not hold partitions.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tidegate_kafka::{GroupConsumer, GroupOptions};
+
+use crate::backoff::Backoff;
+use crate::cluster::cluster_id;
+use crate::decode::Decoder;
+use crate::engine::{Engine, with_retries};
+use crate::events::{SinkFailed, Started};
+use crate::handle::PipelineHandle;
+use crate::scrape::Scrape;
+use crate::sink::{Sink, SinkContext};
+use crate::status::{Phase, Status};
+use crate::{Error, PipelineOptions};
+
+/// Collects the parts of a [`Pipeline`].
+pub struct Builder<D = (), S = ()> {
+    group: GroupOptions,
+    options: PipelineOptions,
+    decoder: D,
+    sink: S,
+    status: Arc<Status>,
+}
+
+impl<D, S> Builder<D, S> {
+    /// Turns records into rows, for example [`TradeDecoder`](crate::TradeDecoder).
+    pub fn decoder<N: Decoder>(self, decoder: N) -> Builder<N, S> {
+        let Self { group, options, sink, status, .. } = self;
+        Builder { group, options, decoder, sink, status }
+    }
+
+    /// Takes the batches, for example [`SqliteSink`](crate::SqliteSink).
+    pub fn sink<N>(self, sink: N) -> Builder<D, N> {
+        let Self { group, options, decoder, status, .. } = self;
+        Builder { group, options, decoder, sink, status }
+    }
+
+    /// Registers every metric in [`METRICS`](crate::METRICS). Once a registry.
+    #[must_use]
+    pub fn registry(self, registry: &mut Registry) -> Self {
+        self.status.metrics.register(registry);
+        registry.register_collector(Box::new(Scrape { status: Arc::clone(&self.status) }));
+        self
+    }
+}
+
+impl<D: Decoder, S: Sink<D::Row>> Builder<D, S> {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// [`Error::Option`] or [`Error::Kafka`] for the first value out of range.
+    pub fn build(self) -> Result<Pipeline<D, S>, Error> {
+        self.group.validate()?;
+        self.options.validate(&self.group)?;
+        let Self { group, options, decoder, sink, status } = self;
+        Ok(Pipeline { group, options, decoder, sink: Arc::new(sink), status })
+    }
+}
+
+impl<D, S> fmt::Debug for Builder<D, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A pipeline that can run once.
+pub struct Pipeline<D: Decoder, S> {
+    group: GroupOptions,
+    options: PipelineOptions,
+    decoder: D,
+    sink: Arc<S>,
+    status: Arc<Status>,
+}
+
+impl Pipeline<crate::TradeDecoder, ()> {
+    /// Starts a [`Builder`].
+    #[must_use]
+    pub fn builder(group: GroupOptions, options: PipelineOptions) -> Builder {
+        Builder { group, options, decoder: (), sink: (), status: Arc::new(Status::new()) }
+    }
+}
+
+impl<D: Decoder, S> fmt::Debug for Pipeline<D, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// What a pipeline did in its life.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// Rows written.
+    pub rows: u64,
+    /// Dead letters written.
+    pub dead_letters: u64,
+    /// Batches written.
+    pub batches: u64,
+    /// Times a partition was found to be written by another owner.
+    pub fenced: u64,
+}
+
+impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
+    /// Status and health, while the pipeline runs and after.
+    pub fn handle(&self) -> PipelineHandle {
+        PipelineHandle::new(Arc::clone(&self.status))
+    }
+
+    /// Joins the group and writes until `shutdown` resolves, then drains.
+    ///
+    /// # Errors
+    /// Only what no retry inside helps: see [`Error`]. Also then the write in
+    /// flight was finished or rolled back, and the group was left if possible.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
+        Started { topic: &self.group.topic, options: &self.options }.emit();
+        let status = Arc::clone(&self.status);
+        let result = self.run_to_end(shutdown).await;
+        status.set_phase(Phase::Ended);
+        result.map(|()| Summary {
+            rows: status.rows.load(Relaxed),
+            dead_letters: status.dead_letters.load(Relaxed),
+            batches: status.batches.load(Relaxed),
+            fenced: status.fenced.load(Relaxed),
+        })
+    }
+
+    async fn run_to_end(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        let mut shutdown = pin!(shutdown);
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return Ok(()),
+            prepared = self.prepare_sink() => prepared?,
+        }
+        let revoke_timeout = Duration::from_millis(self.group.revoke_timeout_ms);
+        let options = self.group;
+        // It blocks for a moment: it asks the broker for the group protocol.
+        let spawned = tokio::task::spawn_blocking(move || GroupConsumer::spawn(options)).await;
+        let (group, events) = spawned.map_err(|_| Error::GroupEnded)??;
+        let _ = self.status.group.set(group.clone());
+        self.status.set_phase(Phase::Running);
+        Engine::new(self.decoder, self.sink, group, self.options, revoke_timeout, self.status)
+            .run(events, shutdown)
+            .await
+    }
+
+    async fn prepare_sink(&self) -> Result<(), Error> {
+        let backoff = Backoff::new(self.options.retry_initial_ms, self.options.retry_max_ms);
+        let context = SinkContext {
+            group: self.group.group.clone(),
+            cluster_id: Some(cluster_id(&self.group.connection, backoff.clone()).await?),
+            owner: self.owner(),
+        };
+        let prepare = || self.sink.prepare(&context);
+        with_retries("prepare", backoff, &self.status, prepare).await.map_err(|error| {
+            let why = error.to_string();
+            SinkFailed { kind: "fatal", doing: "prepare", why: &why, retry_in: None }
+                .emit(&self.status);
+            Error::Sink(error)
+        })
+    }
+
+    fn owner(&self) -> String {
+        if self.options.owner.is_empty() {
+            format!("{}/{}", self.group.connection.client_id, std::process::id())
+        } else {
+            self.options.owner.clone()
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Rows, dead letters and positions in one SQLite file, in one transaction a
+//! batch: each record's effect exactly once.
+//!
+//! Contract: many processes may write one file. What COMMIT returned for
+//! survives the death of the process at any instant. With `synchronous = normal`
+//! (the default) a power failure can take the last commits with it, rows and
+//! positions together, so that they are read from Kafka again; `full` waits for
+//! the disk in each commit.
+//!
+//! Threads: one OS thread owns the connection and serves one command at a time.
+//! An abandoned write is noticed while it waits for the file's write lock and
+//! once more before it commits.
+//!
+//! Rejected: a connection pool (one writer at a time is SQLite's nature, and
+//! memory is a pod's scarcest good); bisecting a refused batch (a refused row is
+//! undone alone and names itself, so finding it costs nothing); `ON CONFLICT DO
+//! NOTHING` on a unique key (it would hide a duplicate instead of preventing it).
+//!
+//! # Layout
+//! - `schema`: tables, pragmas, whose database it is
+//! - `row`: how a row type becomes a table
+//! - `transaction`: positions, rows, dead letters, commit
+//! - `classify`: SQLite's result codes as retry, fatal or the row's fault
+
+mod classify;
+mod row;
+mod schema;
+mod transaction;
+
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use tidegate_kafka::TopicPartition;
+use tokio::sync::oneshot;
+
+pub use row::{RowBinder, SqliteRow};
+pub use rusqlite;
+
+use self::classify::sink_error;
+use crate::batch::Batch;
+use crate::decode::TradeRow;
+use crate::sink::{Sink, SinkContext, SinkError, Written};
+
+/// What a commit waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Synchronous {
+    /// Survives the death of the process, not always a power failure.
+    #[default]
+    Normal,
+    /// An fsync in each commit: survives a power failure too.
+    Full,
+}
+
+/// Which file, and how to write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SqliteOptions {
+    /// The database file; created if absent, its directory is not.
+    pub path: PathBuf,
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+    /// Longest wait for the file's write lock before the attempt counts as
+    /// failed and the pipeline backs off, milliseconds.
+    pub busy_timeout_ms: u64,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::from("tidegate.db"),
+            synchronous: Synchronous::Normal,
+            busy_timeout_ms: 5_000,
+        }
+    }
+}
+
+/// The SQLite sink. Dropping it ends its thread after the command in progress.
+pub struct SqliteSink<R: SqliteRow = TradeRow> {
+    commands: mpsc::Sender<Command<R>>,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, SinkError>>;
+
+enum Command<R> {
+    Prepare(SinkContext, Reply<()>),
+    Positions(Vec<TopicPartition>, Reply<Vec<Option<i64>>>),
+    Write(Arc<Batch<R>>, Reply<Written>),
+}
+
+impl<R: SqliteRow> SqliteSink<R> {
+    /// Starts the sink's thread. The file is opened by [`Sink::prepare`].
+    ///
+    /// # Errors
+    /// [`SinkError::Fatal`] if the system cannot start a thread.
+    pub fn new(options: SqliteOptions) -> Result<Self, SinkError> {
+        let (commands, inbox) = mpsc::channel();
+        let mut database = Database { options, context: None, open: None };
+        std::thread::Builder::new()
+            .name("sqlite".into())
+            .spawn(move || {
+                for command in inbox {
+                    database.serve(command);
+                }
+            })
+            .map_err(|error| {
+                SinkError::Fatal(format!("cannot start the sqlite thread: {error}"))
+            })?;
+        Ok(Self { commands })
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command<R>) -> Result<T, SinkError> {
+        let (reply, answer) = oneshot::channel();
+        let ended = || SinkError::Fatal("the sqlite thread has ended".into());
+        self.commands.send(command(reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+impl<R: SqliteRow> fmt::Debug for SqliteSink<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteSink")
+    }
+}
+
+impl<R: SqliteRow> Sink<R> for SqliteSink<R> {
+    async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
+        self.ask(|reply| Command::Prepare(context.clone(), reply)).await
+    }
+
+    async fn positions(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<i64>>, SinkError> {
+        self.ask(|reply| Command::Positions(partitions.to_vec(), reply)).await
+    }
+
+    async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
+        self.ask(|reply| Command::Write(batch, reply)).await
+    }
+}
+
+/// The thread's side.
+struct Database {
+    options: SqliteOptions,
+    context: Option<SinkContext>,
+    open: Option<Open>,
+}
+
+struct Open {
+    connection: Connection,
+    /// Device and inode: tells the file that was opened from one put in its place.
+    file: (u64, u64),
+}
+
+impl Database {
+    fn serve<R: SqliteRow>(&mut self, command: Command<R>) {
+        match command {
+            Command::Prepare(context, reply) => {
+                self.context = Some(context);
+                let result = self.with::<R, _>(|_, _| Ok(()));
+                let _ = reply.send(result);
+            }
+            Command::Positions(partitions, reply) => {
+                let result = self.with::<R, _>(|connection, context| {
+                    transaction::positions(connection, &context.group, &partitions)
+                        .map_err(|error| sink_error("reading positions", &error))
+                });
+                let _ = reply.send(result);
+            }
+            Command::Write(batch, reply) => {
+                let busy_timeout_ms = self.options.busy_timeout_ms;
+                let result = self.with::<R, _>(|connection, context| {
+                    let wait = transaction::Wait::new(busy_timeout_ms, || reply.is_closed());
+                    transaction::write(connection, context, &batch, &wait)
+                });
+                // Freed before the answer: the engine then owns the batch alone.
+                drop(batch);
+                let _ = reply.send(result);
+            }
+        }
+    }
+
+    /// Runs `work` on the connection, opening it if needed. An error other than a
+    /// busy file closes it: the next command starts afresh.
+    fn with<R: SqliteRow, T>(
+        &mut self,
+        work: impl FnOnce(&Connection, &SinkContext) -> Result<T, SinkError>,
+    ) -> Result<T, SinkError> {
+        let Some(context) = &self.context else {
+            return Err(SinkError::Fatal("the sink was used before prepare()".into()));
+        };
+        let path = &self.options.path;
+        let file = || std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+        if self.open.as_ref().is_some_and(|open| Some(open.file) != file()) {
+            self.open = None;
+            return Err(SinkError::Retry(format!(
+                "{}: the file was removed or replaced while it was open",
+                path.display()
+            )));
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let connection = schema::open::<R>(&self.options, context)?;
+                let file = file().unwrap_or_default();
+                self.open.insert(Open { connection, file })
+            }
+        };
+        let result = work(&open.connection, context);
+        if matches!(result, Err(SinkError::Retry(_) | SinkError::Fatal(_))) {
+            self.open = None;
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests;
