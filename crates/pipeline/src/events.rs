@@ -112,7 +112,7 @@ impl SinkFailed<'_> {
                 tracing::warn!(doing, error, retry_in_ms, "sink unavailable, holding back");
             }
             Some(retry_in_ms) => {
-                tracing::debug!(doing, error, retry_in_ms, "sink still unavailable")
+                tracing::debug!(doing, error, retry_in_ms, "sink still unavailable");
             }
             None => tracing::error!(doing, error, "sink failed for good"),
         }

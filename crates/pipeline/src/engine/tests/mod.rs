@@ -1,0 +1,7 @@
+//! The engine between a scripted group and a scripted sink, in paused time:
+//! `sleep` costs nothing and durations are exact.
+
+mod assignment;
+mod ends;
+mod world;
+mod writes;
