@@ -19,7 +19,7 @@ DENY_VERSION=0.20.2
 tools=${XDG_CACHE_HOME:-$HOME/.cache}/tidegate/tools/cargo-deny-$DENY_VERSION
 if [ ! -x "$tools/bin/cargo-deny" ]; then
   printf 'building cargo-deny %s once, into %s\n' "$DENY_VERSION" "$tools" >&2
-  CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_TARGET_DIR=target/cargo-deny \
+  CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_TARGET_DIR=target/cargo-deny \
     cargo install cargo-deny --version "$DENY_VERSION" --locked --no-default-features --quiet --root "$tools"
 fi
 "$tools/bin/cargo-deny" check bans licenses sources

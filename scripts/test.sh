@@ -13,16 +13,13 @@ step "lint"
 scripts/lint.sh
 
 step "unit, property and golden tests"
-cargo test --workspace --locked --exclude tidegate-tests
+cargo test --workspace --locked --exclude tidegate
 
 step "autoscaler vectors"
 cargo run --quiet --release --locked -p tidegate-autoscale --example vectors -- \
   crates/autoscale/tests/data/hpa-keda-vectors.json
 
-step "the binary the end-to-end tests run"
-cargo build --release --locked -p tidegate
-
 step "end-to-end tests on a real broker"
-cargo test --release --locked -p tidegate-tests -- --test-threads 1
+cargo test --locked -p tidegate -- --test-threads 1
 
 step "done"

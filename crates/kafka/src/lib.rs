@@ -1,1 +1,40 @@
-//! placeholder
+//! The only user of librdkafka: group consumer, producer, lag reader, admin, fencing.
+//!
+//! Everything that has to do with threads and callbacks of the client library
+//! stays in here; other crates see channels, handles and plain types.
+//!
+//! # Layout
+//! - [`Record`], [`TopicPartition`], [`Position`]: what travels (`record`)
+//! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`)
+//! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
+//! - [`Producer`]: idempotent, deliveries told one by one (`producer`)
+//! - [`LagReader`]: committed and end offsets without joining (`lag`)
+//! - [`Admin`]: topics, cluster id, start offsets (`admin`)
+//! - [`fence`]: ends a dead pod's membership, on the wire
+//! - [`PodReport`]: what a pod prints about itself (`report`)
+#![deny(missing_docs)]
+
+mod admin;
+mod chunk;
+mod connection;
+mod error;
+pub mod fence;
+mod group;
+mod lag;
+mod log;
+mod member_id;
+mod producer;
+mod record;
+mod report;
+
+pub use admin::{Admin, TopicCreation};
+pub use connection::ConnectionOptions;
+pub use error::Error;
+pub use group::{
+    AssignReply, GroupConsumer, GroupEvent, GroupHandle, GroupOptions, GroupProtocol, GroupStatus,
+    RevokeReply,
+};
+pub use lag::{LagReader, PartitionOffsets};
+pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendError};
+pub use record::{Header, Position, Record, StartPosition, TopicPartition};
+pub use report::PodReport;

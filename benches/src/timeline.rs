@@ -1,0 +1,76 @@
+//! What the database says happened, commit by commit.
+
+use std::path::Path;
+
+use anyhow::Context;
+use rusqlite::{Connection, OpenFlags};
+
+/// One stored record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored {
+    pub(crate) partition: i32,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) committed_at_ms: i64,
+}
+
+/// All stored records in commit order, and the sums over any window of them.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    pub(crate) stored: Vec<Stored>,
+}
+
+impl Timeline {
+    pub(crate) fn read(database: &Path) -> anyhow::Result<Self> {
+        let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .with_context(|| format!("open {}", database.display()))?;
+        let mut statement = connection.prepare(
+            "SELECT kafka_partition, record_timestamp_ms, committed_at_ms FROM trades ORDER BY id",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(Stored { partition: row.get(0)?, timestamp_ms: row.get(1)?, committed_at_ms: row.get(2)? })
+        })?;
+        let mut stored = rows.collect::<Result<Vec<_>, _>>()?;
+        stored.sort_by_key(|record| record.committed_at_ms);
+        Ok(Self { stored })
+    }
+
+    /// Records committed in `[from_ms, to_ms)`.
+    pub(crate) fn committed(&self, from_ms: i64, to_ms: i64) -> usize {
+        self.index(to_ms) - self.index(from_ms)
+    }
+
+    fn index(&self, at_ms: i64) -> usize {
+        self.stored.partition_point(|record| record.committed_at_ms < at_ms)
+    }
+
+    /// The least records a second of any window of `width_ms` that begins in
+    /// `[from_ms, to_ms)`, windows taken every 100 ms.
+    pub(crate) fn worst_rate(&self, from_ms: i64, to_ms: i64, width_ms: i64) -> f64 {
+        (from_ms..to_ms)
+            .step_by(100)
+            .map(|start| self.committed(start, start + width_ms) as f64 * 1000.0 / width_ms as f64)
+            .fold(f64::INFINITY, f64::min)
+    }
+
+    /// The greatest age at commit of the records committed in `[from_ms, to_ms)`, ms.
+    pub(crate) fn max_age_ms(&self, from_ms: i64, to_ms: i64) -> i64 {
+        self.stored[self.index(from_ms)..self.index(to_ms)]
+            .iter()
+            .map(|record| record.committed_at_ms - record.timestamp_ms)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// First commit at or after `from_ms` on each of the partitions, ms after `from_ms`.
+    pub(crate) fn first_commit_after(&self, from_ms: i64, partitions: &[i32]) -> Vec<Option<i64>> {
+        partitions
+            .iter()
+            .map(|partition| {
+                self.stored[self.index(from_ms)..]
+                    .iter()
+                    .find(|record| record.partition == *partition)
+                    .map(|record| record.committed_at_ms - from_ms)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,27 @@
+//! One file a command. Each resolves its configuration, builds the parts and
+//! runs them; the parts do the work.
+
+mod audit;
+mod consume;
+mod generate;
+mod get;
+mod parts;
+mod produce;
+mod up;
+
+use crate::args::{Cli, Command};
+use crate::exit::Outcome;
+
+/// Runs the command that was typed.
+pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
+    match cli.command {
+        Command::Up(args) => up::run(args),
+        Command::Consume(args) => consume::run(args),
+        Command::Produce(args) => produce::run(args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Get(args) => get::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+        Command::ExecGuarded(args) => Err(tidegate_local::process::exec_guarded(&args.command).into()),
+    }
+}

@@ -1,0 +1,204 @@
+//! Topics, cluster id, and the start offsets of a group. Blocking.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::FromClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::{ConnectionOptions, Error, LagReader, Position};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Outcome of a topic creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicCreation {
+    /// It was created.
+    Created,
+    /// It was there, with this many partitions.
+    Exists {
+        /// Partitions it has.
+        partitions: i32,
+    },
+}
+
+/// An administrator of a cluster.
+pub struct Admin {
+    connection: ConnectionOptions,
+    client: AdminClient<DefaultClientContext>,
+}
+
+impl Admin {
+    /// Creates the client; connecting happens in the background.
+    ///
+    /// # Errors
+    /// [`Error::Option`] or [`Error::Client`].
+    pub fn new(connection: &ConnectionOptions) -> Result<Self, Error> {
+        let client = AdminClient::from_config(&connection.client_config()?)
+            .map_err(|error| Error::client("create the admin client", &error))?;
+        Ok(Self { connection: connection.clone(), client })
+    }
+
+    /// Waits until a broker answers a metadata request.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] after the timeout.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = left.min(Duration::from_secs(1)).max(Duration::from_millis(1));
+            match self.client.inner().fetch_metadata(None, wait) {
+                Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
+                Ok(_) if left.is_zero() => {
+                    return Err(self.unreachable("no broker in the metadata"));
+                }
+                Err(error) if left.is_zero() => return Err(self.unreachable(&error.to_string())),
+                Ok(_) | Err(_) => std::thread::sleep(left.min(Duration::from_millis(50))),
+            }
+        }
+    }
+
+    /// Id of the cluster, where it tells one.
+    pub fn cluster_id(&self) -> Option<String> {
+        self.client.inner().fetch_cluster_id(TIMEOUT)
+    }
+
+    /// Partitions of a topic; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`].
+    pub fn topic_partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
+        let metadata = self
+            .client
+            .inner()
+            .fetch_metadata(Some(topic), TIMEOUT)
+            .map_err(|error| self.unreachable(&error.to_string()))?;
+        Ok(metadata
+            .topics()
+            .iter()
+            .find(|found| found.name() == topic && found.error().is_none())
+            .map(|found| found.partitions().len() as i32)
+            .filter(|count| *count > 0))
+    }
+
+    /// Creates a topic with topic-level settings, and waits until it is there.
+    ///
+    /// # Errors
+    /// [`Error::Client`] when the brokers refuse, [`Error::Unreachable`].
+    pub fn create_topic(
+        &self,
+        topic: &str,
+        partitions: i32,
+        replication: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<TopicCreation, Error> {
+        let new = settings.iter().fold(
+            NewTopic::new(topic, partitions, TopicReplication::Fixed(replication)),
+            |new, (key, value)| new.set(key, value),
+        );
+        let options =
+            AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let answers = block_on(self.client.create_topics([&new], &options))?
+            .map_err(|error| Error::client("create the topic", &error))?;
+        match answers.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
+                let partitions = self.topic_partitions(topic)?.unwrap_or(0);
+                Ok(TopicCreation::Exists { partitions })
+            }
+            Some(Err((_, code))) => Err(Error::Client {
+                action: "create the topic",
+                reason: code.to_string(),
+                code: Some(code),
+            }),
+            _ => self.wait_for_topic(topic).map(|()| TopicCreation::Created),
+        }
+    }
+
+    fn wait_for_topic(&self, topic: &str) -> Result<(), Error> {
+        let deadline = Instant::now() + TIMEOUT;
+        while self.topic_partitions(topic)?.is_none() {
+            if Instant::now() > deadline {
+                return Err(self.unreachable("the new topic does not appear"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Deletes a topic.
+    ///
+    /// # Errors
+    /// [`Error::Client`] when the brokers refuse.
+    pub fn delete_topic(&self, topic: &str) -> Result<(), Error> {
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        let answers = block_on(self.client.delete_topics(&[topic], &options))?
+            .map_err(|error| Error::client("delete the topic", &error))?;
+        match answers.into_iter().next() {
+            Some(Err((_, code))) => Err(Error::Client {
+                action: "delete the topic",
+                reason: code.to_string(),
+                code: Some(code),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits the start of the log for each partition the group never committed,
+    /// so that nothing is skipped when its members start from zero. The group
+    /// must have no members. Returns what was pinned.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`], [`Error::Unreachable`], or [`Error::Client`] when
+    /// the group has members.
+    pub fn pin_start_offsets(&self, group: &str, topic: &str) -> Result<Vec<Position>, Error> {
+        let offsets = LagReader::new(&self.connection, group, topic)?.read()?;
+        let pinned: Vec<Position> = offsets
+            .iter()
+            .filter(|partition| partition.committed.is_none())
+            .map(|partition| Position {
+                topic: topic.into(),
+                partition: partition.partition,
+                next_offset: partition.start.unwrap_or(0),
+            })
+            .collect();
+        if pinned.is_empty() {
+            return Ok(pinned);
+        }
+        let mut config = self.connection.client_config()?;
+        config.set("group.id", group).set("enable.auto.commit", "false");
+        let client =
+            BaseConsumer::<rdkafka::consumer::DefaultConsumerContext>::from_config(&config)
+                .map_err(|error| Error::client("pin start offsets", &error))?;
+        let mut list = TopicPartitionList::with_capacity(pinned.len());
+        for position in &pinned {
+            list.add_partition_offset(
+                topic,
+                position.partition,
+                Offset::Offset(position.next_offset),
+            )
+            .map_err(|error| Error::client("pin start offsets", &error))?;
+        }
+        client
+            .commit(&list, CommitMode::Sync)
+            .map_err(|error| Error::client("pin start offsets", &error))?;
+        Ok(pinned)
+    }
+
+    fn unreachable(&self, reason: &str) -> Error {
+        Error::Unreachable { brokers: self.connection.brokers.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// Waits for an admin future, which the client's own thread completes: a
+/// throw-away runtime is enough, and none of the caller's is needed.
+fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Error::Client { action: "start a runtime", reason: error.to_string(), code: None }
+        })?;
+    Ok(runtime.block_on(future))
+}

@@ -1,0 +1,77 @@
+//! What can go wrong between us and a broker.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// An error of this crate, one line each.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// An option has a value that cannot work.
+    #[error("{field} = {value:?}: {allowed}")]
+    Option {
+        /// Name of the option.
+        field: String,
+        /// What was given.
+        value: String,
+        /// What is allowed, or why it is refused.
+        allowed: String,
+    },
+    /// No broker answered.
+    #[error("no Kafka broker answers at {brokers}: {reason}")]
+    Unreachable {
+        /// Bootstrap list that was tried.
+        brokers: String,
+        /// The client's last words.
+        reason: String,
+    },
+    /// The topic does not exist.
+    #[error("topic {topic} does not exist on {brokers}")]
+    UnknownTopic {
+        /// Topic asked for.
+        topic: String,
+        /// Bootstrap list.
+        brokers: String,
+    },
+    /// The engine did not answer an assignment in time.
+    #[error(
+        "no start position for {partitions} partitions within {timeout_ms} ms: is the database reachable?"
+    )]
+    AssignTimeout {
+        /// How many partitions were assigned.
+        partitions: usize,
+        /// How long was waited.
+        timeout_ms: u64,
+    },
+    /// The client library reported an error; `fatal` ends the client.
+    #[error("{action}: {reason}")]
+    Client {
+        /// What was being done.
+        action: &'static str,
+        /// The library's text.
+        reason: String,
+        /// The library's code, for callers that branch.
+        code: Option<RDKafkaErrorCode>,
+    },
+    /// A plain-TCP exchange with the coordinator failed.
+    #[error("{action} at {broker}: {reason}")]
+    Wire {
+        /// What was being done.
+        action: &'static str,
+        /// Broker address.
+        broker: String,
+        /// Why it failed.
+        reason: String,
+    },
+    /// The client thread is gone.
+    #[error("the client thread has ended")]
+    Ended,
+}
+
+impl Error {
+    pub(crate) fn client(action: &'static str, error: &KafkaError) -> Self {
+        Self::Client { action, reason: error.to_string(), code: error.rdkafka_error_code() }
+    }
+
+    pub(crate) fn option(field: &str, value: impl ToString, allowed: impl Into<String>) -> Self {
+        Self::Option { field: field.into(), value: value.to_string(), allowed: allowed.into() }
+    }
+}

@@ -1,0 +1,267 @@
+//! Rebalance callbacks. They run on the poll thread, inside `poll`.
+//!
+//! The default callback of the client wrapper is overridden: it drops the errors
+//! of assign and unassign, and it cannot set start offsets.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+use tokio::sync::mpsc::Sender;
+
+use super::GroupOptions;
+use super::commits::Commits;
+use super::events::{AssignReply, GroupEvent, RevokeReply};
+use super::handle::Shared;
+use crate::chunk::Chunk;
+use crate::{Error, Position, StartPosition, TopicPartition, member_id};
+
+/// Everything the poll thread and its callbacks share.
+pub(super) struct Context {
+    pub(super) options: GroupOptions,
+    pub(super) topic: Arc<str>,
+    events: Sender<GroupEvent>,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+/// Touched by the poll thread only; the lock is never contended.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) commits: Commits,
+    /// Why the thread must end.
+    pub(super) end: Option<Error>,
+    /// Partitions changed since the fetch pause was last applied.
+    pub(super) assignment_changed: bool,
+    /// Records polled and not yet told.
+    pub(super) chunk: Chunk,
+}
+
+impl Context {
+    pub(super) fn new(
+        options: GroupOptions,
+        events: Sender<GroupEvent>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let topic = Arc::from(options.topic.as_str());
+        Self { options, topic, events, shared, state: Mutex::default() }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Tells the engine the records polled so far. Before every assignment
+    /// change, so that no record is told after its partition went.
+    pub(super) fn flush(&self) {
+        let records = std::mem::take(&mut self.state().chunk).finish(&self.topic);
+        if records.is_empty() {
+            return;
+        }
+        self.shared.held_records.fetch_add(records.len() as u64, Ordering::AcqRel);
+        self.tell(GroupEvent::Records(records));
+    }
+
+    /// Tells the engine; an engine that is gone ends the member.
+    pub(super) fn tell(&self, event: GroupEvent) -> bool {
+        let told = self.events.blocking_send(event).is_ok();
+        if !told {
+            self.state().end.get_or_insert(Error::Ended);
+        }
+        told
+    }
+
+    fn assign(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: Vec<TopicPartition>,
+    ) -> Result<(), Error> {
+        let starts =
+            if partitions.is_empty() { Vec::new() } else { self.start_positions(&partitions)? };
+        let list = start_list(&starts)?;
+        consumer
+            .incremental_assign(&list)
+            .map_err(|error| Error::client("take over assigned partitions", &error))?;
+        if list.count() > 0 {
+            // A pause by the application survives revoke and reassign.
+            let _ = consumer.resume(&list);
+        }
+        let mut state = self.state();
+        state.assignment_changed = true;
+        for partition in partitions {
+            state.commits.assign(partition);
+        }
+        Ok(())
+    }
+
+    fn start_positions(&self, partitions: &[TopicPartition]) -> Result<Vec<StartPosition>, Error> {
+        let (reply, answer) = mpsc::channel();
+        if !self
+            .tell(GroupEvent::Assign { partitions: partitions.to_vec(), reply: AssignReply(reply) })
+        {
+            return Err(Error::Ended);
+        }
+        answer.recv_timeout(Duration::from_millis(self.options.assign_timeout_ms)).map_err(
+            |error| match error {
+                mpsc::RecvTimeoutError::Disconnected => Error::Ended,
+                mpsc::RecvTimeoutError::Timeout => Error::AssignTimeout {
+                    partitions: partitions.len(),
+                    timeout_ms: self.options.assign_timeout_ms,
+                },
+            },
+        )
+    }
+
+    fn revoke(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[TopicPartition],
+        list: &TopicPartitionList,
+    ) -> Result<(), Error> {
+        let lost = consumer.assignment_lost();
+        if !partitions.is_empty() {
+            if lost {
+                tracing::warn!(partitions = partitions.len(), "partitions lost to another member");
+                self.tell(GroupEvent::Lost { partitions: partitions.to_vec() });
+            } else {
+                self.hand_over(consumer, partitions);
+            }
+        }
+        {
+            let mut state = self.state();
+            state.assignment_changed = true;
+            for partition in partitions {
+                state.commits.remove(partition);
+            }
+        }
+        consumer
+            .incremental_unassign(list)
+            .map_err(|error| Error::client("give up revoked partitions", &error))
+    }
+
+    fn hand_over(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
+        let (reply, answer) = mpsc::channel();
+        if !self
+            .tell(GroupEvent::Revoke { partitions: partitions.to_vec(), reply: RevokeReply(reply) })
+        {
+            return;
+        }
+        match answer.recv_timeout(Duration::from_millis(self.options.revoke_timeout_ms)) {
+            Ok(positions) => {
+                {
+                    let mut state = self.state();
+                    positions.iter().for_each(|position| state.commits.want(position));
+                }
+                self.commit_due(consumer);
+            }
+            Err(error) => tracing::warn!(%error, "revoked without an answer from the engine"),
+        }
+    }
+
+    /// Commits what is due; counts what is refused.
+    pub(super) fn commit_due(&self, consumer: &BaseConsumer<Self>) {
+        let due = self.state().commits.due();
+        if due.is_empty() {
+            return;
+        }
+        match commit(consumer, &due) {
+            Ok(()) => {
+                self.state().commits.done(&due);
+                self.shared.status().commits_total += 1;
+            }
+            Err(error) => self.commit_refused(&error),
+        }
+    }
+
+    fn commit_refused(&self, error: &KafkaError) {
+        let code = error.rdkafka_error_code();
+        if code == Some(RDKafkaErrorCode::NoOffset) {
+            return;
+        }
+        let reason = code.map_or_else(|| error.to_string(), |code| format!("{code:?}"));
+        tracing::debug!(reason, "commit refused, due again while the partitions are ours");
+        *self.shared.status().commit_failures.entry(reason).or_default() += 1;
+    }
+
+    fn publish(&self, consumer: &BaseConsumer<Self>) {
+        let mut assigned: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
+        assigned.sort();
+        let mut status = self.shared.status();
+        status.rebalances_total += 1;
+        status.assigned = assigned;
+        status.member_id = member_id::of(consumer.client());
+    }
+
+    fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
+        if list.count() == 0 {
+            return Vec::new();
+        }
+        list.elements()
+            .iter()
+            .map(|element| TopicPartition {
+                topic: self.topic.clone(),
+                partition: element.partition(),
+            })
+            .collect()
+    }
+}
+
+fn commit(consumer: &BaseConsumer<Context>, positions: &[Position]) -> KafkaResult<()> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for position in positions {
+        list.add_partition_offset(
+            &position.topic,
+            position.partition,
+            Offset::Offset(position.next_offset),
+        )?;
+    }
+    consumer.commit(&list, CommitMode::Sync)
+}
+
+fn start_list(starts: &[StartPosition]) -> Result<TopicPartitionList, Error> {
+    let mut list = TopicPartitionList::with_capacity(starts.len());
+    for start in starts {
+        let offset = start.next_offset.map_or(Offset::Stored, Offset::Offset);
+        list.add_partition_offset(&start.partition.topic, start.partition.partition, offset)
+            .map_err(|error| Error::client("set a start position", &error))?;
+    }
+    Ok(list)
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        crate::log::line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        self.flush();
+        let partitions = self.partitions(list);
+        let outcome = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.assign(consumer, partitions)
+            }
+            _ => self.revoke(consumer, &partitions, list),
+        };
+        if let Err(error) = outcome {
+            self.state().end.get_or_insert(error);
+        }
+        self.publish(consumer);
+    }
+}

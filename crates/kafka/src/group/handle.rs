@@ -1,0 +1,116 @@
+//! What the engine holds: a cheap clone that talks to the poll thread.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+
+use tokio::sync::oneshot;
+
+use super::GroupProtocol;
+use crate::{Error, Position, TopicPartition};
+
+/// What a member knows about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// Protocol in use; never `Auto`.
+    pub protocol: GroupProtocol,
+    /// Id within the group, once assigned.
+    pub member_id: Option<String>,
+    /// Owned partitions, sorted.
+    pub assigned: Vec<TopicPartition>,
+    /// Whether fetching is paused by the buffer marks.
+    pub paused: bool,
+    /// Assignments and revocations so far.
+    pub rebalances_total: u64,
+    /// Accepted commit requests.
+    pub commits_total: u64,
+    /// Refused commit requests by reason.
+    pub commit_failures: BTreeMap<String, u64>,
+    /// Whether the poll thread runs.
+    pub alive: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Commit(Vec<Position>),
+    Seek(TopicPartition, i64),
+    Leave(oneshot::Sender<Result<(), Error>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) held_records: AtomicU64,
+    status: Mutex<GroupStatus>,
+}
+
+impl Shared {
+    pub(super) fn new(protocol: GroupProtocol) -> Self {
+        Self {
+            held_records: AtomicU64::new(0),
+            status: Mutex::new(GroupStatus {
+                protocol,
+                member_id: None,
+                assigned: Vec::new(),
+                paused: false,
+                rebalances_total: 0,
+                commits_total: 0,
+                commit_failures: BTreeMap::new(),
+                alive: true,
+            }),
+        }
+    }
+
+    pub(super) fn status(&self) -> MutexGuard<'_, GroupStatus> {
+        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Handle of a group member. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct GroupHandle {
+    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+impl GroupHandle {
+    pub(super) fn new(commands: mpsc::Sender<Command>, shared: Arc<Shared>) -> Self {
+        Self { commands, shared }
+    }
+
+    /// Positions that are dealt with. Committed at the commit interval, on revoke
+    /// and on leave, while the partition is owned.
+    pub fn commit(&self, positions: Vec<Position>) {
+        let _ = self.commands.send(Command::Commit(positions));
+    }
+
+    /// Reads a partition from another offset; [`super::GroupEvent::Seeked`] says when.
+    pub fn seek(&self, partition: TopicPartition, next_offset: i64) {
+        let _ = self.commands.send(Command::Seek(partition, next_offset));
+    }
+
+    /// Delivered records that were written or dropped: frees room in the buffer.
+    pub fn release(&self, records: usize) {
+        let records = records as u64;
+        let _ =
+            self.shared.held_records.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
+                Some(held.saturating_sub(records))
+            });
+    }
+
+    /// Gives everything up: revoke, final commit, LeaveGroup, close. The engine
+    /// must go on serving events meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] when the thread was gone already; a client error when it
+    /// could not leave politely.
+    pub async fn leave(&self) -> Result<(), Error> {
+        let (done, wait) = oneshot::channel();
+        self.commands.send(Command::Leave(done)).map_err(|_| Error::Ended)?;
+        wait.await.map_err(|_| Error::Ended)?
+    }
+
+    /// A snapshot.
+    pub fn status(&self) -> GroupStatus {
+        self.shared.status().clone()
+    }
+}

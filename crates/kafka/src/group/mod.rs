@@ -1,0 +1,81 @@
+//! A consumer group member: one thread that polls, one channel that tells.
+//!
+//! Contract: everything that happens to a partition (assignment, records,
+//! revocation, loss) reaches the engine through one bounded channel, in the order
+//! in which it happened. Positions the engine hands to [`GroupHandle::commit`] are
+//! committed by the poll thread, coalesced, and only while the partition is owned.
+//!
+//! Threads: one OS thread owns the client for its whole life: it polls, runs the
+//! rebalance callbacks, commits, and closes. The engine's tasks only hold the
+//! handle. While a callback waits for the engine, the client keeps up heartbeats.
+//!
+//! Rejected: `StreamConsumer` (callbacks on runtime threads, lost wake-ups), split
+//! partition queues (a partition split once can stall when it comes back),
+//! not polling as backpressure (a rebalance would wait for the writer).
+
+mod backpressure;
+mod callbacks;
+mod commits;
+mod events;
+mod handle;
+mod options;
+mod thread;
+
+pub use events::{AssignReply, GroupEvent, RevokeReply};
+pub use handle::{GroupHandle, GroupStatus};
+pub use options::{GroupOptions, GroupProtocol};
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::{Error, fence};
+
+/// Events in flight between the poll thread and the engine; each may carry a
+/// chunk of records, whose number the buffer marks bound.
+const CHANNEL_CAPACITY: usize = 64;
+
+/// Starts group members.
+#[derive(Debug)]
+pub struct GroupConsumer;
+
+impl GroupConsumer {
+    /// Joins the group on a thread of its own. `Auto` asks the broker which
+    /// protocols it speaks (bounded, a few milliseconds).
+    ///
+    /// # Errors
+    /// [`Error::Option`] for options that cannot work, [`Error::Client`] when the
+    /// client cannot be created.
+    pub fn spawn(
+        options: GroupOptions,
+    ) -> Result<(GroupHandle, mpsc::Receiver<GroupEvent>), Error> {
+        options.validate()?;
+        let protocol = decide_protocol(&options);
+        let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
+        let shared = Arc::new(handle::Shared::new(protocol));
+        let (commands, inbox) = std::sync::mpsc::channel();
+        let poller = thread::Poller::new(options, protocol, events, inbox, shared.clone())?;
+        std::thread::Builder::new().name("kafka-poll".into()).spawn(move || poller.run()).map_err(
+            |error| Error::Client {
+                action: "start the poll thread",
+                reason: error.to_string(),
+                code: None,
+            },
+        )?;
+        Ok((GroupHandle::new(commands, shared), receiver))
+    }
+}
+
+fn decide_protocol(options: &GroupOptions) -> GroupProtocol {
+    if options.protocol != GroupProtocol::Auto {
+        return options.protocol;
+    }
+    match fence::supports_consumer_protocol_blocking(&options.connection.brokers) {
+        Ok(true) => GroupProtocol::Consumer,
+        Ok(false) => GroupProtocol::Classic,
+        Err(error) => {
+            tracing::info!(%error, "group protocol classic: the broker's requests are not known");
+            GroupProtocol::Classic
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Options of a group member, and the client settings they become.
+//!
+//! KIP-848 and the classic protocol take disjoint settings: a client that is
+//! given one of the other's fails at creation. Pure.
+
+use rdkafka::ClientConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnectionOptions, Error};
+
+/// How the group agrees on who reads what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupProtocol {
+    /// KIP-848 where the broker offers it, else classic.
+    #[default]
+    Auto,
+    /// Classic, cooperative-sticky.
+    Classic,
+    /// KIP-848: the broker assigns.
+    Consumer,
+}
+
+/// Options of a group member. Times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupOptions {
+    /// How to reach the cluster.
+    pub connection: ConnectionOptions,
+    /// Consumer group.
+    pub group: String,
+    /// Topic.
+    pub topic: String,
+    /// Group protocol.
+    pub protocol: GroupProtocol,
+    /// Classic only: a silent member is declared dead after this.
+    pub session_timeout_ms: u64,
+    /// Classic only: at most a third of the session timeout.
+    pub heartbeat_interval_ms: u64,
+    /// A member that has not polled for this long is put out of the group.
+    pub max_poll_interval_ms: u64,
+    /// A fetch waits for this many bytes,
+    pub fetch_min_bytes: u64,
+    /// at most this long.
+    pub fetch_wait_max_ms: u64,
+    /// Delivered and not yet released records at which fetching pauses,
+    pub buffer_high_records: u64,
+    /// and at which it resumes.
+    pub buffer_low_records: u64,
+    /// Committed offsets follow at most this often.
+    pub commit_interval_ms: u64,
+    /// How long a revoke waits for the engine's answer.
+    pub revoke_timeout_ms: u64,
+    /// How long an assign waits for the engine's answer.
+    pub assign_timeout_ms: u64,
+    /// Rack of this client, for reading from a near replica.
+    pub client_rack: Option<String>,
+    /// Static membership.
+    pub instance_id: Option<String>,
+}
+
+impl Default for GroupOptions {
+    fn default() -> Self {
+        Self {
+            connection: ConnectionOptions::default(),
+            group: "tx-trade-workers".into(),
+            topic: "trade-tx".into(),
+            protocol: GroupProtocol::Auto,
+            session_timeout_ms: 10_000,
+            heartbeat_interval_ms: 1_000,
+            max_poll_interval_ms: 300_000,
+            fetch_min_bytes: 50_000,
+            fetch_wait_max_ms: 100,
+            buffer_high_records: 4_000,
+            buffer_low_records: 1_000,
+            commit_interval_ms: 200,
+            revoke_timeout_ms: 10_000,
+            assign_timeout_ms: 120_000,
+            client_rack: None,
+            instance_id: None,
+        }
+    }
+}
+
+impl GroupOptions {
+    /// Checks ranges and the rules between fields.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the field, its value and what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.connection.validate()?;
+        for (field, value) in [("group", &self.group), ("topic", &self.topic)] {
+            if value.trim().is_empty() {
+                return Err(Error::option(field, value, "a name"));
+            }
+        }
+        let rules = [
+            ("heartbeat_interval_ms", self.heartbeat_interval_ms, 100, self.session_timeout_ms / 3),
+            (
+                "max_poll_interval_ms",
+                self.max_poll_interval_ms,
+                self.session_timeout_ms,
+                86_400_000,
+            ),
+            ("revoke_timeout_ms", self.revoke_timeout_ms, 0, self.max_poll_interval_ms / 2),
+            ("assign_timeout_ms", self.assign_timeout_ms, 100, self.max_poll_interval_ms),
+            ("buffer_high_records", self.buffer_high_records, 1, 100_000_000),
+            (
+                "buffer_low_records",
+                self.buffer_low_records,
+                0,
+                self.buffer_high_records.saturating_sub(1),
+            ),
+            ("commit_interval_ms", self.commit_interval_ms, 1, 3_600_000),
+            ("fetch_min_bytes", self.fetch_min_bytes, 1, 100 << 20),
+            ("fetch_wait_max_ms", self.fetch_wait_max_ms, 1, 60_000),
+        ];
+        for (field, value, low, high) in rules {
+            if value < low || value > high {
+                return Err(Error::option(field, value, format!("{low} to {high}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The client's settings under a protocol that is decided (`Auto` counts as classic).
+    pub(crate) fn client_config(&self, protocol: GroupProtocol) -> Result<ClientConfig, Error> {
+        self.validate()?;
+        let mut config = ClientConfig::new();
+        config
+            .set("fetch.min.bytes", self.fetch_min_bytes.to_string())
+            .set("fetch.wait.max.ms", self.fetch_wait_max_ms.to_string())
+            // Small queues: a pod is one of many, and what is prefetched beyond
+            // our own buffer is fetched again after each rebalance.
+            .set("queued.max.messages.kbytes", "16384")
+            .set("queued.min.messages", "1000")
+            .set("fetch.message.max.bytes", "262144")
+            // The default of a second stalls a fast consumer each time its queue fills.
+            .set("fetch.queue.backoff.ms", "10")
+            .set("statistics.interval.ms", "0")
+            .set("topic.metadata.refresh.interval.ms", "300000");
+        for (key, value) in self.connection.client_config()?.config_map() {
+            config.set(key, value);
+        }
+        config
+            .set("group.id", &self.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("max.poll.interval.ms", self.max_poll_interval_ms.to_string());
+        if let Some(rack) = &self.client_rack {
+            config.set("client.rack", rack);
+        }
+        if let Some(id) = &self.instance_id {
+            config.set("group.instance.id", id);
+        }
+        match protocol {
+            GroupProtocol::Consumer => {
+                config.set("group.protocol", "consumer").set("group.remote.assignor", "uniform");
+            }
+            GroupProtocol::Classic | GroupProtocol::Auto => {
+                config
+                    .set("group.protocol", "classic")
+                    .set("partition.assignment.strategy", "cooperative-sticky")
+                    .set("session.timeout.ms", self.session_timeout_ms.to_string())
+                    .set("heartbeat.interval.ms", self.heartbeat_interval_ms.to_string());
+            }
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,200 @@
+//! The poll thread.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
+
+use super::backpressure::{Backpressure, Step};
+use super::callbacks::Context;
+use super::events::GroupEvent;
+use super::handle::{Command, Shared};
+use super::{GroupOptions, GroupProtocol};
+use crate::{Error, TopicPartition};
+
+/// How long a poll waits for the first record of a chunk. Bounds how long a
+/// command waits; an idle member wakes this often and does nothing.
+const POLL_WAIT: Duration = Duration::from_millis(100);
+
+pub(super) struct Poller {
+    consumer: BaseConsumer<Context>,
+    inbox: Receiver<Command>,
+    shared: Arc<Shared>,
+    pressure: Backpressure,
+    commit_interval: Duration,
+    commit_at: Instant,
+}
+
+impl Poller {
+    pub(super) fn new(
+        options: GroupOptions,
+        protocol: GroupProtocol,
+        events: Sender<GroupEvent>,
+        inbox: Receiver<Command>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Error> {
+        let config = options.client_config(protocol)?;
+        let pressure = Backpressure::new(options.buffer_high_records, options.buffer_low_records);
+        let commit_interval = Duration::from_millis(options.commit_interval_ms);
+        let topic = options.topic.clone();
+        let context = Context::new(options, events, shared.clone());
+        let consumer = BaseConsumer::from_config_and_context(&config, context)
+            .map_err(|error| Error::client("create the consumer", &error))?;
+        consumer.subscribe(&[&topic]).map_err(|error| Error::client("subscribe", &error))?;
+        Ok(Self { consumer, inbox, shared, pressure, commit_interval, commit_at: Instant::now() })
+    }
+
+    pub(super) fn run(mut self) {
+        let leaving = loop {
+            match self.serve_commands() {
+                Ok(None) => {}
+                Ok(Some(leaving)) => break Some(leaving),
+                Err(error) => break self.fail(error),
+            }
+            if let Err(error) = self.poll_once() {
+                break self.fail(error);
+            }
+        };
+        let outcome = self.leave();
+        self.shared.status().alive = false;
+        drop(self.consumer);
+        if let Some(done) = leaving {
+            let _ = done.send(outcome);
+        }
+    }
+
+    fn fail(&self, error: Error) -> Option<oneshot::Sender<Result<(), Error>>> {
+        if !matches!(error, Error::Ended) {
+            tracing::error!(%error, "the group member ends");
+            self.consumer.context().tell(GroupEvent::Fatal(error));
+        }
+        None
+    }
+
+    fn poll_once(&mut self) -> Result<(), Error> {
+        let context = self.consumer.context();
+        let mut wait = POLL_WAIT;
+        while let Some(polled) = self.consumer.poll(wait) {
+            match polled {
+                Ok(message) => context.state().chunk.push(&message),
+                Err(error) => self.client_error(&error)?,
+            }
+            if context.state().chunk.is_full() {
+                break;
+            }
+            wait = Duration::ZERO;
+        }
+        context.flush();
+        if let Some(error) = context.state().end.take() {
+            return Err(error);
+        }
+        self.apply_backpressure();
+        if Instant::now() >= self.commit_at {
+            self.consumer.context().commit_due(&self.consumer);
+            self.commit_at = Instant::now() + self.commit_interval;
+        }
+        Ok(())
+    }
+
+    /// Only fatal errors end the member; the client recovers from all others.
+    fn client_error(&self, error: &KafkaError) -> Result<(), Error> {
+        if let Some((code, reason)) = self.consumer.client().fatal_error() {
+            return Err(Error::Client { action: "consume", reason, code: Some(code) });
+        }
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                let options = &self.consumer.context().options;
+                Err(Error::UnknownTopic {
+                    topic: options.topic.clone(),
+                    brokers: options.connection.brokers.clone(),
+                })
+            }
+            _ => {
+                tracing::warn!(%error, "kafka consumer");
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_backpressure(&mut self) {
+        let held = self.shared.held_records.load(Ordering::Acquire);
+        let changed = std::mem::take(&mut self.consumer.context().state().assignment_changed);
+        let step = self.pressure.step(held);
+        let pause = step == Step::Pause || (changed && self.pressure.is_paused());
+        if !pause && step != Step::Resume {
+            return;
+        }
+        let list = self.owned();
+        // Both always answer Ok; an error of one partition is not reported.
+        let _ = if pause { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        self.shared.status().paused = self.pressure.is_paused();
+    }
+
+    fn owned(&self) -> TopicPartitionList {
+        let state = self.consumer.context().state();
+        let mut list = TopicPartitionList::new();
+        for partition in state.commits.owned() {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        list
+    }
+
+    /// Serves what the engine asked for; a request to leave ends the loop.
+    fn serve_commands(&mut self) -> Result<Option<oneshot::Sender<Result<(), Error>>>, Error> {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Command::Commit(positions)) => {
+                    let mut state = self.consumer.context().state();
+                    positions.iter().for_each(|position| state.commits.want(position));
+                }
+                Ok(Command::Seek(partition, next_offset)) => self.seek(partition, next_offset)?,
+                Ok(Command::Leave(done)) => return Ok(Some(done)),
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Disconnected) => return Err(Error::Ended),
+            }
+        }
+    }
+
+    fn seek(&self, partition: TopicPartition, next_offset: i64) -> Result<(), Error> {
+        if !self.consumer.context().state().commits.owns(&partition) {
+            return Ok(());
+        }
+        self.consumer
+            .seek(
+                &partition.topic,
+                partition.partition,
+                Offset::Offset(next_offset),
+                Duration::from_secs(5),
+            )
+            .map_err(|error| Error::client("seek", &error))?;
+        self.consumer.context().tell(GroupEvent::Seeked { partition, next_offset });
+        Ok(())
+    }
+
+    /// Unsubscribes and polls until the revocation was served.
+    fn leave(&self) -> Result<(), Error> {
+        self.consumer.context().commit_due(&self.consumer);
+        self.consumer.unsubscribe();
+        let options = &self.consumer.context().options;
+        let deadline = Instant::now() + Duration::from_millis(options.revoke_timeout_ms + 5_000);
+        while self.consumer.context().state().commits.owned().next().is_some() {
+            if Instant::now() > deadline {
+                return Err(Error::Client {
+                    action: "leave the group",
+                    reason: "the revocation was not served in time".into(),
+                    code: None,
+                });
+            }
+            // Records that still arrive belong to partitions that go: not ours to deliver.
+            let _ = self.consumer.poll(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! An idempotent producer whose deliveries are told one by one.
+//!
+//! Contract: `acks=all`, idempotent, so a retry neither duplicates nor reorders.
+//! Every accepted record is reported exactly once to the delivery callback, on
+//! the client's polling thread. A full queue is the caller's to wait for.
+
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header as RawHeader, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnectionOptions, Error};
+
+/// Options of a producer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProducerOptions {
+    /// How long records are collected for one request, ms.
+    pub linger_ms: u64,
+    /// Size of a request to one partition, bytes.
+    pub batch_size_bytes: u64,
+    /// `none`, `gzip`, `lz4` or `zstd`.
+    pub compression: String,
+}
+
+impl Default for ProducerOptions {
+    fn default() -> Self {
+        Self { linger_ms: 5, batch_size_bytes: 131_072, compression: "lz4".into() }
+    }
+}
+
+/// A record to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingRecord<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Key; decides the partition.
+    pub key: &'a [u8],
+    /// Payload; `None` is a tombstone.
+    pub payload: Option<&'a [u8]>,
+    /// Record timestamp, Unix milliseconds.
+    pub timestamp_ms: i64,
+    /// Headers: name and value.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// Comes back with the delivery.
+    pub token: u64,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The record's token.
+    pub token: u64,
+    /// Partition and offset, or why it was not acknowledged.
+    pub result: Result<(i32, i64), Error>,
+}
+
+/// Why a record was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SendError {
+    /// The local queue is full: wait a little and send it again.
+    #[error("the producer's queue is full")]
+    QueueFull,
+    /// It cannot be sent at all.
+    #[error(transparent)]
+    Other(Error),
+}
+
+type OnDelivery = Box<dyn Fn(Delivery) + Send + Sync>;
+
+struct Context {
+    on_delivery: OnDelivery,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        crate::log::line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        let result = match result {
+            Ok(message) => Ok((message.partition(), message.offset())),
+            Err((error, _)) => Err(Error::client("deliver", error)),
+        };
+        (self.on_delivery)(Delivery { token: token as u64, result });
+    }
+}
+
+/// A producer with a polling thread of its own.
+pub struct Producer {
+    inner: ThreadedProducer<Context>,
+}
+
+impl Producer {
+    /// Creates the client; connecting happens in the background.
+    ///
+    /// # Errors
+    /// [`Error::Option`] or [`Error::Client`].
+    pub fn new(
+        connection: &ConnectionOptions,
+        options: &ProducerOptions,
+        on_delivery: OnDelivery,
+    ) -> Result<Self, Error> {
+        let mut config = connection.client_config()?;
+        config
+            .set("enable.idempotence", "true")
+            .set("linger.ms", options.linger_ms.to_string())
+            .set("batch.size", options.batch_size_bytes.to_string())
+            .set("compression.type", &options.compression)
+            .set("partitioner", "murmur2_random")
+            .set("queue.buffering.max.messages", "200000")
+            .set("message.max.bytes", "10485760");
+        let inner = ThreadedProducer::from_config_and_context(&config, Context { on_delivery })
+            .map_err(|error| Error::client("create the producer", &error))?;
+        Ok(Self { inner })
+    }
+
+    /// Hands a record to the client; its bytes are copied.
+    ///
+    /// # Errors
+    /// [`SendError::QueueFull`] when it should be sent again a little later.
+    pub fn send(&self, record: OutgoingRecord<'_>) -> Result<(), SendError> {
+        let mut outgoing =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(record.topic, record.token as usize)
+                .key(record.key)
+                .timestamp(record.timestamp_ms);
+        if let Some(payload) = record.payload {
+            outgoing = outgoing.payload(payload);
+        }
+        if !record.headers.is_empty() {
+            let headers =
+                record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+                    headers.insert(RawHeader { key, value: Some(*value) })
+                });
+            outgoing = outgoing.headers(headers);
+        }
+        self.inner.send(outgoing).map_err(|(error, _)| match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::QueueFull) => SendError::QueueFull,
+            _ => SendError::Other(Error::client("send", &error)),
+        })
+    }
+
+    /// Records accepted and not yet reported.
+    pub fn in_flight(&self) -> usize {
+        usize::try_from(self.inner.in_flight_count()).unwrap_or(0)
+    }
+
+    /// Waits until everything accepted was reported.
+    ///
+    /// # Errors
+    /// [`Error::Client`] when the time is over first.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.flush(timeout).map_err(|error| Error::client("flush", &error))
+    }
+}

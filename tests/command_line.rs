@@ -1,0 +1,86 @@
+//! Wrong input gets one clear line and the documented exit code.
+
+mod support;
+
+use support::tidegate;
+
+/// Runs with `arguments`; returns exit code and stderr.
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = tidegate().args(arguments).output().expect("tidegate runs");
+    (output.status.code(), String::from_utf8(output.stderr).expect("utf-8"))
+}
+
+fn assert_one_line(arguments: &[&str], code: i32, parts: &[&str]) {
+    let (status, stderr) = run(arguments);
+    assert_eq!(status, Some(code), "{arguments:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{arguments:?}: {part:?} is not in {stderr}");
+    }
+}
+
+#[test]
+fn a_value_out_of_range_names_flag_value_and_range() {
+    assert_one_line(&["consume", "--batch-size", "0"], 2, &["--batch-size", "0", "1 to 100000"]);
+    assert_one_line(&["consume", "--protocol", "eager"], 2, &["--protocol", "eager", "classic"]);
+    assert_one_line(&["up", "--partitions", "0"], 2, &["--partitions", "0", "1 to 10000"]);
+    assert_one_line(&["up", "--replicas-path", "0:x"], 2, &["--replicas-path", "0:x"]);
+}
+
+#[test]
+fn a_database_url_of_an_unknown_kind_is_refused() {
+    assert_one_line(&["consume", "--database", "mysql://x"], 2, &["mysql://x", "sqlite:"]);
+}
+
+#[test]
+fn a_file_that_is_missing_or_wrong_is_named() {
+    assert_one_line(&["up", "--scaled-object", "/nonexistent.yaml"], 2, &["/nonexistent.yaml"]);
+    assert_one_line(&["up", "--profile", "/nonexistent.toml"], 2, &["/nonexistent.toml"]);
+    assert_one_line(&["consume", "--config", "/nonexistent.toml"], 2, &["/nonexistent.toml"]);
+
+    let files = tempfile::tempdir().expect("temporary directory");
+    let profile = files.path().join("p.toml");
+    std::fs::write(&profile, "phases = [{ kind = \"stepp\", rate_per_s = 1.0 }]").expect("file");
+    let name = profile.to_str().expect("utf-8");
+    assert_one_line(&["up", "--profile", name], 2, &[name, "stepp"]);
+
+    let config = files.path().join("c.toml");
+    std::fs::write(&config, "[consume]\nbatch_sise = 1\n").expect("file");
+    let name = config.to_str().expect("utf-8");
+    assert_one_line(&["consume", "--config", name], 2, &[name, "batch_sise", "batch_size"]);
+}
+
+#[test]
+fn settings_that_carry_promises_cannot_be_overridden() {
+    assert_one_line(
+        &["consume", "--kafka-config", "enable.auto.commit=true"],
+        2,
+        &["enable.auto.commit"],
+    );
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_said_within_seconds() {
+    let started = std::time::Instant::now();
+    assert_one_line(&["up", "--brokers", "127.0.0.1:9"], 1, &["127.0.0.1:9"]);
+    assert!(started.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn an_environment_variable_is_named_as_the_source() {
+    let output =
+        tidegate().env("BATCH_SIZE", "many").arg("consume").output().expect("tidegate runs");
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).expect("utf-8");
+    assert!(stderr.contains("many") && stderr.contains("batch-size"), "{stderr}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_generated() {
+    let output = tidegate().args(["completions", "bash"]).output().expect("completions");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("--replicas-path"));
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let status = tidegate().args(["man", "--output"]).arg(directory.path()).status().expect("man");
+    assert!(status.success());
+    assert!(directory.path().join("tidegate-up.1").exists());
+}
