@@ -1,6 +1,6 @@
 //! Log lines on stderr: the demo's text format, or one JSON object a line.
 //!
-//! Text: `[2025-12-30 16:12:06] INFO: message field=value`. Rejected: the
+//! Text: `[2025-12-30 16:12:06] INFO: message field=value`, times in UTC. Rejected: the
 //! default format of `tracing-subscriber`; people's log searches for the demo's
 //! lines should keep working.
 
@@ -44,7 +44,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let now = jiff::Zoned::now();
+        let now = jiff::Timestamp::now();
         let level = match *event.metadata().level() {
             tracing::Level::WARN => "WARNING".to_owned(),
             other => other.to_string(),

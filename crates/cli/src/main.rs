@@ -14,6 +14,7 @@
 //! - `config`: flag > environment > file > default
 //! - `logging`: text in the demo's format, or JSON
 //! - `signals`: SIGINT, SIGTERM and a closed stdin as a shutdown
+//! - `status`: what a person watches while a world runs
 //! - `exit`: exit codes, and the one line an error becomes
 //! - `commands`: one file a command
 
@@ -23,6 +24,7 @@ mod config;
 mod exit;
 mod logging;
 mod signals;
+mod status;
 
 use std::process::ExitCode;
 

@@ -71,7 +71,8 @@ impl Error {
         Self::Client { action, reason: error.to_string(), code: error.rdkafka_error_code() }
     }
 
-    pub(crate) fn option(field: &str, value: impl ToString, allowed: impl Into<String>) -> Self {
+    #[allow(clippy::needless_pass_by_value)] // numbers and text alike, at the call site
+    pub(crate) fn option(field: &str, value: impl std::fmt::Display, allowed: impl Into<String>) -> Self {
         Self::Option { field: field.into(), value: value.to_string(), allowed: allowed.into() }
     }
 }

@@ -78,7 +78,7 @@ pub use batch::{Batch, Entry, PositionUpdate};
 pub use decode::{Decoder, JsonDecoder, Rejection, Row, TradeDecoder, TradeRow};
 pub use error::Error;
 pub use handle::PipelineHandle;
-pub use http::MetricsServer;
+pub use http::{MetricsServer, Probes};
 pub use metrics::{METRICS, MetricInfo};
 pub use options::PipelineOptions;
 pub use pipeline::{Builder, Pipeline, Summary};

@@ -80,6 +80,9 @@ pub(crate) struct ManArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ExecGuardedArgs {
+    /// Process id of whoever starts this
+    #[arg(long)]
+    pub(crate) parent: u32,
     /// The program and its arguments
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<OsString>,

@@ -22,6 +22,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
-        Command::ExecGuarded(args) => Err(tidegate_local::process::exec_guarded(&args.command).into()),
+        Command::ExecGuarded(args) => {
+            Err(tidegate_local::process::exec_guarded(args.parent, &args.command).into())
+        }
     }
 }

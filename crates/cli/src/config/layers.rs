@@ -36,9 +36,12 @@ impl Layers {
         let over = parse(text).map_err(|error| bad_input(format!("{name}: {error}")))?;
         for (section, value) in over {
             let known = self.table.keys().cloned().collect::<Vec<_>>().join("], [");
-            let (Some(Value::Table(base)), Value::Table(values)) = (self.table.get_mut(&section), value)
+            let (Some(Value::Table(base)), Value::Table(values)) =
+                (self.table.get_mut(&section), value)
             else {
-                return Err(bad_input(format!("{name}: {section}: unknown section, allowed are [{known}]")));
+                return Err(bad_input(format!(
+                    "{name}: {section}: unknown section, allowed are [{known}]"
+                )));
             };
             for (key, value) in values {
                 if !base.contains_key(&key) {
@@ -64,8 +67,8 @@ impl Layers {
         value: Option<T>,
     ) -> anyhow::Result<()> {
         let Some(value) = value else { return Ok(()) };
-        let value = Value::try_from(value)
-            .map_err(|error| bad_input(format!("{said_by}: {error}")))?;
+        let value =
+            Value::try_from(value).map_err(|error| bad_input(format!("{said_by}: {error}")))?;
         if let Some(Value::Table(table)) = self.table.get_mut(section) {
             table.insert(key.to_owned(), value);
             self.given.push((key, said_by));

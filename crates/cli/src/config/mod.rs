@@ -17,7 +17,7 @@ mod layers;
 mod model;
 
 pub(crate) use layers::Layers;
-pub(crate) use model::{Config, ConsumeConfig, KafkaConfig, ProduceConfig};
+pub(crate) use model::{Config, ConsumeConfig, KafkaConfig};
 
 #[cfg(test)]
 mod tests;

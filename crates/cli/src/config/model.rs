@@ -85,11 +85,20 @@ impl fmt::Display for Broken {
     }
 }
 
-fn range<T: PartialOrd + fmt::Display>(field: &str, value: T, low: T, high: T) -> Result<(), Broken> {
+fn range<T: PartialOrd + fmt::Display>(
+    field: &str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<(), Broken> {
     if value >= low && value <= high {
         return Ok(());
     }
-    Err(Broken { field: field.into(), value: value.to_string(), allowed: format!("{low} to {high}") })
+    Err(Broken {
+        field: field.into(),
+        value: value.to_string(),
+        allowed: format!("{low} to {high}"),
+    })
 }
 
 fn one_of(field: &str, value: &str, allowed: &[&str]) -> Result<(), Broken> {
@@ -103,7 +112,11 @@ fn filled(field: &str, value: &str, example: &str) -> Result<(), Broken> {
     if !value.trim().is_empty() {
         return Ok(());
     }
-    Err(Broken { field: field.into(), value: "\"\"".into(), allowed: format!("for example {example}") })
+    Err(Broken {
+        field: field.into(),
+        value: "\"\"".into(),
+        allowed: format!("for example {example}"),
+    })
 }
 
 impl Config {
@@ -135,14 +148,34 @@ impl ConsumeConfig {
         range("consume.batch_processing_time_s", self.batch_processing_time_s, 0.0, 60.0)?;
         range("consume.max_payload_bytes", self.max_payload_bytes, 1, 1_048_576_000)?;
         range("consume.buffer_high_records", self.buffer_high_records, 1, 10_000_000)?;
-        range("consume.buffer_low_records", self.buffer_low_records, 0, self.buffer_high_records - 1)?;
+        range(
+            "consume.buffer_low_records",
+            self.buffer_low_records,
+            0,
+            self.buffer_high_records - 1,
+        )?;
         range("consume.commit_interval_ms", self.commit_interval_ms, 10, 60_000)?;
         range("consume.fetch_min_bytes", self.fetch_min_bytes, 1, 100 << 20)?;
         range("consume.fetch_wait_max_ms", self.fetch_wait_max_ms, 1, 5000)?;
         range("consume.session_timeout_ms", self.session_timeout_ms, 1000, 3_600_000)?;
-        range("consume.heartbeat_interval_ms", self.heartbeat_interval_ms, 100, self.session_timeout_ms / 3)?;
-        range("consume.max_poll_interval_ms", self.max_poll_interval_ms, self.session_timeout_ms, 86_400_000)?;
-        range("consume.revoke_timeout_ms", self.revoke_timeout_ms, 0, 120_000.min(self.max_poll_interval_ms / 2))?;
+        range(
+            "consume.heartbeat_interval_ms",
+            self.heartbeat_interval_ms,
+            100,
+            self.session_timeout_ms / 3,
+        )?;
+        range(
+            "consume.max_poll_interval_ms",
+            self.max_poll_interval_ms,
+            self.session_timeout_ms,
+            86_400_000,
+        )?;
+        range(
+            "consume.revoke_timeout_ms",
+            self.revoke_timeout_ms,
+            0,
+            120_000.min(self.max_poll_interval_ms / 2),
+        )?;
         range("consume.drain_timeout_ms", self.drain_timeout_ms, 100, 600_000)
     }
 

@@ -31,7 +31,10 @@ fn a_flag_beats_the_file_and_the_file_beats_the_default() {
 #[test]
 fn an_unknown_key_is_refused_with_the_known_ones() {
     let error = error_of("[consume]\nbatch_sise = 7");
-    assert!(error.starts_with("test.toml: consume.batch_sise: unknown key, allowed are "), "{error}");
+    assert!(
+        error.starts_with("test.toml: consume.batch_sise: unknown key, allowed are "),
+        "{error}"
+    );
     assert!(error.contains("batch_size"), "{error}");
     assert!(error_of("[consumer]\nx = 1").contains("unknown section"));
 }
@@ -45,7 +48,10 @@ fn a_value_out_of_range_names_its_source_and_range() {
     let mut layers = Layers::read(None).expect("defaults");
     layers.set("consume", "protocol", "--protocol", Some("eager")).expect("set");
     let error = layers.resolve().expect_err("refused").to_string();
-    assert_eq!(error, "--protocol: consume.protocol = \"eager\": allowed is auto, consumer, classic");
+    assert_eq!(
+        error,
+        "--protocol: consume.protocol = \"eager\": allowed is auto, consumer, classic"
+    );
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! `tidegate consume`: one consumer of the group.
+
+use std::io::Write;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
+use tidegate_pipeline::{
+    Pipeline, PipelineHandle, PipelineOptions, SimulatedWrite, SqliteOptions, SqliteSink,
+    Synchronous, TradeDecoder,
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::parts;
+use crate::args::ConsumeArgs;
+use crate::config::{Config, ConsumeConfig, Layers};
+use crate::exit::{Outcome, bad_input};
+use crate::logging;
+use crate::signals::{StopSignals, service_stop};
+
+/// How often a change of the assignment is looked for while reports are on.
+const REPORT_TICK: Duration = Duration::from_millis(100);
+/// A report is printed at least every so many ticks.
+const TICKS_A_REPORT: u32 = 10;
+
+pub(super) fn run(args: ConsumeArgs) -> anyhow::Result<Outcome> {
+    let config = resolve(&args)?;
+    let group = group_options(&config, &args)?;
+    let pipeline_options = pipeline_options(&config.consume);
+    pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
+    let sink = sink(&config.consume)?;
+    logging::init(args.common.log_format);
+    let runtime = parts::runtime()?;
+    runtime.block_on(async {
+        let signals = StopSignals::install()?;
+        let mut registry = Registry::default();
+        let pipeline = Pipeline::builder(group, pipeline_options)
+            .decoder(TradeDecoder)
+            .sink(sink)
+            .registry(&mut registry)
+            .build()
+            .map_err(|error| bad_input(error.to_string()))?;
+        parts::serve_metrics(&config.consume.metrics_addr, registry, pipeline.handle()).await?;
+        if args.report {
+            tokio::spawn(print_reports(pipeline.handle()));
+        }
+        let handle = pipeline.handle();
+        let summary = pipeline.run(service_stop(signals, args.exit_on_stdin_close)).await?;
+        if args.report {
+            print_report(&handle.report());
+        }
+        tracing::info!(rows = summary.rows, dead_letters = summary.dead_letters, "stopped");
+        Ok(Outcome::Done)
+    })
+}
+
+fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
+    let mut layers = Layers::read(args.common.config.as_deref())?;
+    parts::lay_kafka(&mut layers, &args.kafka)?;
+    parts::lay_pod(&mut layers, &args.pod)?;
+    layers.set(
+        "consume",
+        "batch_processing_time_s",
+        "--batch-processing-time",
+        args.pod.batch_processing_time,
+    )?;
+    layers.set("consume", "database", "--database", args.database.clone())?;
+    layers.set("consume", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
+    layers.resolve()
+}
+
+fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOptions> {
+    let consume = &config.consume;
+    let options = GroupOptions {
+        connection: parts::connection(&config.kafka, &args.kafka, "tidegate-consume")?,
+        group: consume.group.clone(),
+        topic: config.kafka.topic.clone(),
+        protocol: match consume.protocol.as_str() {
+            "classic" => GroupProtocol::Classic,
+            "consumer" => GroupProtocol::Consumer,
+            _ => GroupProtocol::Auto,
+        },
+        session_timeout_ms: consume.session_timeout_ms,
+        heartbeat_interval_ms: consume.heartbeat_interval_ms,
+        max_poll_interval_ms: consume.max_poll_interval_ms,
+        fetch_min_bytes: consume.fetch_min_bytes,
+        fetch_wait_max_ms: consume.fetch_wait_max_ms,
+        buffer_high_records: consume.buffer_high_records,
+        buffer_low_records: consume.buffer_low_records,
+        commit_interval_ms: consume.commit_interval_ms,
+        revoke_timeout_ms: consume.revoke_timeout_ms,
+        ..GroupOptions::default()
+    };
+    options.validate().map_err(|error| bad_input(error.to_string()))?;
+    Ok(options)
+}
+
+fn pipeline_options(consume: &ConsumeConfig) -> PipelineOptions {
+    PipelineOptions {
+        batch_size: consume.batch_size as usize,
+        batch_max_bytes: consume.batch_max_bytes as usize,
+        batch_timeout_ms: consume.batch_timeout().as_millis() as u64,
+        max_payload_bytes: consume.max_payload_bytes as usize,
+        drain_timeout_ms: consume.drain_timeout_ms,
+        ..PipelineOptions::default()
+    }
+}
+
+fn sink(consume: &ConsumeConfig) -> anyhow::Result<SimulatedWrite<SqliteSink>> {
+    let options = SqliteOptions {
+        path: parts::sqlite_path(&consume.database)?,
+        synchronous: match consume.sqlite_synchronous.as_str() {
+            "full" => Synchronous::Full,
+            _ => Synchronous::Normal,
+        },
+        ..SqliteOptions::default()
+    };
+    Ok(SimulatedWrite::new(
+        Duration::from_secs_f64(consume.batch_processing_time_s),
+        Duration::from_secs_f64(consume.message_processing_time_s),
+        SqliteSink::new(options)?,
+    ))
+}
+
+/// One line a second, and one at once when partitions came or went.
+async fn print_reports(handle: PipelineHandle) {
+    let mut timer = interval(REPORT_TICK);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = PodReport::default();
+    let mut ticks = 0;
+    loop {
+        timer.tick().await;
+        ticks += 1;
+        let report = handle.report();
+        let changed = report.assigned != last.assigned || report.ready != last.ready;
+        if changed || ticks >= TICKS_A_REPORT {
+            print_report(&report);
+            last = report;
+            ticks = 0;
+        }
+    }
+}
+
+/// A supervisor that is gone reads no reports: not an error.
+fn print_report(report: &PodReport) {
+    if let Ok(line) = serde_json::to_string(report) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, "{line}");
+        let _ = stdout.flush();
+    }
+}

@@ -1,0 +1,153 @@
+//! The comparison itself: no I/O.
+
+use std::collections::{HashMap, HashSet};
+
+use super::database::{Dead, Row};
+use super::report::{Ages, AuditReport, Violation, ViolationKind};
+use crate::ledger::{Acked, Ledger};
+use crate::trade::{account_id, sequence_number};
+
+const EXAMPLES: usize = 10;
+
+pub(super) struct Comparison<'a> {
+    ledger: &'a Ledger,
+    positions: HashMap<i32, i64>,
+    /// Of each acknowledged record, in the ledger's order: rows and dead letters.
+    stored: Vec<u16>,
+    dead: Vec<u16>,
+    /// Index into the ledger by partition and offset.
+    by_offset: HashMap<(i32, i64), usize>,
+    last_of_key: HashMap<u32, u64>,
+    last_of_partition: HashMap<i32, i64>,
+    ages_ms: Vec<i64>,
+    violated_keys: HashSet<u32>,
+    report: AuditReport,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(ledger: &'a Ledger, positions: HashMap<i32, i64>) -> Self {
+        let by_offset = ledger
+            .acked
+            .iter()
+            .enumerate()
+            .map(|(index, record)| ((record.partition, record.offset), index))
+            .collect();
+        let keys: HashSet<u32> = ledger.acked.iter().map(|record| record.key).collect();
+        Self {
+            stored: vec![0; ledger.acked.len()],
+            dead: vec![0; ledger.acked.len()],
+            by_offset,
+            last_of_key: HashMap::new(),
+            last_of_partition: HashMap::new(),
+            ages_ms: Vec::with_capacity(ledger.acked.len()),
+            violated_keys: HashSet::new(),
+            report: AuditReport {
+                sent: ledger.acked.len() as u64,
+                failed_sends: ledger.failed.len() as u64,
+                keys: keys.len() as u64,
+                ..AuditReport::default()
+            },
+            ledger,
+            positions,
+        }
+    }
+
+    /// The next row, in commit order.
+    pub(super) fn row(&mut self, row: &Row) {
+        if let Some(timestamp_ms) = row.timestamp_ms {
+            self.ages_ms.push(row.committed_at_ms - timestamp_ms);
+        }
+        let Some(index) = self.known(row) else {
+            self.report.unacknowledged_stored += 1;
+            return;
+        };
+        let record = self.ledger.acked[index];
+        self.report.stored += 1;
+        self.stored[index] = self.stored[index].saturating_add(1);
+        if self.stored[index] > 1 {
+            self.report.duplicated += 1;
+            self.violation(ViolationKind::Duplicated, record);
+            return;
+        }
+        let last_seq = self.last_of_key.insert(record.key, record.seq);
+        let last_offset = self.last_of_partition.insert(record.partition, record.offset);
+        if last_seq > Some(record.seq) || last_offset > Some(record.offset) {
+            self.report.out_of_order += 1;
+            self.violation(ViolationKind::OutOfOrder, record);
+        }
+    }
+
+    fn known(&self, row: &Row) -> Option<usize> {
+        let seq = sequence_number(&row.trade_id)?;
+        let acked = &self.ledger.acked;
+        acked.binary_search_by_key(&seq, |record| record.seq).ok().or_else(|| {
+            // A row that names no known trade: a poison record stored by mistake.
+            self.by_offset.get(&(row.partition, row.offset)).copied()
+        })
+    }
+
+    /// The next dead letter, in commit order.
+    pub(super) fn dead_letter(&mut self, dead: &Dead) {
+        let Some(index) = self.by_offset.get(&(dead.partition, dead.offset)).copied() else {
+            self.report.unacknowledged_stored += 1;
+            return;
+        };
+        let record = self.ledger.acked[index];
+        self.dead[index] = self.dead[index].saturating_add(1);
+        if self.dead[index] > 1 {
+            self.report.duplicated += 1;
+            self.violation(ViolationKind::Duplicated, record);
+        } else if !record.kind.is_poison() {
+            self.report.dead_lettered_unexpected += 1;
+            self.violation(ViolationKind::DeadLettered, record);
+        } else {
+            self.report.dead_lettered += 1;
+            if dead.payload != record.kind.poison_payload(record.seq) {
+                self.report.altered += 1;
+                self.violation(ViolationKind::Altered, record);
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> AuditReport {
+        for index in 0..self.ledger.acked.len() {
+            let record = self.ledger.acked[index];
+            match (self.stored[index] > 0, self.dead[index] > 0) {
+                (false, false) if self.is_pending(record) => self.report.pending += 1,
+                (false, false) => {
+                    self.report.lost += 1;
+                    self.violation(ViolationKind::Lost, record);
+                }
+                // A row and a dead letter, or a poison record that became a row.
+                (true, dead) if dead || record.kind.is_poison() => {
+                    self.report.duplicated += 1;
+                    self.violation(ViolationKind::Duplicated, record);
+                }
+                _ => {}
+            }
+        }
+        self.report.keys_violated = self.violated_keys.len() as u64;
+        self.report.age_ms = Ages::of(self.ages_ms);
+        self.report
+    }
+
+    fn is_pending(&self, record: Acked) -> bool {
+        self.positions
+            .get(&record.partition)
+            .is_none_or(|next_offset| record.offset >= *next_offset)
+    }
+
+    fn violation(&mut self, kind: ViolationKind, record: Acked) {
+        self.violated_keys.insert(record.key);
+        let shown = self.report.violations.iter().filter(|shown| shown.kind == kind).count();
+        if shown < EXAMPLES {
+            self.report.violations.push(Violation {
+                kind,
+                key: account_id(record.key),
+                seq: record.seq,
+                partition: record.partition,
+                offset: record.offset,
+            });
+        }
+    }
+}

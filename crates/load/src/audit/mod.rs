@@ -1,0 +1,33 @@
+//! Ledger against database: was everything written once, and in order?
+//!
+//! Contract: every acknowledged good record is one row, every acknowledged poison
+//! record one dead letter with its original bytes, nothing is both; within a key and
+//! within a partition rows are in send order. A record at or past its partition's
+//! stored position is *pending*: still in Kafka, not lost. Rows that the ledger does
+//! not know were sent and not acknowledged before the producer died: no failure.
+
+mod compare;
+mod database;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use report::{Ages, AuditReport, Violation, ViolationKind};
+
+use std::path::Path;
+
+use crate::Error;
+use crate::ledger::Ledger;
+
+/// Audits a SQLite database against a ledger.
+///
+/// # Errors
+/// [`Error::Ledger`] or [`Error::Database`] when one of them cannot be read.
+pub fn audit(ledger: &Path, sqlite: &Path) -> Result<AuditReport, Error> {
+    let ledger = Ledger::read(ledger)?;
+    let database = database::Database::open(sqlite)?;
+    let mut comparison = compare::Comparison::new(&ledger, database.positions(&ledger.meta.topic)?);
+    database.each_row(&ledger.meta.topic, |row| comparison.row(&row))?;
+    database.each_dead_letter(&ledger.meta.topic, |dead| comparison.dead_letter(&dead))?;
+    Ok(comparison.finish())
+}

@@ -1,0 +1,187 @@
+//! Each broken promise is found, and an unbroken one is not accused.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::{AuditReport, audit};
+use crate::ledger::{Acked, LedgerMeta, LedgerWriter};
+use crate::trade::{Kind, trade_id};
+
+/// Six good records of two keys on two partitions, and a poison one at the end.
+struct World {
+    directory: tempfile::TempDir,
+    database: Connection,
+}
+
+fn record(seq: u64) -> Acked {
+    let key = (seq % 2) as u32;
+    let kind = if seq == 6 { Kind::BadJson } else { Kind::Trade };
+    Acked { seq, key, partition: key as i32, offset: (seq / 2) as i64, timestamp_ms: 1000, kind }
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("directory");
+        let meta = LedgerMeta { topic: "t".into(), seed: 1, started_at_ms: 0 };
+        let writer = LedgerWriter::create(&directory.path().join("ledger"), &meta).expect("ledger");
+        (0..7).for_each(|seq| writer.sender().acked(record(seq)));
+        writer.finish().expect("finish");
+        let database = Connection::open(directory.path().join("db")).expect("database");
+        database
+            .execute_batch(
+                "CREATE TABLE trades(id INTEGER PRIMARY KEY AUTOINCREMENT, trade_id TEXT, kafka_topic TEXT,
+                   kafka_partition INTEGER, kafka_offset INTEGER, record_timestamp_ms INTEGER, committed_at_ms INTEGER);
+                 CREATE TABLE dead_letters(id INTEGER PRIMARY KEY AUTOINCREMENT, kafka_topic TEXT,
+                   kafka_partition INTEGER, kafka_offset INTEGER, payload BLOB);
+                 CREATE TABLE positions(consumer_group TEXT, kafka_topic TEXT, kafka_partition INTEGER, next_offset INTEGER);",
+            )
+            .expect("schema");
+        let world = Self { directory, database };
+        world.position(0, 4);
+        world.position(1, 3);
+        world
+    }
+
+    fn position(&self, partition: i32, next_offset: i64) {
+        self.database
+            .execute("DELETE FROM positions WHERE kafka_partition = ?1", [partition])
+            .and_then(|_| {
+                self.database.execute(
+                    "INSERT INTO positions VALUES ('g', 't', ?1, ?2)",
+                    (partition, next_offset),
+                )
+            })
+            .expect("position");
+    }
+
+    fn store(&self, seq: u64) {
+        let Acked { partition, offset, .. } = record(seq);
+        self.database
+            .execute(
+                "INSERT INTO trades(trade_id, kafka_topic, kafka_partition, kafka_offset, record_timestamp_ms, committed_at_ms)
+                 VALUES (?1, 't', ?2, ?3, 1000, ?4)",
+                (trade_id(seq), partition, offset, 1010 + seq as i64),
+            )
+            .expect("row");
+    }
+
+    fn bury(&self, seq: u64, payload: Option<Vec<u8>>) {
+        let Acked { partition, offset, .. } = record(seq);
+        self.database
+            .execute(
+                "INSERT INTO dead_letters(kafka_topic, kafka_partition, kafka_offset, payload) VALUES ('t', ?1, ?2, ?3)",
+                (partition, offset, payload),
+            )
+            .expect("dead letter");
+    }
+
+    fn complete() -> Self {
+        let world = Self::new();
+        (0..6).for_each(|seq| world.store(seq));
+        world.bury(6, Kind::BadJson.poison_payload(6));
+        world
+    }
+
+    fn audit(&self) -> AuditReport {
+        audit(&self.directory.path().join("ledger"), &self.database()).expect("audit")
+    }
+
+    fn database(&self) -> PathBuf {
+        self.directory.path().join("db")
+    }
+}
+
+/// (lost, duplicated, out of order, unexpected dead letters, altered, pending)
+fn counts(report: &AuditReport) -> [u64; 6] {
+    assert_eq!(report.passed(), report.violations.is_empty());
+    [
+        report.lost,
+        report.duplicated,
+        report.out_of_order,
+        report.dead_lettered_unexpected,
+        report.altered,
+        report.pending,
+    ]
+}
+
+#[test]
+fn a_complete_database_passes() {
+    let report = World::complete().audit();
+    assert_eq!(counts(&report), [0; 6]);
+    assert_eq!((report.sent, report.stored, report.dead_lettered, report.keys), (7, 6, 1, 2));
+    assert_eq!((report.age_ms.max, report.age_ms.p50), (15, 13));
+    assert!(report.to_string().contains("exactly once, in order"));
+}
+
+#[test]
+fn a_missing_row_before_the_position_is_lost_and_after_it_pending() {
+    let world = World::new();
+    [0, 1, 2, 3, 4].iter().for_each(|seq| world.store(*seq));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    assert_eq!(counts(&world.audit()), [1, 0, 0, 0, 0, 0]);
+    world.position(1, 2);
+    assert_eq!(counts(&world.audit()), [0, 0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_second_row_is_a_duplicate() {
+    let world = World::complete();
+    world.store(3);
+    assert_eq!(counts(&world.audit()), [0, 1, 0, 0, 0, 0]);
+}
+
+#[test]
+fn rows_against_the_send_order_are_found() {
+    let world = World::new();
+    [0, 1, 4, 2, 3, 5].iter().for_each(|seq| world.store(*seq));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    assert_eq!(counts(&world.audit()), [0, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn poison_must_be_buried_once_and_unaltered() {
+    let world = World::new();
+    (0..6).for_each(|seq| world.store(seq));
+    assert_eq!(counts(&world.audit()), [1, 0, 0, 0, 0, 0], "poison that vanished");
+    world.bury(6, Some(b"something else".to_vec()));
+    assert_eq!(counts(&world.audit()), [0, 0, 0, 0, 1, 0], "altered");
+    let world = World::complete();
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    assert_eq!(counts(&world.audit()), [0, 1, 0, 0, 0, 0], "buried twice");
+    let world = World::complete();
+    world.store(6);
+    assert_eq!(counts(&world.audit()), [0, 1, 0, 0, 0, 0], "stored as well");
+}
+
+#[test]
+fn a_good_record_among_the_dead_is_found() {
+    let world = World::new();
+    (0..5).for_each(|seq| world.store(seq));
+    world.bury(5, None);
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    assert_eq!(counts(&world.audit()), [0, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn an_unacknowledged_row_is_counted_and_no_failure() {
+    let world = World::complete();
+    world
+        .database
+        .execute("INSERT INTO trades(trade_id, kafka_topic, kafka_partition, kafka_offset, committed_at_ms) VALUES ('TRD000000000099', 't', 1, 50, 5)", [])
+        .expect("row");
+    let report = world.audit();
+    assert!(report.passed());
+    assert_eq!(report.unacknowledged_stored, 1);
+}
+
+#[test]
+fn what_is_no_tidegate_database_is_said() {
+    let directory = tempfile::tempdir().expect("directory");
+    let world = World::complete();
+    let other = directory.path().join("other.db");
+    Connection::open(&other).and_then(|db| db.execute_batch("CREATE TABLE x(y)")).expect("other");
+    let error =
+        audit(&world.directory.path().join("ledger"), &other).expect_err("no tables").to_string();
+    assert!(error.contains("other.db") && error.contains("tidegate consume"), "{error}");
+}

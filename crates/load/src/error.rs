@@ -1,0 +1,50 @@
+//! What can go wrong while making load or auditing it.
+
+use std::path::{Path, PathBuf};
+
+/// An error of this crate, one line each.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A profile cannot be read.
+    #[error("{name}: {reason}")]
+    Profile {
+        /// File or built-in name.
+        name: String,
+        /// Field, value and what is allowed.
+        reason: String,
+    },
+    /// A file could not be used.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The ledger's directory is in use, or is no ledger.
+    #[error("ledger {}: {reason}", path.display())]
+    Ledger {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The database cannot be audited.
+    #[error("database {}: {reason}", path.display())]
+    Database {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Kafka's client reported an error.
+    #[error(transparent)]
+    Kafka(#[from] tidegate_kafka::Error),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::File { path: path.to_owned(), source }
+    }
+}

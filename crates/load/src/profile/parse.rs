@@ -1,0 +1,78 @@
+//! Profiles from TOML or YAML.
+
+use std::path::Path;
+
+use super::{LoadProfile, Phase};
+use crate::Error;
+
+impl LoadProfile {
+    /// Reads a profile. The name's ending decides: `.yaml` and `.yml` are YAML,
+    /// everything else is TOML. Unknown keys are refused.
+    ///
+    /// # Errors
+    /// [`Error::Profile`]: one line with name, field, value and what is allowed.
+    pub fn from_text(name: &str, text: &str) -> Result<Self, Error> {
+        let is_yaml = Path::new(name).extension().is_some_and(|ending| {
+            ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
+        });
+        let parsed: Result<Self, String> = if is_yaml {
+            serde_saphyr::from_str(text).map_err(|error| error.to_string())
+        } else {
+            toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
+        };
+        let wrong = |reason: String| Error::Profile { name: name.to_owned(), reason };
+        let profile = parsed.map_err(|reason| wrong(one_line(&reason)))?;
+        profile.check().map_err(wrong)?;
+        Ok(profile)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        within("keys", f64::from(self.keys), 1.0, 9000.0)?;
+        within("zipf", self.zipf, 0.0, 5.0)?;
+        within("poison_per_million", f64::from(self.poison_per_million), 0.0, 1e6)?;
+        if self.phases.is_empty() {
+            return Err("phases is empty: at least one of step, ramp, sine, burst".into());
+        }
+        for (index, phase) in self.phases.iter().enumerate() {
+            check_phase(phase).map_err(|reason| format!("phases[{index}].{reason}"))?;
+        }
+        Ok(())
+    }
+}
+
+const MAX_RATE: f64 = 1e7;
+const MAX_S: f64 = 1e8;
+
+fn check_phase(phase: &Phase) -> Result<(), String> {
+    within("duration_s", phase.duration_s(), 1e-3, MAX_S)?;
+    match *phase {
+        Phase::Step { rate_per_s, .. } => within("rate_per_s", rate_per_s, 0.0, MAX_RATE),
+        Phase::Ramp { from_per_s, to_per_s, .. } => {
+            within("from_per_s", from_per_s, 0.0, MAX_RATE)?;
+            within("to_per_s", to_per_s, 0.0, MAX_RATE)
+        }
+        Phase::Sine { mean_per_s, amplitude_per_s, period_s, .. } => {
+            within("mean_per_s", mean_per_s, 0.0, MAX_RATE)?;
+            within("amplitude_per_s", amplitude_per_s, 0.0, mean_per_s)?;
+            within("period_s", period_s, 1e-3, MAX_S)
+        }
+        Phase::Burst { base_per_s, peak_per_s, every_s, burst_s, .. } => {
+            within("base_per_s", base_per_s, 0.0, MAX_RATE)?;
+            within("peak_per_s", peak_per_s, 0.0, MAX_RATE)?;
+            within("every_s", every_s, 1e-3, MAX_S)?;
+            within("burst_s", burst_s, 0.0, every_s)
+        }
+    }
+}
+
+fn within(field: &str, value: f64, low: f64, high: f64) -> Result<(), String> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(format!("{field} = {value}: allowed is {low} to {high}"))
+}
+
+/// The parser's message without its drawing of the place.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("cannot be read").to_owned()
+}

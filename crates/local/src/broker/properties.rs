@@ -1,0 +1,74 @@
+//! `server.properties` of a one-node broker. Pure.
+
+use std::path::Path;
+
+/// Ports of a node on 127.0.0.1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ports {
+    pub(super) broker: u16,
+    pub(super) controller: u16,
+}
+
+/// The settings: small, single replica, and tuned for fast KIP-848 rebalances.
+///
+/// The broker decides a KIP-848 group's timing. A heartbeat of 500 ms and no
+/// batching of assignments settle a rescale in well under a second; the minimum
+/// intervals have to be lowered for that too.
+pub(super) fn server(ports: Ports, data: &Path) -> String {
+    let Ports { broker, controller } = ports;
+    let data = data.display();
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+group.consumer.heartbeat.interval.ms=500
+group.consumer.min.heartbeat.interval.ms=100
+group.consumer.session.timeout.ms=6000
+group.consumer.min.session.timeout.ms=1000
+group.consumer.assignment.interval.ms=0
+log.cleaner.dedupe.buffer.size=8388608
+log.segment.bytes=67108864
+log.index.size.max.bytes=1048576
+num.network.threads=2
+num.io.threads=4
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listens_on_loopback_only() {
+        let text = server(Ports { broker: 19092, controller: 19093 }, Path::new("/data"));
+        for line in text.lines().filter(|line| line.contains("://")) {
+            assert_eq!(
+                line.matches("://").count(),
+                line.matches("://127.0.0.1:").count(),
+                "{line}"
+            );
+        }
+        assert!(text.contains("log.dirs=/data\n"));
+        let keys: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
+        let mut unique = keys.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(unique.len(), keys.len(), "a key is set twice");
+    }
+}

@@ -1,0 +1,242 @@
+//! One running broker.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::RngExt as _;
+use rustix::process::Signal;
+use tidegate_kafka::{Admin, ConnectionOptions};
+
+use super::properties::{Ports, server};
+use super::{Distribution, java};
+use crate::Error;
+use crate::process::{Identity, send_signal};
+
+const LOG4J: &str = include_str!("../../assets/log4j2.properties");
+const READY_TIMEOUT: Duration = Duration::from_secs(90);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+const MIN_FREE_MIB: u64 = 512;
+/// Starts in half the time of the defaults and is enough for one machine's load.
+const JVM_FLAGS: &[&str] = &["-Xmx512m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
+/// A one-node Kafka that belongs to this world, and ends with it.
+#[derive(Debug)]
+pub struct Broker {
+    child: Child,
+    bootstrap: String,
+    log: PathBuf,
+}
+
+impl Broker {
+    /// Formats storage in the directory and starts a broker on free ports.
+    /// Spawns from the calling thread, which must be the main one.
+    ///
+    /// # Errors
+    /// One line each: no or old Java, too little disk, a broker that does not start.
+    pub fn start(distribution: &Distribution, directory: &Path) -> Result<Self, Error> {
+        java::check()?;
+        fs::create_dir_all(directory).map_err(Error::file(directory))?;
+        check_free_space(directory)?;
+        let ports = free_ports(directory)?;
+        let settings = directory.join("server.properties");
+        let log = directory.join("server.log");
+        fs::write(&settings, server(ports, &directory.join("data")))
+            .map_err(Error::file(&settings))?;
+        let logging = directory.join("log4j2.properties");
+        fs::write(&logging, LOG4J).map_err(Error::file(&logging))?;
+        let java = Java { distribution, logging: &logging, log: &log, directory };
+        java.format_storage(&settings)?;
+        let child = java.spawn_broker(&settings)?;
+        let bootstrap = format!("127.0.0.1:{}", ports.broker);
+        let mut broker = Self { child, bootstrap, log };
+        broker.wait_ready()?;
+        Ok(broker)
+    }
+
+    /// Where clients connect.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs; the error tells how it ended.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] when it ended by itself.
+    pub fn check(&mut self) -> Result<(), Error> {
+        match self.child.try_wait() {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => Err(self.failed(format!("ended with {status}"))),
+            Err(error) => Err(self.failed(error.to_string())),
+        }
+    }
+
+    fn wait_ready(&mut self) -> Result<(), Error> {
+        let admin = Admin::new(&ConnectionOptions::new(self.bootstrap.clone()))?;
+        let deadline = Instant::now() + READY_TIMEOUT;
+        loop {
+            self.check()?;
+            if admin.wait_ready(Duration::from_millis(200)).is_ok() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(
+                    self.failed(format!("did not answer within {} s", READY_TIMEOUT.as_secs()))
+                );
+            }
+        }
+    }
+
+    fn failed(&self, what: String) -> Error {
+        Error::Broker { what, last_line: last_meaningful_line(&self.log), log: self.log.clone() }
+    }
+
+    /// Stops it: SIGTERM, and SIGKILL for one that does not listen.
+    pub fn stop(mut self) {
+        send_signal(self.child.id(), Signal::TERM);
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.kill();
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The process, for whoever cleans up after us.
+    pub fn identity(&self) -> Option<Identity> {
+        Identity::of(self.child.id())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill();
+        }
+    }
+}
+
+struct Java<'a> {
+    distribution: &'a Distribution,
+    logging: &'a Path,
+    log: &'a Path,
+    directory: &'a Path,
+}
+
+impl Java<'_> {
+    fn arguments(&self, class: &str) -> Vec<OsString> {
+        let separator = OsString::from(":");
+        let class_path = self.distribution.jars.iter().fold(OsString::new(), |mut path, jar| {
+            if !path.is_empty() {
+                path.push(&separator);
+            }
+            path.push(jar);
+            path
+        });
+        let mut arguments: Vec<OsString> = JVM_FLAGS.iter().map(OsString::from).collect();
+        arguments.push(format!("-Dlog4j2.configurationFile={}", self.logging.display()).into());
+        arguments.push(format!("-Dtidegate.log={}", self.log.display()).into());
+        arguments.push("-cp".into());
+        arguments.push(class_path);
+        arguments.push(class.into());
+        arguments
+    }
+
+    fn format_storage(&self, settings: &Path) -> Result<(), Error> {
+        // Sixteen random bytes; written with "=", since an id may begin with "-".
+        let id = URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 16]>());
+        let output = Command::new("java")
+            .args(self.arguments("kafka.tools.StorageTool"))
+            .args(["format", "--ignore-formatted", &format!("--cluster-id={id}"), "-c"])
+            .arg(settings)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| Error::Spawn { program: "java".into(), source })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(Error::Broker {
+            what: "cannot format its storage".into(),
+            last_line: text
+                .lines()
+                .rfind(|line| !line.trim().is_empty())
+                .unwrap_or("no output")
+                .into(),
+            log: self.log.to_owned(),
+        })
+    }
+
+    fn spawn_broker(&self, settings: &Path) -> Result<Child, Error> {
+        let out = self.directory.join("stdout.log");
+        let out_file = fs::File::create(&out).map_err(Error::file(&out))?;
+        let own = std::env::current_exe()
+            .map_err(|source| Error::Spawn { program: "java".into(), source })?;
+        Command::new(own)
+            .arg("exec-guarded")
+            .arg(format!("--parent={}", std::process::id()))
+            .arg("--")
+            .arg("java")
+            .args(self.arguments("kafka.Kafka"))
+            .arg(settings)
+            .stdin(Stdio::null())
+            .stdout(out_file.try_clone().map_err(Error::file(&out))?)
+            .stderr(out_file)
+            .process_group(0)
+            .spawn()
+            .map_err(|source| Error::Spawn { program: "java".into(), source })
+    }
+}
+
+/// Two ports nobody listens on now. Both listeners are held until both are known.
+fn free_ports(directory: &Path) -> Result<Ports, Error> {
+    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(Error::file(directory));
+    let (first, second) = (bind()?, bind()?);
+    let port = |listener: &TcpListener| {
+        listener.local_addr().map(|address| address.port()).map_err(Error::file(directory))
+    };
+    Ok(Ports { broker: port(&first)?, controller: port(&second)? })
+}
+
+fn check_free_space(directory: &Path) -> Result<(), Error> {
+    let stat =
+        rustix::fs::statvfs(directory).map_err(|errno| Error::file(directory)(errno.into()))?;
+    let free_mib = (stat.f_bavail.saturating_mul(stat.f_frsize)) >> 20;
+    if free_mib < MIN_FREE_MIB {
+        return Err(Error::DiskFull {
+            directory: directory.to_owned(),
+            free_mib,
+            needed_mib: MIN_FREE_MIB,
+        });
+    }
+    Ok(())
+}
+
+fn last_meaningful_line(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines = || text.lines().filter(|line| line.starts_with('['));
+    lines()
+        .rfind(|line| line.contains(" ERROR ") || line.contains(" FATAL "))
+        .or_else(|| lines().next_back())
+        .unwrap_or("it wrote no log")
+        .to_owned()
+}

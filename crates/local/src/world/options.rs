@@ -1,0 +1,73 @@
+//! Options of a world.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::controller::{Law, ReplicaPath};
+use crate::pods::CommandTemplate;
+use tidegate_autoscale::law::{StockLaw, StockOptions};
+use tidegate_autoscale::scaled_object::ScaledObject;
+
+/// Who decides the replicas, before the clock starts.
+#[derive(Debug, Clone)]
+pub enum LawOptions {
+    /// KEDA and HPA by this ScaledObject.
+    Stock {
+        /// The object.
+        scaled_object: Box<ScaledObject>,
+        /// The HPA's sync period.
+        hpa_sync_period: Duration,
+    },
+    /// A schedule.
+    Path(ReplicaPath),
+}
+
+impl LawOptions {
+    pub(crate) fn start(&self, now_ms: i64) -> Law {
+        match self {
+            Self::Path(path) => Law::Path(path.clone()),
+            Self::Stock { scaled_object, hpa_sync_period } => {
+                let options = StockOptions {
+                    hpa_sync_period_ms: hpa_sync_period.as_millis() as i64,
+                    ..StockOptions::default()
+                };
+                Law::Stock(Box::new(StockLaw::new((**scaled_object).clone(), options, now_ms)))
+            }
+        }
+    }
+
+    /// Pods that stay when there is nothing to do.
+    pub(crate) fn resting_replicas(&self) -> i32 {
+        match self {
+            Self::Path(_) => 0,
+            Self::Stock { scaled_object, .. } => scaled_object.min_replicas(),
+        }
+    }
+}
+
+/// Options of a world.
+#[derive(Debug, Clone)]
+pub struct WorldOptions {
+    /// An existing cluster; `None` starts a broker of its own.
+    pub brokers: Option<String>,
+    /// Topic, created when it is missing.
+    pub topic: String,
+    /// Its partitions, when it is created.
+    pub partitions: u32,
+    /// Consumer group.
+    pub group: String,
+    /// Prints [`super::ProducerReport`] lines; `{brokers}` in an argument is replaced.
+    pub producer: CommandTemplate,
+    /// Prints [`tidegate_kafka::PodReport`] lines; `{brokers}` is replaced.
+    pub consumer: CommandTemplate,
+    /// Who decides.
+    pub law: LawOptions,
+    /// Delay of a pod's start.
+    pub pod_start: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub grace_period: Duration,
+    /// What one pod can do, when it is known.
+    pub pod_capacity_per_s: Option<f64>,
+    /// Everything of this run.
+    pub run_dir: PathBuf,
+}
