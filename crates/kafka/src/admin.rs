@@ -12,6 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::{ConnectionOptions, Error, LagReader, Position};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_WAIT: Duration = Duration::from_millis(50);
 
 /// Outcome of a topic creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +156,18 @@ impl Admin {
     /// [`Error::UnknownTopic`], [`Error::Unreachable`], or [`Error::Client`] when
     /// the group has members.
     pub fn pin_start_offsets(&self, group: &str, topic: &str) -> Result<Vec<Position>, Error> {
+        // A topic that was created a moment ago has leaders that do not know it
+        // yet, and a first group has to wait for its coordinator.
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            match self.try_pin(group, topic) {
+                Err(_) if Instant::now() < deadline => std::thread::sleep(RETRY_WAIT),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn try_pin(&self, group: &str, topic: &str) -> Result<Vec<Position>, Error> {
         let offsets = LagReader::new(&self.connection, group, topic)?.read()?;
         let pinned: Vec<Position> = offsets
             .iter()
@@ -165,27 +178,23 @@ impl Admin {
                 next_offset: partition.start.unwrap_or(0),
             })
             .collect();
-        if pinned.is_empty() {
-            return Ok(pinned);
+        if !pinned.is_empty() {
+            self.commit_for(group, &pinned)?;
         }
+        Ok(pinned)
+    }
+
+    fn commit_for(&self, group: &str, positions: &[Position]) -> Result<(), Error> {
+        let failed = |error| Error::client("pin start offsets", &error);
         let mut config = self.connection.client_config()?;
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let client =
-            BaseConsumer::<rdkafka::consumer::DefaultConsumerContext>::from_config(&config)
-                .map_err(|error| Error::client("pin start offsets", &error))?;
-        let mut list = TopicPartitionList::with_capacity(pinned.len());
-        for position in &pinned {
-            list.add_partition_offset(
-                topic,
-                position.partition,
-                Offset::Offset(position.next_offset),
-            )
-            .map_err(|error| Error::client("pin start offsets", &error))?;
+        let client: BaseConsumer = BaseConsumer::from_config(&config).map_err(failed)?;
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for Position { topic, partition, next_offset } in positions {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*next_offset))
+                .map_err(failed)?;
         }
-        client
-            .commit(&list, CommitMode::Sync)
-            .map_err(|error| Error::client("pin start offsets", &error))?;
-        Ok(pinned)
+        client.commit(&list, CommitMode::Sync).map_err(failed)
     }
 
     fn unreachable(&self, reason: &str) -> Error {

@@ -72,7 +72,11 @@ impl Error {
     }
 
     #[allow(clippy::needless_pass_by_value)] // numbers and text alike, at the call site
-    pub(crate) fn option(field: &str, value: impl std::fmt::Display, allowed: impl Into<String>) -> Self {
+    pub(crate) fn option(
+        field: &str,
+        value: impl std::fmt::Display,
+        allowed: impl Into<String>,
+    ) -> Self {
         Self::Option { field: field.into(), value: value.to_string(), allowed: allowed.into() }
     }
 }
