@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// The binary under test.
-pub fn tidegate() -> Command {
+pub(crate) fn tidegate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     for name in [
         "KAFKA_BOOTSTRAP_SERVERS",
@@ -31,7 +31,11 @@ pub fn tidegate() -> Command {
 }
 
 /// Polls until `condition` gives a value; panics with `what` after `limit`.
-pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = condition() {
@@ -43,14 +47,14 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> O
 }
 
 /// A `tidegate up` in the background with a directory of its own.
-pub struct Up {
+pub(crate) struct Up {
     child: Child,
     directory: tempfile::TempDir,
 }
 
 impl Up {
     /// Starts it; `arguments` are added to a run directory and a JSON report.
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("temporary directory");
         let child = Self::command(directory.path(), arguments).spawn().expect("tidegate starts");
         Self { child, directory }
@@ -74,26 +78,26 @@ impl Up {
         command
     }
 
-    pub fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.directory.path().join("run")
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("up.log")).unwrap_or_default()
     }
 
     /// The live state file, once there is one.
-    pub fn world(&self) -> Option<Value> {
+    pub(crate) fn world(&self) -> Option<Value> {
         let text = std::fs::read_to_string(self.run_dir().join("world.json")).ok()?;
         serde_json::from_str(&text).ok()
     }
 
     /// The pods that are ready now, oldest first: (name, process id).
-    pub fn ready_pods(&self) -> Vec<(String, u32)> {
+    pub(crate) fn ready_pods(&self) -> Vec<(String, u32)> {
         let world = self.world().unwrap_or_default();
         let pods = world["pods"].as_array().cloned().unwrap_or_default();
         pods.iter()
@@ -102,7 +106,7 @@ impl Up {
             .collect()
     }
 
-    pub fn wait_for_ready_pods(&self, count: usize) -> Vec<(String, u32)> {
+    pub(crate) fn wait_for_ready_pods(&self, count: usize) -> Vec<(String, u32)> {
         wait_for(&format!("{count} ready pods\n{}", self.log()), Duration::from_secs(60), || {
             let pods = self.ready_pods();
             (pods.len() >= count).then_some(pods)
@@ -110,7 +114,7 @@ impl Up {
     }
 
     /// Waits for the end and returns its report.
-    pub fn finish(mut self, limit: Duration) -> Finished {
+    pub(crate) fn finish(mut self, limit: Duration) -> Finished {
         let status = wait_for(&format!("end of tidegate up\n{}", self.log()), limit, || {
             self.child.try_wait().expect("wait")
         });
@@ -141,16 +145,16 @@ impl Drop for Up {
 }
 
 /// A `tidegate up` that ended.
-pub struct Finished {
-    pub status: ExitStatus,
-    pub report: Value,
-    pub log: String,
-    pub directory: tempfile::TempDir,
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) report: Value,
+    pub(crate) log: String,
+    pub(crate) directory: tempfile::TempDir,
 }
 
 impl Finished {
     /// A number of the report by path, for example `/audit/lost`.
-    pub fn number(&self, path: &str) -> f64 {
+    pub(crate) fn number(&self, path: &str) -> f64 {
         self.report
             .pointer(path)
             .and_then(Value::as_f64)
@@ -158,7 +162,7 @@ impl Finished {
     }
 
     /// Everything sent is stored once, in order, and the exit code says so.
-    pub fn assert_promise_kept(&self) {
+    pub(crate) fn assert_promise_kept(&self) {
         assert_eq!(self.status.code(), Some(0), "exit code\n{}", self.log);
         assert!(self.number("/audit/sent") > 0.0, "nothing was sent\n{}", self.log);
         for violation in ["/audit/lost", "/audit/duplicated", "/audit/out_of_order"] {
@@ -168,13 +172,13 @@ impl Finished {
 }
 
 /// Sends a signal by name to one process.
-pub fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).status();
     assert!(status.expect("kill runs").success(), "kill -{name} {pid}");
 }
 
 /// Whether the process exists and is not a zombie.
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }

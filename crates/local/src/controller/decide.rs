@@ -1,7 +1,7 @@
 //! The law that is in force.
 
 use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Decision, Facts as LawFacts, StockLaw};
+use tidegate_autoscale::law::{Decision, Facts as LawFacts, Law as _, StockLaw};
 
 use super::{Facts, ReplicaPath};
 

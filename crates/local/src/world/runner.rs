@@ -8,6 +8,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::meter::Meter;
+use tidegate_autoscale::law::Law as _;
+
 use super::options::LawOptions;
 use super::producer::ProducerChild;
 use super::state::{HpaState, ProcessState, WorldState};

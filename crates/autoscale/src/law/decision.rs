@@ -1,0 +1,94 @@
+//! A decision, with everything that led to it.
+
+use serde::Serialize;
+
+use crate::hpa::Reason;
+
+/// Which part of the law decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decider {
+    /// KEDA's executor: between zero and one.
+    Keda,
+    /// The HPA: from one upwards.
+    Hpa,
+}
+
+/// One evaluation. Lags in records.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decision {
+    /// When, milliseconds.
+    pub at_ms: i64,
+    /// Who.
+    pub decided_by: Decider,
+    /// Wanted before.
+    pub from: i32,
+    /// Wanted after.
+    pub to: i32,
+    /// Lag with everything counted; `None` when it could not be read.
+    pub lag: Option<i64>,
+    /// The metric: the lag after KEDA's cap.
+    pub metric: Option<i64>,
+    /// Records a replica.
+    pub target: i64,
+    /// Whether the trigger was active (KEDA).
+    pub active: Option<bool>,
+    /// The HPA's raw proposal.
+    pub proposal: Option<i32>,
+    /// The proposal after the stabilization window.
+    pub stabilized: Option<i32>,
+    /// What cut it (HPA).
+    pub reason: Option<Reason>,
+    /// The limit that binds, in words; empty when none does.
+    pub binding: String,
+}
+
+impl Decision {
+    /// Whether it changes anything.
+    pub fn changes(&self) -> bool {
+        self.from != self.to
+    }
+
+    /// One plain sentence.
+    pub fn explanation(&self) -> String {
+        let metric = match self.metric {
+            Some(metric) => format!("lag {metric}"),
+            None => "lag unknown".into(),
+        };
+        let what = match self.decided_by {
+            Decider::Keda => {
+                let state = if self.active == Some(true) { "active" } else { "inactive" };
+                format!("KEDA: {metric}, {state}")
+            }
+            Decider::Hpa => {
+                let proposal = self.proposal.map_or_else(String::new, |p| format!(" asks for {p}"));
+                format!("HPA: {metric} at {} a pod{proposal}", self.target)
+            }
+        };
+        let outcome = if self.changes() {
+            format!("{} -> {}", self.from, self.to)
+        } else {
+            format!("stays {}", self.to)
+        };
+        if self.binding.is_empty() {
+            format!("{what}: {outcome}")
+        } else {
+            format!("{what}: {outcome} ({})", self.binding)
+        }
+    }
+}
+
+/// What `kubectl get hpa` would show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HpaView {
+    /// Name of the HPA that KEDA creates.
+    pub name: String,
+    /// What it scales, for example `Deployment/trade-tx-consumer`.
+    pub reference: String,
+    /// For example `9455/10k (avg)`.
+    pub targets: String,
+    /// Lower bound.
+    pub min: i32,
+    /// Upper bound.
+    pub max: i32,
+}

@@ -1,0 +1,38 @@
+//! Laws: facts in, decisions out.
+//!
+//! A law is ticked by its caller at any cadence and does what is due. It keeps the
+//! memory that the real controllers keep, and knows no clock: time is an argument.
+
+mod decision;
+mod stock;
+
+pub use decision::{Decider, Decision, HpaView};
+pub use stock::{StockLaw, StockOptions};
+
+use crate::lag::PartitionOffsets;
+
+/// What a law looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Wanted replicas so far (`spec.replicas`).
+    pub spec_replicas: i32,
+    /// Pods that exist and are not on their way out (`status.replicas`).
+    pub status_replicas: i32,
+    /// Ready pods.
+    pub ready_replicas: i32,
+    /// The group's offsets, or why they could not be read.
+    pub offsets: Result<Vec<PartitionOffsets>, String>,
+}
+
+/// A law behind one type, so that worlds can run any of them.
+pub trait Law {
+    /// Does everything that is due, in time order. Decisions that change nothing are
+    /// among the answers; the last one's `to` is what is wanted now.
+    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision>;
+
+    /// When something is due next, milliseconds.
+    fn next_due_ms(&self) -> i64;
+
+    /// What a table of autoscalers shows.
+    fn hpa_view(&self) -> HpaView;
+}

@@ -1,0 +1,342 @@
+//! Stock KEDA and HPA, as one law.
+
+use super::decision::{Decider, Decision, HpaView};
+use super::{Facts, Law};
+use crate::hpa::{Hpa, HpaDecision, HpaInput, Reason, average_value_proposal, value_proposal};
+use crate::keda::{ExecutorInput, after_evaluation, execute};
+use crate::lag::{PartitionOffsets, PreviousOffsets, TotalLag, total_lag};
+use crate::scaled_object::ScaledObject;
+
+/// What is not in the ScaledObject: the cluster's own settings, and phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StockOptions {
+    /// `--horizontal-pod-autoscaler-sync-period`, milliseconds.
+    pub hpa_sync_period_ms: i64,
+    /// First poll, milliseconds after the ScaledObject's creation.
+    pub poll_offset_ms: i64,
+    /// First sync, milliseconds after the creation and one sync period.
+    pub sync_offset_ms: i64,
+}
+
+impl Default for StockOptions {
+    fn default() -> Self {
+        Self { hpa_sync_period_ms: 15_000, poll_offset_ms: 0, sync_offset_ms: 0 }
+    }
+}
+
+/// The executor reads its clock after the trigger was queried, which takes a moment.
+/// With `LastActiveTime` stored in whole seconds this is why a poll exactly one
+/// cooldown later deactivates in practice although the comparison is strict.
+const QUERY_TIME_MS: i64 = 1;
+
+/// KEDA's trigger, executor and fallback, and the HPA it creates.
+#[derive(Debug, Clone)]
+pub struct StockLaw {
+    object: ScaledObject,
+    options: StockOptions,
+    created_ms: i64,
+    next_poll_ms: i64,
+    next_sync_ms: i64,
+    last_active_ms: Option<i64>,
+    previous: PreviousOffsets,
+    failures: i32,
+    cached: Option<Result<TotalLag, String>>,
+    hpa: Hpa,
+    targets: String,
+}
+
+/// One evaluation of the trigger.
+#[derive(Debug, Clone, Copy)]
+struct Evaluation {
+    lag: Option<TotalLag>,
+    /// What the HPA is told, milli records; `None` is an error.
+    metric_milli: Option<i64>,
+    active: bool,
+    error: bool,
+}
+
+impl StockLaw {
+    /// The law of a ScaledObject that was created now.
+    pub fn new(object: ScaledObject, options: StockOptions, created_ms: i64) -> Self {
+        let next_poll_ms = created_ms.saturating_add(options.poll_offset_ms);
+        let next_sync_ms = created_ms
+            .saturating_add(options.hpa_sync_period_ms)
+            .saturating_add(options.sync_offset_ms);
+        Self {
+            object,
+            options,
+            created_ms,
+            next_poll_ms,
+            next_sync_ms,
+            last_active_ms: None,
+            previous: PreviousOffsets::new(),
+            failures: 0,
+            cached: None,
+            hpa: Hpa::default(),
+            targets: "<unknown>".into(),
+        }
+    }
+
+    /// KEDA's poll now, whether it is due or not.
+    pub fn poll(&mut self, now_ms: i64, facts: &Facts) -> Decision {
+        let evaluation = self.evaluate(facts, facts.spec_replicas);
+        let object = &self.object;
+        let clock_ms = now_ms.saturating_add(QUERY_TIME_MS);
+        let execution = execute(ExecutorInput {
+            current: facts.spec_replicas,
+            min: object.min_replica_count,
+            idle: object.idle_replica_count,
+            active: evaluation.active,
+            error: evaluation.error,
+            fallback_replicas: object.fallback.map(|fallback| fallback.replicas),
+            last_active_age_ms: self.last_active_ms.map(|at| clock_ms.saturating_sub(at)),
+            object_age_ms: clock_ms.saturating_sub(self.created_ms),
+            cooldown_ms: object.cooldown_ms,
+            initial_cooldown_ms: object.initial_cooldown_ms,
+            paused: object.annotations.paused,
+            pause_scale_in: object.annotations.pause_scale_in,
+            pause_scale_out: object.annotations.pause_scale_out,
+            force_activation: object.annotations.force_activation,
+        });
+        if execution.was_active {
+            self.last_active_ms = Some(whole_second(now_ms));
+        }
+        let binding = self.keda_binding(now_ms, facts, &evaluation, execution.set);
+        Decision {
+            to: execution.set.unwrap_or(facts.spec_replicas),
+            active: Some(evaluation.active),
+            binding,
+            ..self.decision(now_ms, Decider::Keda, facts.spec_replicas, &evaluation)
+        }
+    }
+
+    /// The HPA's sync now, whether it is due or not.
+    pub fn sync(&mut self, now_ms: i64, facts: &Facts) -> Decision {
+        let spec = facts.spec_replicas;
+        // At zero the HPA is disabled and asks for no metric.
+        let evaluation = (spec > 0).then(|| self.metric_for_hpa(facts, spec));
+        let metric_milli = evaluation.as_ref().and_then(|evaluation| evaluation.metric_milli);
+        let proposal = metric_milli.map(|metric| self.proposal(metric, facts));
+        self.note_targets(metric_milli, facts.status_replicas);
+        let outcome = self.hpa.step(HpaInput {
+            spec_replicas: spec,
+            bounds: self.object.hpa_bounds(),
+            behavior: self.object.behavior.as_ref(),
+            proposals: &[proposal],
+            now_ms,
+        });
+        let evaluation = evaluation.unwrap_or(Evaluation {
+            lag: None,
+            metric_milli: None,
+            active: false,
+            error: false,
+        });
+        Decision {
+            to: outcome.desired,
+            proposal: outcome.proposal,
+            stabilized: outcome.stabilized,
+            reason: Some(outcome.reason),
+            binding: self.hpa_binding(&outcome, spec),
+            ..self.decision(now_ms, Decider::Hpa, spec, &evaluation)
+        }
+    }
+
+    fn decision(
+        &self,
+        at_ms: i64,
+        decided_by: Decider,
+        from: i32,
+        evaluation: &Evaluation,
+    ) -> Decision {
+        Decision {
+            at_ms,
+            decided_by,
+            from,
+            to: from,
+            lag: evaluation.lag.map(|lag| lag.total_with_persistent),
+            metric: evaluation.metric_milli.map(|milli| milli / 1000),
+            target: self.object.lag_threshold(),
+            active: None,
+            proposal: None,
+            stabilized: None,
+            reason: None,
+            binding: String::new(),
+        }
+    }
+
+    /// Evaluates the trigger: counts failures, trips the fallback.
+    fn evaluate(&mut self, facts: &Facts, current: i32) -> Evaluation {
+        let result = facts.offsets.as_ref().map(|offsets| {
+            let counted = limited(offsets, self.object.trigger.lag.partition_limitation.as_deref());
+            total_lag(&counted, &self.object.trigger.lag, &mut self.previous)
+        });
+        if result.is_err() {
+            // An error rebuilds the scaler, and what it remembered is gone.
+            self.previous.clear();
+        }
+        let target = self.object.lag_threshold();
+        let (failures, fallback_milli) =
+            after_evaluation(self.failures, result.is_ok(), self.object.fallback, current, target);
+        self.failures = failures;
+        self.cached = Some(result.map_err(Clone::clone));
+        match self.cached {
+            Some(Ok(lag)) => Evaluation {
+                lag: Some(lag),
+                metric_milli: Some(published_milli(lag.total)),
+                active: lag.active,
+                error: false,
+            },
+            _ => Evaluation {
+                lag: None,
+                metric_milli: fallback_milli,
+                active: fallback_milli.is_some(),
+                error: fallback_milli.is_none(),
+            },
+        }
+    }
+
+    fn metric_for_hpa(&mut self, facts: &Facts, spec: i32) -> Evaluation {
+        match &self.cached {
+            Some(Ok(lag)) if self.object.trigger.use_cached_metrics => Evaluation {
+                lag: Some(*lag),
+                metric_milli: Some(published_milli(lag.total)),
+                active: lag.active,
+                error: false,
+            },
+            _ => self.evaluate(facts, spec),
+        }
+    }
+
+    fn proposal(&self, metric_milli: i64, facts: &Facts) -> i32 {
+        let target_milli = self.object.lag_threshold().saturating_mul(1000);
+        let tolerance = self.object.tolerance();
+        if self.object.trigger.is_value_target {
+            let (spec, ready) = (facts.spec_replicas, facts.ready_replicas);
+            value_proposal(&[metric_milli], target_milli, spec, ready, tolerance)
+        } else {
+            average_value_proposal(&[metric_milli], target_milli, facts.status_replicas, tolerance)
+        }
+    }
+
+    fn note_targets(&mut self, metric_milli: Option<i64>, status: i32) {
+        let target = quantity(self.object.lag_threshold());
+        let value = match metric_milli {
+            Some(metric) if status > 0 => quantity(metric / 1000 / i64::from(status)),
+            Some(metric) => quantity(metric / 1000),
+            None => "<unknown>".into(),
+        };
+        self.targets = format!("{value}/{target} (avg)");
+    }
+
+    fn keda_binding(
+        &self,
+        now_ms: i64,
+        facts: &Facts,
+        evaluation: &Evaluation,
+        set: Option<i32>,
+    ) -> String {
+        if self.object.annotations.paused {
+            return "paused by annotation".into();
+        }
+        if evaluation.error {
+            let why = facts.offsets.as_ref().err().map_or("unknown", String::as_str);
+            return format!("lag cannot be read, holding: {why}");
+        }
+        let waiting = !evaluation.active && set.is_none() && facts.spec_replicas > 0;
+        if waiting && self.object.min_replica_count == 0 {
+            let since_ms = self.last_active_ms.map_or(0, |at| now_ms.saturating_sub(at));
+            let left_s = self.object.cooldown_ms.saturating_sub(since_ms).max(0) / 1000;
+            return format!("{left_s} s of the cooldown left");
+        }
+        String::new()
+    }
+
+    fn hpa_binding(&self, outcome: &HpaDecision, spec: i32) -> String {
+        let bounds = self.object.hpa_bounds();
+        match outcome.reason {
+            Reason::ScalingDisabled => "at zero, KEDA decides".into(),
+            Reason::FailedGetExternalMetric => "lag cannot be read, holding".into(),
+            Reason::TooManyReplicas => format!("maxReplicaCount {}", bounds.max),
+            Reason::TooFewReplicas => format!("at least {}", bounds.min),
+            Reason::ScaleUpLimit => "scaleUp policies".into(),
+            Reason::ScaleDownLimit => "scaleDown policies".into(),
+            Reason::DesiredWithinRange => match (outcome.proposal, outcome.stabilized) {
+                (Some(proposal), Some(stabilized)) if proposal != stabilized => {
+                    let window = if proposal >= spec { "scaleUp" } else { "scaleDown" };
+                    format!("{window} stabilization window")
+                }
+                _ => String::new(),
+            },
+        }
+    }
+}
+
+impl Law for StockLaw {
+    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+        let mut facts = facts.clone();
+        let mut decisions = Vec::new();
+        let (poll_due, sync_due) = (self.next_poll_ms <= now_ms, self.next_sync_ms <= now_ms);
+        let poll_first = self.next_poll_ms <= self.next_sync_ms;
+        for is_poll in [poll_first, !poll_first] {
+            let decision = match (is_poll, poll_due, sync_due) {
+                (true, true, _) => self.poll(now_ms, &facts),
+                (false, _, true) => self.sync(now_ms, &facts),
+                _ => continue,
+            };
+            facts.spec_replicas = decision.to;
+            decisions.push(decision);
+        }
+        if poll_due {
+            self.next_poll_ms = after(self.next_poll_ms, self.object.polling_interval_ms, now_ms);
+        }
+        if sync_due {
+            self.next_sync_ms = after(self.next_sync_ms, self.options.hpa_sync_period_ms, now_ms);
+        }
+        decisions
+    }
+
+    fn next_due_ms(&self) -> i64 {
+        self.next_poll_ms.min(self.next_sync_ms)
+    }
+
+    fn hpa_view(&self) -> HpaView {
+        let bounds = self.object.hpa_bounds();
+        HpaView {
+            name: format!("keda-hpa-{}", self.object.name),
+            reference: format!("{}/{}", self.object.target_kind, self.object.target_name),
+            targets: self.targets.clone(),
+            min: bounds.min,
+            max: bounds.max,
+        }
+    }
+}
+
+/// `LastActiveTime` has a resolution of one second.
+fn whole_second(at_ms: i64) -> i64 {
+    at_ms.saturating_sub(at_ms.rem_euclid(1000))
+}
+
+/// The next multiple of the period after now, on the grid of `due_ms`.
+fn after(due_ms: i64, period_ms: i64, now_ms: i64) -> i64 {
+    let period_ms = period_ms.max(1);
+    let missed = now_ms.saturating_sub(due_ms) / period_ms;
+    due_ms.saturating_add(period_ms.saturating_mul(missed.saturating_add(1)))
+}
+
+fn limited(offsets: &[PartitionOffsets], only: Option<&[i32]>) -> Vec<PartitionOffsets> {
+    offsets
+        .iter()
+        .filter(|partition| only.is_none_or(|only| only.contains(&partition.partition)))
+        .copied()
+        .collect()
+}
+
+/// A negative total is published as 0.
+fn published_milli(total: i64) -> i64 {
+    total.max(0).saturating_mul(1000)
+}
+
+/// As Kubernetes prints whole quantities: thousands as `k` where nothing is lost.
+fn quantity(value: i64) -> String {
+    if value != 0 && value % 1000 == 0 { format!("{}k", value / 1000) } else { value.to_string() }
+}

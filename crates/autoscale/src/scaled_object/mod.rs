@@ -1,0 +1,122 @@
+//! KEDA's `ScaledObject`, as far as it decides replicas.
+//!
+//! Contract: real manifests are read; unknown fields are refused, since a
+//! misspelt window is a production incident. Each error is one line: source,
+//! field path, value, what is allowed. Fields that belong to other controllers
+//! (`authenticationRef`, connection settings of the trigger) are accepted.
+
+mod manifest;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use crate::hpa::{Behavior, Bounds, Tolerance};
+use crate::keda::Fallback;
+use crate::lag::LagOptions;
+
+/// A manifest that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{source_name}: {reason}")]
+pub struct ScaledObjectError {
+    /// Where it was read from.
+    pub source_name: String,
+    /// Field path, value and what is allowed.
+    pub reason: String,
+}
+
+/// A checked ScaledObject.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScaledObject {
+    pub(crate) name: String,
+    pub(crate) target_kind: String,
+    pub(crate) target_name: String,
+    pub(crate) polling_interval_ms: i64,
+    pub(crate) cooldown_ms: i64,
+    pub(crate) initial_cooldown_ms: i64,
+    pub(crate) min_replica_count: i32,
+    pub(crate) max_replica_count: i32,
+    pub(crate) idle_replica_count: Option<i32>,
+    pub(crate) fallback: Option<Fallback>,
+    pub(crate) behavior: Option<Behavior>,
+    pub(crate) trigger: Trigger,
+    pub(crate) annotations: Annotations,
+}
+
+/// The Kafka trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    pub(crate) topic: Option<String>,
+    pub(crate) group: String,
+    pub(crate) use_cached_metrics: bool,
+    pub(crate) is_value_target: bool,
+    pub(crate) lag: LagOptions,
+}
+
+/// Annotations that KEDA obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Annotations {
+    pub(crate) paused: bool,
+    pub(crate) pause_scale_in: bool,
+    pub(crate) pause_scale_out: bool,
+    pub(crate) force_activation: bool,
+}
+
+impl ScaledObject {
+    /// Reads the first ScaledObject of a YAML text with one or more documents.
+    ///
+    /// # Errors
+    /// [`ScaledObjectError`], one line.
+    pub fn from_yaml(text: &str, source_name: &str) -> Result<Self, ScaledObjectError> {
+        read::scaled_object(text)
+            .map_err(|reason| ScaledObjectError { source_name: source_name.to_owned(), reason })
+    }
+
+    /// Name of the object.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `minReplicaCount`: pods that stay when there is nothing to do.
+    pub fn min_replicas(&self) -> i32 {
+        self.min_replica_count
+    }
+
+    /// `maxReplicaCount`.
+    pub fn max_replicas(&self) -> i32 {
+        self.max_replica_count
+    }
+
+    /// Records a replica.
+    pub fn lag_threshold(&self) -> i64 {
+        self.trigger.lag.lag_threshold
+    }
+
+    /// Replaces the records a replica.
+    ///
+    /// # Errors
+    /// What is allowed, when it is not.
+    pub fn set_lag_threshold(&mut self, records: u64) -> Result<(), String> {
+        match i64::try_from(records) {
+            Ok(records) if records > 0 => {
+                self.trigger.lag.lag_threshold = records;
+                Ok(())
+            }
+            _ => Err(format!("{records}: allowed is 1 to {}", i64::MAX)),
+        }
+    }
+
+    /// Bounds of the HPA that KEDA creates: at least one.
+    pub fn hpa_bounds(&self) -> Bounds {
+        Bounds { min: self.min_replica_count.max(1), max: self.max_replica_count }
+    }
+
+    /// Tolerances of the HPA.
+    pub fn tolerance(&self) -> Tolerance {
+        let default = Tolerance::default();
+        let rules = self.behavior.as_ref();
+        Tolerance {
+            up: rules.and_then(|rules| rules.scale_up.tolerance).unwrap_or(default.up),
+            down: rules.and_then(|rules| rules.scale_down.tolerance).unwrap_or(default.down),
+        }
+    }
+}
