@@ -23,9 +23,9 @@ const REPORT_TICK: Duration = Duration::from_millis(100);
 /// A report is printed at least every so many ticks.
 const TICKS_A_REPORT: u32 = 10;
 
-pub(super) fn run(args: ConsumeArgs) -> anyhow::Result<Outcome> {
-    let config = resolve(&args)?;
-    let group = group_options(&config, &args)?;
+pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
+    let config = resolve(args)?;
+    let group = group_options(&config, args)?;
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
     let sink = sink(&config.consume)?;

@@ -15,9 +15,9 @@ use crate::exit::Outcome;
 /// Runs the command that was typed.
 pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
-        Command::Up(args) => up::run(args),
-        Command::Consume(args) => consume::run(args),
-        Command::Produce(args) => produce::run(args),
+        Command::Up(args) => up::run(&args),
+        Command::Consume(args) => consume::run(&args),
+        Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),

@@ -19,8 +19,8 @@ use crate::exit::{Outcome, bad_input};
 use crate::logging;
 use crate::signals::{StopSignals, service_stop};
 
-pub(super) fn run(args: ProduceArgs) -> anyhow::Result<Outcome> {
-    let config = resolve(&args)?;
+pub(super) fn run(args: &ProduceArgs) -> anyhow::Result<Outcome> {
+    let config = resolve(args)?;
     let profile = profile(
         args.profile.as_deref(),
         Some(config.produce.rate),

@@ -37,10 +37,10 @@ struct Report<'a> {
     database: &'a str,
 }
 
-pub(super) fn run(args: UpArgs) -> anyhow::Result<Outcome> {
-    let config = resolve(&args)?;
-    let profile = load_profile(&args, &config)?;
-    let law = law(&args, &config)?;
+pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
+    let config = resolve(args)?;
+    let profile = load_profile(args, &config)?;
+    let law = law(args, &config)?;
     let database = args.database.as_deref().map(parts::sqlite_path).transpose()?;
     parts::connection(&config.kafka, &args.kafka, "tidegate-up")?;
     logging::init(args.common.log_format);
@@ -61,8 +61,8 @@ pub(super) fn run(args: UpArgs) -> anyhow::Result<Outcome> {
         topic: config.kafka.topic.clone(),
         partitions: config.up.partitions,
         group: config.consume.group.clone(),
-        producer: producer_command(&args, &config, &files)?,
-        consumer: consumer_command(&args, &config, &files)?,
+        producer: producer_command(args, &config, &files)?,
+        consumer: consumer_command(args, &config, &files)?,
         law,
         pod_start: Duration::from_secs_f64(config.up.pod_start_s),
         grace_period: Duration::from_secs_f64(config.up.grace_period_s),
@@ -80,7 +80,7 @@ pub(super) fn run(args: UpArgs) -> anyhow::Result<Outcome> {
             .map_err(|error| anyhow::anyhow!("--csv {}: {error}", path.display()))?;
     }
     let audit = audit(&files.ledger, &database)?;
-    conclude(&args, &end, &audit, &run_dir, &files)
+    conclude(args, &end, &audit, &run_dir, &files)
 }
 
 /// Files of a run that are passed to its children.

@@ -85,7 +85,7 @@ impl fmt::Display for Broken {
     }
 }
 
-fn range<T: PartialOrd + fmt::Display>(
+fn range<T: PartialOrd + fmt::Display + Copy>(
     field: &str,
     value: T,
     low: T,
