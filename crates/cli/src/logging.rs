@@ -5,6 +5,7 @@
 //! lines should keep working.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -24,7 +25,10 @@ pub(crate) fn init(format: LogFormat) {
         .with_env_var(FILTER_ENV)
         .try_from_env()
         .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.event_format(DemoText).init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),

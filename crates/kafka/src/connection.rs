@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -105,6 +106,9 @@ impl ConnectionOptions {
             .set("reconnect.backoff.max.ms", "2000");
         for (key, value) in &self.librdkafka {
             config.set(key, value);
+        }
+        if self.librdkafka.contains_key("debug") {
+            config.set_log_level(RDKafkaLogLevel::Debug);
         }
         Ok(config)
     }

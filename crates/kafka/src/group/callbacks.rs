@@ -121,9 +121,16 @@ impl Context {
     fn revoke(
         &self,
         consumer: &BaseConsumer<Self>,
-        partitions: &[TopicPartition],
-        list: &TopicPartitionList,
+        named: Vec<TopicPartition>,
     ) -> Result<(), Error> {
+        // A member that leaves while an assignment is on its way is told to give up
+        // partitions it was never given, and the client refuses to unassign those:
+        // it would then wait for ever for a valid answer.
+        let partitions: Vec<TopicPartition> = {
+            let state = self.state();
+            named.into_iter().filter(|partition| state.commits.owns(partition)).collect()
+        };
+        let partitions = partitions.as_slice();
         let lost = consumer.assignment_lost();
         if !partitions.is_empty() {
             if lost {
@@ -140,8 +147,12 @@ impl Context {
                 state.commits.remove(partition);
             }
         }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
         consumer
-            .incremental_unassign(list)
+            .incremental_unassign(&list)
             .map_err(|error| Error::client("give up revoked partitions", &error))
     }
 
@@ -257,7 +268,7 @@ impl ConsumerContext for Context {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 self.assign(consumer, partitions)
             }
-            _ => self.revoke(consumer, &partitions, list),
+            _ => self.revoke(consumer, partitions),
         };
         if let Err(error) = outcome {
             self.state().end.get_or_insert(error);

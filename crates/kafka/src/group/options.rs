@@ -126,8 +126,10 @@ impl GroupOptions {
     /// The client's settings under a protocol that is decided (`Auto` counts as classic).
     pub(crate) fn client_config(&self, protocol: GroupProtocol) -> Result<ClientConfig, Error> {
         self.validate()?;
+        let connection = self.connection.client_config()?;
         let mut config = ClientConfig::new();
         config
+            .set_log_level(connection.log_level)
             .set("fetch.min.bytes", self.fetch_min_bytes.to_string())
             .set("fetch.wait.max.ms", self.fetch_wait_max_ms.to_string())
             // Small queues: a pod is one of many, and what is prefetched beyond
@@ -139,7 +141,7 @@ impl GroupOptions {
             .set("fetch.queue.backoff.ms", "10")
             .set("statistics.interval.ms", "0")
             .set("topic.metadata.refresh.interval.ms", "300000");
-        for (key, value) in self.connection.client_config()?.config_map() {
+        for (key, value) in connection.config_map() {
             config.set(key, value);
         }
         config
