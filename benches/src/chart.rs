@@ -55,29 +55,36 @@ fn draw_panel(out: &mut String, panel: &Panel<'_>, top: f64, seconds: usize) {
     let x = |second: f64| LEFT + second / (seconds - 1) as f64 * width;
     let y = |value: f64| top + PANEL_HEIGHT * (1.0 - value / limit);
 
-    let _ = write!(out, "<text x=\"{LEFT}\" y=\"{}\" font-weight=\"600\">{}</text>", top - 9.0, panel.title);
+    let _ = write!(
+        out,
+        "<text x=\"{LEFT}\" y=\"{}\" font-weight=\"600\">{}</text>",
+        top - 9.0,
+        panel.title
+    );
     for step in 0..=4 {
         let value = limit * f64::from(step) / 4.0;
         let _ = write!(
             out,
             "<line x1=\"{LEFT}\" x2=\"{0}\" y1=\"{1:.1}\" y2=\"{1:.1}\" stroke=\"#e5e7eb\"/>\
              <text x=\"{2}\" y=\"{3:.1}\" text-anchor=\"end\" fill=\"#6b7280\">{4}</text>",
-            WIDTH - RIGHT, y(value), LEFT - 8.0, y(value) + 4.0, short(value)
+            WIDTH - RIGHT,
+            y(value),
+            LEFT - 8.0,
+            y(value) + 4.0,
+            short(value)
         );
     }
     for second in (0..seconds).step_by(30) {
         let _ = write!(
             out,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#6b7280\">{second} s</text>",
-            x(second as f64), top + PANEL_HEIGHT + 15.0
+            x(second as f64),
+            top + PANEL_HEIGHT + 15.0
         );
     }
     for (index, line) in panel.lines.iter().enumerate() {
-        let points: String = line
-            .values
-            .iter()
-            .enumerate()
-            .fold(String::new(), |mut points, (second, value)| {
+        let points: String =
+            line.values.iter().enumerate().fold(String::new(), |mut points, (second, value)| {
                 let _ = write!(points, "{:.1},{:.1} ", x(second as f64), y(*value));
                 points
             });
@@ -85,7 +92,10 @@ fn draw_panel(out: &mut String, panel: &Panel<'_>, top: f64, seconds: usize) {
             out,
             "<polyline points=\"{points}\" fill=\"none\" stroke=\"{0}\" stroke-width=\"1.6\"/>\
              <text x=\"{1}\" y=\"{2}\" text-anchor=\"end\" fill=\"{0}\">{3}</text>",
-            line.color, WIDTH - RIGHT - 110.0 * index as f64, top - 9.0, line.name
+            line.color,
+            WIDTH - RIGHT - 110.0 * index as f64,
+            top - 9.0,
+            line.name
         );
     }
 }
@@ -101,11 +111,7 @@ fn round_up(value: f64) -> f64 {
 }
 
 fn short(value: f64) -> String {
-    if value >= 1000.0 {
-        format!("{}k", value / 1000.0)
-    } else {
-        format!("{value}")
-    }
+    if value >= 1000.0 { format!("{}k", value / 1000.0) } else { format!("{value}") }
 }
 
 #[cfg(test)]
@@ -114,6 +120,9 @@ mod tests {
 
     #[test]
     fn axes_end_at_round_numbers() {
-        assert_eq!([0.0, 3.0, 12.0, 4990.0, 5000.0, 5001.0].map(round_up), [1.0, 5.0, 20.0, 5000.0, 5000.0, 10000.0]);
+        assert_eq!(
+            [0.0, 3.0, 12.0, 4990.0, 5000.0, 5001.0].map(round_up),
+            [1.0, 5.0, 20.0, 5000.0, 5000.0, 10000.0]
+        );
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use crate::events::{self, Event};
 use crate::proc;
 use crate::timeline::Timeline;
 
@@ -21,15 +22,26 @@ pub(crate) struct Bench {
     pub(crate) results: PathBuf,
 }
 
+/// Seconds of a process that count as its start, not its steady state.
+const START_S: f64 = 15.0;
+
 /// CPU and memory of one process over the run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
-    pub(crate) first_cpu_s: f64,
-    pub(crate) last_cpu_s: f64,
-    pub(crate) first_seen_s: f64,
-    pub(crate) last_seen_s: f64,
+    first_seen_s: f64,
+    /// When the start was over, and the CPU seconds used by then.
+    steady: Option<(f64, f64)>,
+    last_seen_s: f64,
+    last_cpu_s: f64,
     pub(crate) peak_mib: f64,
-    pub(crate) last_mib: f64,
+}
+
+impl Usage {
+    /// Mean CPU use after the start, cores.
+    pub(crate) fn steady_cores(&self) -> f64 {
+        let Some((since_s, cpu_s)) = self.steady else { return 0.0 };
+        (self.last_cpu_s - cpu_s) / (self.last_seen_s - since_s).max(1.0)
+    }
 }
 
 /// A finished run.
@@ -48,12 +60,17 @@ pub(crate) type OnSecond<'a> = dyn FnMut(f64, &Value) + 'a;
 
 impl Bench {
     /// Runs `tidegate up` with the arguments to its end.
-    pub(crate) fn up(&self, name: &str, arguments: &[&str], on_second: &mut OnSecond<'_>) -> anyhow::Result<Run> {
+    pub(crate) fn up(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        on_second: &mut OnSecond<'_>,
+    ) -> anyhow::Result<Run> {
         let kept = self.results.join(name);
         fs::create_dir_all(&kept).with_context(|| format!("create {}", kept.display()))?;
         let run_dir = self.scratch(name)?;
         let log = fs::File::create(kept.join("up.log"))?;
-        tracing_line(&format!("{name}: tidegate up {}", arguments.join(" ")));
+        say(&format!("{name}: tidegate up {}", arguments.join(" ")));
         let mut child = Command::new(&self.tidegate)
             .arg("up")
             .args(arguments)
@@ -85,8 +102,9 @@ impl Bench {
             }
             std::thread::park_timeout(Duration::from_secs(1));
         };
-        let report = read_json(&kept.join("report.json"))
-            .with_context(|| format!("{name}: no report ({status}); see {}", kept.join("up.log").display()))?;
+        let report = read_json(&kept.join("report.json")).with_context(|| {
+            format!("{name}: no report ({status}); see {}", kept.join("up.log").display())
+        })?;
         if !status.success() {
             bail!("{name}: tidegate up ended with {status}; see {}", kept.join("up.log").display());
         }
@@ -114,25 +132,31 @@ impl Bench {
 impl Run {
     /// A number of the report, by JSON pointer.
     pub(crate) fn number(&self, pointer: &str) -> anyhow::Result<f64> {
-        self.report.pointer(pointer).and_then(Value::as_f64).with_context(|| format!("no {pointer} in the report"))
+        self.report
+            .pointer(pointer)
+            .and_then(Value::as_f64)
+            .with_context(|| format!("no {pointer} in the report"))
     }
 
-    /// Lines of a JSONL file of the run.
-    pub(crate) fn lines(&self, file: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.run_dir.join(file)).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    /// What the pods reported.
+    pub(crate) fn events(&self) -> anyhow::Result<Vec<Event>> {
+        let path = self.run_dir.join("events.jsonl");
+        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(events::parse(&text))
     }
 
     /// Removes the database, ledger and broker data; the kept files stay.
     pub(crate) fn discard(self) -> anyhow::Result<()> {
-        fs::remove_dir_all(&self.run_dir).with_context(|| format!("remove {}", self.run_dir.display()))
+        fs::remove_dir_all(&self.run_dir)
+            .with_context(|| format!("remove {}", self.run_dir.display()))
     }
 }
 
-pub(crate) fn tracing_line(text: &str) {
+/// Tells the person who waits.
+pub(crate) fn say(text: &str) {
     #[allow(clippy::print_stderr)]
     {
-        eprintln!("bench: {text}");
+        eprintln!("{text}");
     }
 }
 
@@ -156,16 +180,17 @@ pub(crate) fn processes(world: &Value) -> Vec<(String, u32)> {
 }
 
 fn sample(usage: &mut BTreeMap<String, Usage>, process: &str, pid: u32, now_s: f64) {
-    let (Some(cpu_s), Some((mib, peak_mib))) = (proc::cpu_seconds(pid), proc::resident_mib(pid)) else {
+    let (Some(cpu_s), Some(peak_mib)) = (proc::cpu_seconds(pid), proc::peak_resident_mib(pid))
+    else {
         return;
     };
-    let entry = usage.entry(process.to_owned()).or_insert(Usage {
-        first_cpu_s: cpu_s,
-        first_seen_s: now_s,
-        ..Usage::default()
-    });
+    let entry = usage
+        .entry(process.to_owned())
+        .or_insert(Usage { first_seen_s: now_s, ..Usage::default() });
+    if entry.steady.is_none() && now_s - entry.first_seen_s >= START_S {
+        entry.steady = Some((now_s, cpu_s));
+    }
     entry.last_cpu_s = cpu_s;
     entry.last_seen_s = now_s;
-    entry.last_mib = mib;
     entry.peak_mib = entry.peak_mib.max(peak_mib);
 }

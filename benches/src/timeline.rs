@@ -27,7 +27,11 @@ impl Timeline {
             "SELECT kafka_partition, record_timestamp_ms, committed_at_ms FROM trades ORDER BY id",
         )?;
         let rows = statement.query_map([], |row| {
-            Ok(Stored { partition: row.get(0)?, timestamp_ms: row.get(1)?, committed_at_ms: row.get(2)? })
+            Ok(Stored {
+                partition: row.get(0)?,
+                timestamp_ms: row.get(1)?,
+                committed_at_ms: row.get(2)?,
+            })
         })?;
         let mut stored = rows.collect::<Result<Vec<_>, _>>()?;
         stored.sort_by_key(|record| record.committed_at_ms);
@@ -41,6 +45,17 @@ impl Timeline {
 
     fn index(&self, at_ms: i64) -> usize {
         self.stored.partition_point(|record| record.committed_at_ms < at_ms)
+    }
+
+    /// First commit at or after `from_ms`, Unix ms.
+    pub(crate) fn first_commit_at_or_after(&self, from_ms: i64) -> Option<i64> {
+        self.stored.get(self.index(from_ms)).map(|record| record.committed_at_ms)
+    }
+
+    /// Records that were due in `[from_ms, to_ms)`.
+    pub(crate) fn arrived(&self, from_ms: i64, to_ms: i64) -> usize {
+        let due = |record: &&Stored| (from_ms..to_ms).contains(&record.timestamp_ms);
+        self.stored.iter().filter(due).count()
     }
 
     /// The least records a second of any window of `width_ms` that begins in

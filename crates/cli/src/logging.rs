@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::args::LogFormat;
+use crate::status::LogWriter;
 
 /// The environment variable that filters log lines, for example `debug` or
 /// `tidegate_kafka=trace,info`.
@@ -28,7 +29,7 @@ pub(crate) fn init(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(|| LogWriter);
     match format {
         LogFormat::Text => builder.event_format(DemoText).init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),

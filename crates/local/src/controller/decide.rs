@@ -52,7 +52,9 @@ impl Law {
                 };
                 let decisions = law.tick(now_ms, &facts);
                 let wanted = decisions.last().map_or(replicas.spec, |decision| decision.to);
-                let why = decisions.last().map(Decision::explanation).unwrap_or_default();
+                let telling = decisions.iter().rfind(|decision| decision.changes());
+                let why = telling.or(decisions.last()).map(Decision::explanation);
+                let why = why.unwrap_or_default();
                 Decided { replicas: wanted, decisions, why }
             }
         }
