@@ -83,3 +83,25 @@ fn a_terminated_pod_drains() {
     done.assert_promise_kept();
     assert_eq!(done.number("/world/fenced"), 0.0, "a clean leaver needs no fencing");
 }
+
+/// Regression: a pod that left while an assignment was on its way to it waited for
+/// ever, and its partitions stood still until the drain timeout.
+#[test]
+fn scaling_in_twice_within_a_second_is_prompt() {
+    let up = Up::start(&[
+        "--rate",
+        "1000",
+        "--duration",
+        "30",
+        "--partitions",
+        "24",
+        "--replicas-path",
+        "0:9,5:8,6:4,10:9,14:8,15:4,19:9,23:8,24:4",
+        "--batch-processing-time",
+        "0.2",
+    ]);
+    let done = up.finish(MINUTES);
+    done.assert_promise_kept();
+    assert_eq!(done.number("/world/fenced"), 0.0, "every pod left by itself\n{}", done.log);
+    assert!(done.number("/audit/age_ms/max") < 5_000.0, "no partition stood still\n{}", done.log);
+}

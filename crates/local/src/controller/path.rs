@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// Replicas over time: `0:1,10:6,30:0` is one pod at once, six from second 10,
-/// none from second 30.
+/// Replicas over time: `0:1,10:6,30:2` is one pod at once, six from second 10,
+/// two from second 30 until the backlog is gone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaPath {
     steps: Vec<(f64, u32)>,
@@ -60,6 +60,13 @@ impl FromStr for ReplicaPath {
             }
             steps.push((second, replicas));
         }
+        if steps.last().is_some_and(|(_, replicas)| *replicas == 0) {
+            return Err(wrong(
+                "it ends with 0 pods, which would never work off the backlog; the pods go to zero by \
+                 themselves when it is gone"
+                    .into(),
+            ));
+        }
         Ok(Self { steps })
     }
 }
@@ -70,8 +77,8 @@ mod tests {
 
     #[test]
     fn holds_each_step_until_the_next() {
-        let path: ReplicaPath = "0:1, 10:6,30.5:0".parse().expect("path");
-        assert_eq!([0.0, 9.9, 10.0, 30.4, 30.5, 99.0].map(|t| path.at(t)), [1, 1, 6, 6, 0, 0]);
+        let path: ReplicaPath = "0:1, 10:6,30.5:0,40:2".parse().expect("path");
+        assert_eq!([0.0, 9.9, 10.0, 30.4, 30.5, 99.0].map(|t| path.at(t)), [1, 1, 6, 6, 0, 2]);
         assert_eq!(path.peak(), 6);
         let late: ReplicaPath = "5:2".parse().expect("path");
         assert_eq!(late.at(1.0), 0);
