@@ -88,7 +88,7 @@ fn kill_9_leaves_no_orphans_and_a_consistent_database() {
     let pids = running(&up);
     let run_dir = up.run_dir();
     signal(up.id(), "KILL");
-    wait_until_gone(&pids, Duration::from_secs(40));
+    wait_until_gone(&pids, Duration::from_secs(10));
 
     let database = format!("sqlite:{}", run_dir.join("trades.db").display());
     let output = tidegate()

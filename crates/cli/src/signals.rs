@@ -1,8 +1,10 @@
 //! SIGINT, SIGTERM and a closed stdin, as a future a service can wait for.
 
 use std::io::Read;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// Both stop signals, installed at construction: none is missed between calls.
 pub(crate) struct StopSignals {
@@ -27,42 +29,54 @@ impl StopSignals {
     }
 }
 
+/// How long a process whose supervisor is gone may take to finish. Its broker is
+/// most likely gone too, and ending at any instant is safe.
+const ORPHAN_GRACE: Duration = Duration::from_secs(3);
+
 /// Resolves when stdin reaches its end: the process that holds the other end
-/// of the pipe is gone. What arrives before is ignored.
+/// of the pipe is gone. What arrives before is ignored. The process itself ends
+/// [`ORPHAN_GRACE`] later, whatever it is doing then.
 ///
 /// A plain thread reads: tokio's own stdin would keep the runtime from ending.
-pub(crate) async fn stdin_closed() {
-    let (closed, wait) = tokio::sync::oneshot::channel();
+fn stdin_closed() -> std::io::Result<oneshot::Receiver<()>> {
+    let (closed, wait) = oneshot::channel();
     let reader = std::thread::Builder::new().name("stdin".into()).stack_size(64 * 1024);
-    let spawned = reader.spawn(move || {
+    reader.spawn(move || {
         let mut ignored = [0u8; 64];
         let mut stdin = std::io::stdin().lock();
         while matches!(stdin.read(&mut ignored), Ok(count) if count > 0) {}
         let _ = closed.send(());
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, "cannot watch stdin");
-        std::future::pending::<()>().await;
-    }
-    let _ = wait.await;
+        std::thread::sleep(ORPHAN_GRACE);
+        exit_at_once(1);
+    })?;
+    Ok(wait)
 }
 
 /// The stop of a service command: a signal, or (with `watch_stdin`) a closed stdin.
 /// A second signal ends the process at once with code 130, so that an impatient
 /// Ctrl-C always works.
 pub(crate) async fn service_stop(mut signals: StopSignals, watch_stdin: bool) {
+    let orphaned = watch_stdin.then(stdin_closed).and_then(|watched| {
+        watched.inspect_err(|error| tracing::warn!(%error, "cannot watch stdin")).ok()
+    });
+    let orphaned = async {
+        match orphaned {
+            Some(closed) => drop(closed.await),
+            None => std::future::pending().await,
+        }
+    };
     let reason = tokio::select! {
         name = signals.next() => name,
-        () = stdin_closed(), if watch_stdin => "stdin closed",
+        () = orphaned => "stdin closed",
     };
     tracing::info!(reason, "stopping");
     tokio::spawn(async move {
         signals.next().await;
-        exit_at_once();
+        exit_at_once(130);
     });
 }
 
 #[allow(clippy::exit)]
-fn exit_at_once() -> ! {
-    std::process::exit(130)
+fn exit_at_once(code: i32) -> ! {
+    std::process::exit(code)
 }

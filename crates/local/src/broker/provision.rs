@@ -19,6 +19,8 @@ pub const KAFKA_VERSION: &str = "4.3.1";
 
 const POM: &str = include_str!("../../assets/kafka-pom.xml");
 const MANIFEST: &str = "manifest.txt";
+/// Start of the name of a directory that Maven copies into.
+const UNFINISHED: &str = ".kafka-";
 
 /// Kafka's jars.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +82,13 @@ fn cache_dir() -> Result<PathBuf, Error> {
     Ok(strategy.cache_dir().join("tidegate"))
 }
 
+/// The caller holds the lock.
 fn fill(cache: &Path, libs: &Path) -> Result<(), Error> {
-    let work =
-        tempfile::Builder::new().prefix(".kafka-").tempdir_in(cache).map_err(Error::file(cache))?;
+    remove_unfinished(cache);
+    let work = tempfile::Builder::new()
+        .prefix(UNFINISHED)
+        .tempdir_in(cache)
+        .map_err(Error::file(cache))?;
     let pom = work.path().join("pom.xml");
     fs::write(&pom, POM).map_err(Error::file(&pom))?;
     let fresh = work.path().join("libs");
@@ -92,6 +98,15 @@ fn fill(cache: &Path, libs: &Path) -> Result<(), Error> {
         fs::remove_dir_all(libs).map_err(Error::file(libs))?;
     }
     fs::rename(&fresh, libs).map_err(Error::file(libs))
+}
+
+/// What an interrupted fetch left. A failure to remove it costs disk, not more.
+fn remove_unfinished(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn run_maven(pom: &Path, libs: &Path) -> Result<(), Error> {
@@ -187,6 +202,16 @@ mod tests {
         fs::remove_file(directory.path().join(MANIFEST)).expect("remove");
         assert!(!is_complete(directory.path()), "no manifest");
         assert!(!is_complete(Path::new("/nonexistent")));
+    }
+
+    #[test]
+    fn an_interrupted_fetch_is_cleared_away() {
+        let cache = tempfile::tempdir().expect("directory");
+        fs::create_dir_all(cache.path().join(".kafka-abc/libs")).expect("left over");
+        fs::create_dir(cache.path().join("kafka-4.3.1")).expect("complete");
+        remove_unfinished(cache.path());
+        assert!(!cache.path().join(".kafka-abc").exists());
+        assert!(cache.path().join("kafka-4.3.1").exists());
     }
 
     #[test]
