@@ -1,5 +1,7 @@
 //! What the pods reported, read back from `events.jsonl`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// One line of the event log.
@@ -20,4 +22,24 @@ pub(crate) fn parse(text: &str) -> Vec<Event> {
 /// Times of the events of a kind, in order.
 pub(crate) fn times(events: &[Event], kind: &str) -> Vec<i64> {
     events.iter().filter(|event| event.event == kind).map(|event| event.t_ms).collect()
+}
+
+/// Partitions by pod.
+pub(crate) type Owners = BTreeMap<String, Vec<i32>>;
+
+/// Who owned what at a time, as the pods had reported it by then.
+pub(crate) fn owners_at(events: &[Event], at_ms: i64) -> Owners {
+    let mut owners = Owners::new();
+    for event in events.iter().filter(|event| event.t_ms <= at_ms) {
+        match (event.event.as_str(), &event.partitions) {
+            ("assigned", Some(partitions)) => {
+                owners.insert(event.subject.clone(), partitions.clone());
+            }
+            ("exited", _) => {
+                owners.remove(&event.subject);
+            }
+            _ => {}
+        }
+    }
+    owners
 }

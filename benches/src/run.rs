@@ -108,6 +108,9 @@ impl Bench {
         if !status.success() {
             bail!("{name}: tidegate up ended with {status}; see {}", kept.join("up.log").display());
         }
+        for file in ["up.log", "report.json"] {
+            leave_out_path(&kept.join(file), &run_dir)?;
+        }
         for file in ["decisions.jsonl", "events.jsonl"] {
             let from = run_dir.join(file);
             if from.exists() {
@@ -162,6 +165,13 @@ pub(crate) fn say(text: &str) {
 
 fn read_json(path: &Path) -> Option<Value> {
     serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+}
+
+/// Where a run was kept says nothing to others.
+fn leave_out_path(file: &Path, run_dir: &Path) -> anyhow::Result<()> {
+    let text = fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let shown = run_dir.display().to_string();
+    fs::write(file, text.replace(&shown, "RUN_DIR")).map_err(Into::into)
 }
 
 /// The processes a world file names.

@@ -1,5 +1,6 @@
 //! What the database says happened, commit by commit.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -7,16 +8,27 @@ use rusqlite::{Connection, OpenFlags};
 
 /// One stored record.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stored {
-    pub(crate) partition: i32,
-    pub(crate) timestamp_ms: i64,
-    pub(crate) committed_at_ms: i64,
+struct Stored {
+    partition: i32,
+    timestamp_ms: i64,
+    committed_at_ms: i64,
 }
 
 /// All stored records in commit order, and the sums over any window of them.
 #[derive(Debug)]
 pub(crate) struct Timeline {
-    pub(crate) stored: Vec<Stored>,
+    /// By commit time.
+    stored: Vec<Stored>,
+    /// When each record was due, sorted, Unix ms.
+    due_ms: Vec<i64>,
+    partitions: BTreeMap<i32, PartitionTimes>,
+}
+
+/// Times of one partition's records, each list sorted, Unix ms.
+#[derive(Debug, Default)]
+struct PartitionTimes {
+    due_ms: Vec<i64>,
+    committed_ms: Vec<i64>,
 }
 
 impl Timeline {
@@ -35,7 +47,18 @@ impl Timeline {
         })?;
         let mut stored = rows.collect::<Result<Vec<_>, _>>()?;
         stored.sort_by_key(|record| record.committed_at_ms);
-        Ok(Self { stored })
+        let mut due_ms: Vec<i64> = stored.iter().map(|record| record.timestamp_ms).collect();
+        due_ms.sort_unstable();
+        let mut partitions: BTreeMap<i32, PartitionTimes> = BTreeMap::new();
+        for record in &stored {
+            let times = partitions.entry(record.partition).or_default();
+            times.due_ms.push(record.timestamp_ms);
+            times.committed_ms.push(record.committed_at_ms);
+        }
+        for times in partitions.values_mut() {
+            times.due_ms.sort_unstable();
+        }
+        Ok(Self { stored, due_ms, partitions })
     }
 
     /// Records committed in `[from_ms, to_ms)`.
@@ -54,8 +77,25 @@ impl Timeline {
 
     /// Records that were due in `[from_ms, to_ms)`.
     pub(crate) fn arrived(&self, from_ms: i64, to_ms: i64) -> usize {
-        let due = |record: &&Stored| (from_ms..to_ms).contains(&record.timestamp_ms);
-        self.stored.iter().filter(due).count()
+        self.due_before(to_ms) - self.due_before(from_ms)
+    }
+
+    /// Records of a partition that were due in `[from_ms, to_ms)`.
+    pub(crate) fn arrived_on(&self, partition: i32, from_ms: i64, to_ms: i64) -> usize {
+        self.partitions
+            .get(&partition)
+            .map_or(0, |times| before(&times.due_ms, to_ms) - before(&times.due_ms, from_ms))
+    }
+
+    /// Records of a partition that were due before `at_ms` and not yet committed then.
+    pub(crate) fn backlog_of(&self, partition: i32, at_ms: i64) -> usize {
+        self.partitions
+            .get(&partition)
+            .map_or(0, |times| before(&times.due_ms, at_ms) - before(&times.committed_ms, at_ms))
+    }
+
+    fn due_before(&self, at_ms: i64) -> usize {
+        before(&self.due_ms, at_ms)
     }
 
     /// The least records a second of any window of `width_ms` that begins in
@@ -88,4 +128,8 @@ impl Timeline {
             })
             .collect()
     }
+}
+
+fn before(sorted_ms: &[i64], at_ms: i64) -> usize {
+    sorted_ms.partition_point(|t_ms| *t_ms < at_ms)
 }

@@ -86,6 +86,24 @@ impl Admin {
             .filter(|count| *count > 0))
     }
 
+    /// Waits until a topic is there.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTopic`] after the timeout, [`Error::Unreachable`].
+    pub fn wait_for_topic(&self, topic: &str, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
+        while self.topic_partitions(topic)?.is_none() {
+            if Instant::now() >= deadline {
+                return Err(Error::UnknownTopic {
+                    topic: topic.to_owned(),
+                    brokers: self.connection.brokers.clone(),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
     /// Creates a topic with topic-level settings, and waits until it is there.
     ///
     /// # Errors
@@ -115,19 +133,8 @@ impl Admin {
                 reason: code.to_string(),
                 code: Some(code),
             }),
-            _ => self.wait_for_topic(topic).map(|()| TopicCreation::Created),
+            _ => self.wait_for_topic(topic, TIMEOUT).map(|()| TopicCreation::Created),
         }
-    }
-
-    fn wait_for_topic(&self, topic: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + TIMEOUT;
-        while self.topic_partitions(topic)?.is_none() {
-            if Instant::now() > deadline {
-                return Err(self.unreachable("the new topic does not appear"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
     }
 
     /// Deletes a topic.

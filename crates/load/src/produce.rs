@@ -33,6 +33,7 @@ use crate::{Error, LoadProfile};
 const TICK: Duration = Duration::from_millis(5);
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Options of a producer.
@@ -153,7 +154,7 @@ impl Produce {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<ProduceSummary, Error> {
         let Self { options, counters } = self;
         tracing::info!("Creating producer with bootstrap_servers: {}", options.connection.brokers);
-        wait_for_cluster(&options).await?;
+        wait_for_topic(&options).await?;
         let started_at_ms = now_ms();
         let ledger = match &options.ledger {
             Some(directory) => Some(LedgerWriter::create(
@@ -197,11 +198,16 @@ impl Produce {
     }
 }
 
-async fn wait_for_cluster(options: &ProduceOptions) -> Result<(), Error> {
-    let connection = options.connection.clone();
-    let ready =
-        tokio::task::spawn_blocking(move || Admin::new(&connection)?.wait_ready(READY_TIMEOUT))
-            .await;
+/// Waits for a broker, and for the topic: one that creates topics by itself takes a
+/// moment. Without this the first records would fail half a minute later.
+async fn wait_for_topic(options: &ProduceOptions) -> Result<(), Error> {
+    let (connection, topic) = (options.connection.clone(), options.topic.clone());
+    let ready = tokio::task::spawn_blocking(move || {
+        let admin = Admin::new(&connection)?;
+        admin.wait_ready(READY_TIMEOUT)?;
+        admin.wait_for_topic(&topic, TOPIC_TIMEOUT)
+    })
+    .await;
     ready.map_err(|_| tidegate_kafka::Error::Ended)??;
     Ok(())
 }

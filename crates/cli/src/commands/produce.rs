@@ -48,9 +48,12 @@ pub(super) fn run(args: &ProduceArgs) -> anyhow::Result<Outcome> {
         if args.report {
             tokio::spawn(print_reports(handle.clone()));
         }
-        produce.run(service_stop(signals, args.exit_on_stdin_close)).await?;
+        let summary = produce.run(service_stop(signals, args.exit_on_stdin_close)).await?;
         if args.report {
+            // A supervisor judges by the report and the audit.
             print_report(&handle);
+        } else if summary.failed > 0 {
+            anyhow::bail!("{} of {} records were not acknowledged", summary.failed, summary.sent);
         }
         Ok(Outcome::Done)
     })

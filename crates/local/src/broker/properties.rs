@@ -11,7 +11,7 @@ pub(super) struct Ports {
 
 /// The settings: small, single replica, and tuned for fast KIP-848 rebalances.
 ///
-/// The broker decides a KIP-848 group's timing. A heartbeat of 300 ms and no
+/// The broker decides a KIP-848 group's timing. A heartbeat of 200 ms and no
 /// batching of assignments settle a rescale in well under a second; the minimum
 /// intervals have to be lowered for that too.
 pub(super) fn server(ports: Ports, data: &Path) -> String {
@@ -36,7 +36,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-group.consumer.heartbeat.interval.ms=300
+group.consumer.heartbeat.interval.ms=200
 group.consumer.min.heartbeat.interval.ms=100
 group.consumer.session.timeout.ms=6000
 group.consumer.min.session.timeout.ms=1000

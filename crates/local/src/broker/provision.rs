@@ -130,15 +130,15 @@ fn run_maven(pom: &Path, libs: &Path) -> Result<(), Error> {
     Err(Error::Download { reason: meaningful_line(&text) })
 }
 
-/// Maven's first error line; the others are advice how to see more.
+/// Maven's first error line; the others are advice how to see more. A line may
+/// begin with the escape sequence that resets the terminal's colour.
 fn meaningful_line(text: &str) -> String {
     text.lines()
-        .map(str::trim)
-        .find(|line| line.starts_with("[ERROR]") && line.len() > "[ERROR]".len() + 1)
+        .filter_map(|line| line.split_once("[ERROR]"))
+        .map(|(_, reason)| reason.trim())
+        .find(|reason| !reason.is_empty())
         .or_else(|| text.lines().map(str::trim).rfind(|line| !line.is_empty()))
         .unwrap_or("no output")
-        .trim_start_matches("[ERROR]")
-        .trim()
         .to_owned()
 }
 
@@ -218,6 +218,7 @@ mod tests {
     fn the_reason_is_mavens_first_error() {
         let text = "\n[ERROR] Failed to execute goal: Unknown host\n[ERROR] \n[ERROR] To see the full stack trace\n";
         assert_eq!(meaningful_line(text), "Failed to execute goal: Unknown host");
+        assert_eq!(meaningful_line("\x1b[0m[ERROR] refused\n[ERROR] more"), "refused");
         assert_eq!(meaningful_line("one\ntwo\n\n"), "two");
         assert_eq!(meaningful_line(""), "no output");
     }
