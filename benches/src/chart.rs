@@ -10,7 +10,7 @@ const PANEL_HEIGHT: f64 = 130.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 30.0;
-const GAP: f64 = 34.0;
+const GAP: f64 = 48.0;
 
 /// One line of a panel: a name, a colour, and a value a second.
 pub(crate) struct Line<'a> {

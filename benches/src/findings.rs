@@ -107,7 +107,7 @@ struct Kept<'a> {
     findings: &'a [Finding],
 }
 
-/// Prints the figures and writes them to `<results>/<case>/findings.json`.
+/// Prints the figures and writes them to `RESULTS/CASE/findings.json`.
 pub(crate) fn keep(
     results: &Path,
     case: &str,

@@ -2,7 +2,7 @@
 //!
 //! Every case runs `tidegate up`, watches its processes from outside and derives
 //! its figures from what the database, the event log and `/proc` say. Raw output
-//! goes to `benches/runs/<date>/<case>/`, figures and targets to `summary.json`.
+//! goes to `benches/runs/DATE/CASE/`, figures and targets to `summary.json`.
 //!
 //! - `run`, `proc`: one `tidegate up`, measured
 //! - `timeline`: what the database says happened, commit by commit
@@ -40,7 +40,7 @@ struct Args {
     /// The binary to measure, built with --release
     #[arg(long, default_value = "target/release/tidegate")]
     tidegate: PathBuf,
-    /// Where results go [default: benches/runs/<today>]
+    /// Where results go [default: benches/runs/DATE, today]
     #[arg(long)]
     results: Option<PathBuf>,
 }
