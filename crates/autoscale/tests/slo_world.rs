@@ -182,6 +182,53 @@ fn a_restarted_law_keeps_what_it_finds() {
     assert!(figures.changes.is_empty(), "{:?}", figures.changes);
 }
 
+/// Records a second at a time in seconds.
+type Profile = fn(f64) -> f64;
+
+#[test]
+fn waves_spikes_and_bursts_keep_the_promise() {
+    let waves = |t_s: f64| 2000.0 + 1900.0 * (t_s / 300.0 * std::f64::consts::TAU).sin();
+    let spike = |t_s: f64| if (40.0..100.0).contains(&t_s) { 4000.0 } else { 500.0 };
+    let bursts = |t_s: f64| if t_s % 30.0 < 5.0 { 3000.0 } else { 300.0 };
+    let profiles: [(&str, Profile, u32); 3] =
+        [("waves", waves, 4), ("spike", spike, 1), ("bursts", bursts, 0)];
+    for (name, profile, reversals) in profiles {
+        let mut world = World::new(WorldOptions { poisson: true, ..local_world() });
+        let figures = world.run(&mut slo(local_slo()), 600.0, profile);
+        println!("{name}: {figures} {:?}", figures.changes);
+        assert!(figures.max_age_s < 5.0, "{name}: {figures}");
+        // The two waves rise and fall once each.
+        assert!(figures.reversals <= reversals, "{name}: {:?}", figures.changes);
+    }
+}
+
+#[test]
+fn wrong_guesses_cost_no_reversal() {
+    let guesses = [(5.0, 100.0), (120.0, 100.0), (60.0, 50.0), (60.0, 200.0), (5.0, 200.0)];
+    for (pod_start_s, pod_rate_per_s) in guesses {
+        let options = SloOptions { pod_start_s, pod_rate_per_s, ..demo_slo() };
+        let figures = run_step(&mut slo(options), demo_world());
+        println!("guesses {pod_start_s} s, {pod_rate_per_s}/s: {figures}");
+        assert!(figures.max_age_s < demo_slo().target_age_s, "{figures}");
+        assert_eq!(figures.reversals, 0, "{:?}", figures.changes);
+    }
+}
+
+#[test]
+fn what_rises_and_falls_is_followed_down_in_few_steps() {
+    let load = |t_s: f64| match t_s {
+        t_s if t_s < 180.0 => 1000.0,
+        t_s if t_s < 900.0 => 3300.0,
+        _ => 900.0,
+    };
+    let mut world = World::new(WorldOptions { first_pods: 13, ..demo_world() });
+    let figures = world.run(&mut slo(demo_slo()), 1800.0, load);
+    println!("1,000, 3,300, 900: {figures} {:?}", figures.changes);
+    assert_eq!(figures.reversals, 1, "{:?}", figures.changes);
+    assert!(figures.changes.len() <= 4, "{:?}", figures.changes);
+    assert_eq!(world.spec(), 13);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
@@ -191,6 +238,7 @@ proptest! {
         busy_pods in 0.05..40.0_f64,
         poisson in any::<bool>(),
         first_pods in 0..60_i32,
+        guess in 0.5..2.0_f64,
         seed in any::<u64>(),
     ) {
         let mut world = World::new(WorldOptions {
@@ -203,7 +251,7 @@ proptest! {
             seed,
         });
         let mut law = slo(SloOptions {
-            pod_rate_per_s,
+            pod_rate_per_s: pod_rate_per_s * guess,
             pod_start_s: 5.0,
             rebalance_s: 0.5,
             cooldown_s: 300.0,

@@ -6,8 +6,12 @@ use std::collections::VecDeque;
 const WINDOW_S: f64 = 10.0;
 /// ... and from this long at least.
 const LEAST_S: f64 = 5.0;
-/// How much of a difference one observation takes in.
+/// How much of a difference one more measurement takes in. The first replaces the guess.
 const GAIN: f64 = 0.25;
+/// Until then a guess is trusted to this factor beyond what was proven ...
+const BEYOND_PROVEN: f64 = 1.3;
+/// ... or to this part of it, where nearly nothing was proven.
+const OF_GUESS: f64 = 0.5;
 
 /// Replica counts of one observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +33,8 @@ struct Done {
 #[derive(Debug, Clone)]
 pub(super) struct PodRate {
     rate_per_s: f64,
+    is_measured: bool,
+    proven_per_s: f64,
     window: VecDeque<Done>,
     counts: Option<Counts>,
     steady_since_s: f64,
@@ -36,11 +42,28 @@ pub(super) struct PodRate {
 
 impl PodRate {
     pub(super) fn new(guess_per_s: f64) -> Self {
-        Self { rate_per_s: guess_per_s, window: VecDeque::new(), counts: None, steady_since_s: 0.0 }
+        Self {
+            rate_per_s: guess_per_s,
+            is_measured: false,
+            proven_per_s: 0.0,
+            window: VecDeque::new(),
+            counts: None,
+            steady_since_s: 0.0,
+        }
     }
 
     pub(super) fn per_s(&self) -> f64 {
         self.rate_per_s
+    }
+
+    /// The rate that fewer pods may be trusted with: a guess that was never put to
+    /// the test is not proof.
+    pub(super) fn sure_per_s(&self) -> f64 {
+        if self.is_measured {
+            return self.rate_per_s;
+        }
+        let trusted = (BEYOND_PROVEN * self.proven_per_s).max(OF_GUESS * self.rate_per_s);
+        self.rate_per_s.min(trusted)
     }
 
     /// `records` were committed in the `span_s` before now. Nothing is learned
@@ -73,7 +96,9 @@ impl PodRate {
         }
         let records: f64 = self.window.iter().map(|done| done.records).sum();
         if self.window.iter().all(|done| done.busy) {
-            self.rate_per_s += GAIN * (records / span_s / pods - self.rate_per_s);
+            let gain = if self.is_measured { GAIN } else { 1.0 };
+            self.rate_per_s += gain * (records / span_s / pods - self.rate_per_s);
+            self.is_measured = true;
         }
         if span_s >= 0.8 * WINDOW_S {
             // Commits come in lumps: one may be in the window by chance.
@@ -82,6 +107,7 @@ impl PodRate {
                 .iter()
                 .fold((f64::MAX, 0.0_f64), |(a, b), d| (a.min(d.records), b.max(d.records)));
             let proven = (records - 0.5 * (most - least)) / span_s / pods;
+            self.proven_per_s = self.proven_per_s.max(proven);
             self.rate_per_s = self.rate_per_s.max(proven);
         }
     }
@@ -171,6 +197,21 @@ mod tests {
     fn pods_without_a_backlog_prove_a_lower_bound_only() {
         assert_eq!(fed(500.0, 400.0, false, 40), 500.0);
         assert_eq!(fed(20.0, 400.0, false, 40), 100.0);
+    }
+
+    #[test]
+    fn fewer_pods_are_trusted_with_what_was_proven() {
+        let mut rate = PodRate::new(500.0);
+        assert_eq!(rate.sure_per_s(), 250.0, "half of the guess");
+        let sample = Sample { span_s: 1.0, records: 1200.0, busy: false, partitions: 24 };
+        for second in 0..20 {
+            rate.observe(f64::from(second), sample, COUNTS, 2.0);
+        }
+        assert_eq!(rate.sure_per_s(), 390.0, "1.3 times 300");
+        for second in 20..40 {
+            rate.observe(f64::from(second), Sample { busy: true, ..sample }, COUNTS, 2.0);
+        }
+        assert_eq!((rate.per_s(), rate.sure_per_s()), (300.0, 300.0), "measured");
     }
 
     #[test]

@@ -184,6 +184,7 @@ impl Estimator {
             noise: if level.rate_per_s > 0.0 { noise.min(1.0) } else { 0.0 },
             trend: level.trend_per_s2 / level.rate_per_s.max(1e-9),
             pod_rate_per_s: self.pod_rate.per_s(),
+            sure_rate_per_s: self.pod_rate.sure_per_s(),
             pod_start_s,
             rebalance_s: options.rebalance_s,
             starting_left_s: self.pod_start.left_s(now_s),

@@ -44,6 +44,8 @@ pub(super) struct Situation {
     /// Growth a second, as a share of the rate.
     pub(super) trend: f64,
     pub(super) pod_rate_per_s: f64,
+    /// What fewer pods may be trusted with, at most that.
+    pub(super) sure_rate_per_s: f64,
     pub(super) pod_start_s: f64,
     pub(super) rebalance_s: f64,
     /// Until the pods that were ordered are ready.
@@ -117,9 +119,10 @@ impl Plan {
             drain_s: drain_s * DOWN_DRAIN,
             stalls: 2.0,
         };
-        let load = Load::new(situation, HOT);
-        let load_due = Load::new(situation, HOT_DUE);
-        let load_down = Load::new(situation, HOT_DOWN);
+        let pod = situation.pod_rate_per_s;
+        let load = Load::new(situation, pod, HOT);
+        let load_due = Load::new(situation, pod, HOT_DUE);
+        let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN);
         let steady = load.least(|n| load.carries(n, aim));
         let wanted = load.least(|n| load.carries(n, aim) && load.drains(n, aim));
         let enough = load_down.least(|n| load_down.carries(n, down) && load_down.drains(n, down));
@@ -155,6 +158,8 @@ fn drain_time_s(situation: &Situation, options: &SloOptions) -> f64 {
 /// Sums over the most loaded partitions.
 struct Load<'a> {
     situation: &'a Situation,
+    /// Records a second of a pod.
+    pod: f64,
     /// Of the `k` largest rates, at index `k`.
     rates: Vec<f64>,
     /// Of the `k` largest backlogs, at index `k`.
@@ -165,8 +170,8 @@ struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    fn new(situation: &'a Situation, hot_pods: f64) -> Self {
-        let most = hot_pods * situation.pod_rate_per_s;
+    fn new(situation: &'a Situation, pod: f64, hot_pods: f64) -> Self {
+        let most = hot_pods * pod;
         let divisible = |index: usize| situation.rates[index] <= most;
         let cooled = |values: &[f64]| -> Vec<f64> {
             let keep = |(index, value): (usize, &f64)| if divisible(index) { *value } else { 0.0 };
@@ -177,13 +182,13 @@ impl<'a> Load<'a> {
         let count = situation.rates.len();
         let mean_rate = rates.last().copied().unwrap_or(0.0) / count.max(1) as f64;
         let hot = (0..count).filter(|index| !divisible(*index)).count();
-        Self { situation, rates, backlogs, mean_rate, hot }
+        Self { situation, pod, rates, backlogs, mean_rate, hot }
     }
 
     fn hottest(&self) -> Option<HotPartition> {
-        let Situation { rates, partitions, pod_rate_per_s, .. } = self.situation;
+        let Situation { rates, partitions, .. } = self.situation;
         let (rate, partition) = rates.iter().zip(partitions).max_by(|a, b| a.0.total_cmp(b.0))?;
-        let pods = rate / pod_rate_per_s;
+        let pods = rate / self.pod;
         (self.hot > 0).then_some(HotPartition { partition: *partition, pods })
     }
 
@@ -205,14 +210,15 @@ impl<'a> Load<'a> {
             return false;
         }
         let k = self.most(n);
-        let pod = self.situation.pod_rate_per_s;
+        let pod = self.pod;
         let mean = k as f64 * self.mean_rate * criteria.rate;
         let worst = self.rates[k] * criteria.rate;
         mean <= criteria.utilisation * pod && worst <= (criteria.utilisation + WORST_EXTRA) * pod
     }
 
     fn drains(&self, n: i32, criteria: Criteria) -> bool {
-        let Situation { pod_rate_per_s: pod, ready, spec, .. } = *self.situation;
+        let Situation { ready, spec, .. } = *self.situation;
+        let pod = self.pod;
         if n <= 0 {
             return self.backlogs.last().is_none_or(|backlog| *backlog <= 0.0);
         }

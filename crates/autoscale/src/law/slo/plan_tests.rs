@@ -13,6 +13,7 @@ fn situation(partitions: i32, rate_per_s: f64, pod_rate_per_s: f64) -> Situation
         noise: 0.0,
         trend: 0.0,
         pod_rate_per_s,
+        sure_rate_per_s: pod_rate_per_s,
         pod_start_s: 30.0,
         rebalance_s: 2.0,
         starting_left_s: 0.0,
@@ -96,11 +97,12 @@ fn any_case() -> impl Strategy<Value = Any> {
     let partition = (0.0..500.0_f64, 0.0..50_000.0_f64);
     let partitions = prop::collection::vec(partition, 1..120);
     let counts = (0..150_i32, 0..150_i32, 0..20_i32, 0..200_i32);
-    let pods = (1.0..2000.0_f64, 0.0..90.0_f64, 0.0..10.0_f64, 0.0..0.3_f64, 0.0..0.02_f64);
+    let pods =
+        (1.0..2000.0_f64, 0.3..1.0_f64, 0.0..90.0_f64, 0.0..10.0_f64, 0.0..0.3_f64, 0.0..0.02_f64);
     let promise = (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64);
     (partitions, counts, pods, promise).prop_map(|(partitions, counts, pods, promise)| {
         let (spec, ready, min, above) = counts;
-        let (pod_rate_per_s, pod_start_s, rebalance_s, noise, trend) = pods;
+        let (pod_rate_per_s, sure, pod_start_s, rebalance_s, noise, trend) = pods;
         let (target_age_s, drain_s, headroom) = promise;
         let (rates, backlogs): (Vec<f64>, Vec<f64>) = partitions.into_iter().unzip();
         let situation = Situation {
@@ -110,6 +112,7 @@ fn any_case() -> impl Strategy<Value = Any> {
             noise,
             trend,
             pod_rate_per_s,
+            sure_rate_per_s: pod_rate_per_s * sure,
             pod_start_s,
             rebalance_s,
             starting_left_s: 0.0,
@@ -154,6 +157,7 @@ proptest! {
         let mut scaled = case.situation.clone();
         scaled.rates.iter_mut().chain(&mut scaled.backlogs).for_each(|value| *value *= unit);
         scaled.pod_rate_per_s *= unit;
+        scaled.sure_rate_per_s *= unit;
         prop_assert_eq!(
             Plan::new(&scaled, &case.options),
             Plan::new(&case.situation, &case.options)
