@@ -103,6 +103,9 @@ pub enum Error {
         /// Where was looked.
         path: PathBuf,
     },
+    /// An option of the SLO law is outside its range.
+    #[error("slo law: {0}")]
+    Slo(#[from] tidegate_autoscale::law::SloOptionsError),
     /// Kafka's client reported an error.
     #[error(transparent)]
     Kafka(#[from] tidegate_kafka::Error),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::slo::SloTerms;
 use crate::hpa::Reason;
 
 /// Which part of the law decided.
@@ -12,6 +13,8 @@ pub enum Decider {
     Keda,
     /// The HPA: from one upwards.
     Hpa,
+    /// The SLO law.
+    Slo,
 }
 
 /// One evaluation. Lags in records.
@@ -41,6 +44,9 @@ pub struct Decision {
     pub reason: Option<Reason>,
     /// The limit that binds, in words; empty when none does.
     pub binding: String,
+    /// What the SLO law's decision rests on; `None` from the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms: Option<SloTerms>,
 }
 
 impl Decision {
@@ -64,6 +70,10 @@ impl Decision {
                 let proposal = self.proposal.map_or_else(String::new, |p| format!(" asks for {p}"));
                 format!("HPA: {metric} at {} a pod{proposal}", self.target)
             }
+            Decider::Slo => match &self.terms {
+                Some(terms) => format!("SLO: {}", terms.inputs()),
+                None => format!("SLO: {metric}"),
+            },
         };
         let outcome = if self.changes() {
             format!("{} -> {}", self.from, self.to)

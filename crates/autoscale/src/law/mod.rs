@@ -4,9 +4,11 @@
 //! memory that the real controllers keep, and knows no clock: time is an argument.
 
 mod decision;
+mod slo;
 mod stock;
 
 pub use decision::{Decider, Decision, HpaView};
+pub use slo::{SloLaw, SloOptions, SloOptionsError, SloTerm, SloTerms};
 pub use stock::{StockLaw, StockOptions};
 
 use crate::lag::PartitionOffsets;

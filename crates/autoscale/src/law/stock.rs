@@ -161,6 +161,7 @@ impl StockLaw {
             stabilized: None,
             reason: None,
             binding: String::new(),
+            terms: None,
         }
     }
 

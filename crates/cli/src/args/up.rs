@@ -12,6 +12,7 @@ Examples:
   tidegate up --rate 2000 --duration 60               a constant load for a minute
   tidegate up --profile config/profiles/spike.toml --pod-start 5
   tidegate up --scaled-object my-scaledobject.yaml --csv run.csv --json run.json
+  tidegate up --law slo --target-age 3                pods by a promised age instead of KEDA's rules
   tidegate up --replicas-path 0:1,10:6,20:12,30:2     a fixed number of pods over time
   tidegate up --brokers localhost:9092                an existing cluster
 
@@ -43,6 +44,14 @@ pub(crate) struct UpArgs {
     /// Seed of keys, trades and arrivals [default: 1, or the profile's]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
+    /// Who decides the pods: "stock" (KEDA and HPA by the ScaledObject) or "slo" (the least pods
+    /// that keep --target-age; bounds, cooldown and names from the ScaledObject) [default: stock]
+    #[arg(long, value_name = "LAW")]
+    pub(crate) law: Option<String>,
+    /// The promise of --law slo: 99 % of the records are stored before they are this old, seconds
+    /// [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) target_age: Option<f64>,
     /// "local", "demo" (the published one) or a KEDA ScaledObject file [default: local]
     #[arg(long, value_name = "FILE")]
     pub(crate) scaled_object: Option<String>,
@@ -50,7 +59,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "RECORDS", env = "LAG_THRESHOLD")]
     pub(crate) lag_threshold: Option<u64>,
     /// A fixed schedule SECOND:PODS,... instead of an autoscaler
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["scaled_object", "lag_threshold"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["law", "target_age", "scaled_object", "lag_threshold"])]
     pub(crate) replicas_path: Option<String>,
     /// Where rows, dead letters and positions go [default: a new file in the run directory]
     #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]

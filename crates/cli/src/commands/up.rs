@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use tidegate_autoscale::law::SloOptions;
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_load::LoadProfile;
 use tidegate_load::audit::{AuditReport, audit};
@@ -103,6 +104,8 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
     )?;
     layers.set("up", "partitions", "--partitions", args.partitions)?;
     layers.set("up", "profile", "--profile", args.profile.clone())?;
+    layers.set("up", "law", "--law", args.law.clone())?;
+    layers.set("up", "target_age_s", "--target-age", args.target_age)?;
     layers.set("up", "scaled_object", "--scaled-object", args.scaled_object.clone())?;
     layers.set("up", "pod_start_s", "--pod-start", args.pod_start)?;
     layers.set("up", "grace_period_s", "--grace-period", args.grace_period)?;
@@ -141,10 +144,39 @@ fn law(args: &UpArgs, config: &Config) -> anyhow::Result<LawOptions> {
             .set_lag_threshold(threshold)
             .map_err(|error| bad_input(format!("--lag-threshold: {error}")))?;
     }
+    if config.up.law == "slo" {
+        let options = slo_options(config, &object);
+        options.check().map_err(|error| bad_input(format!("--law slo: {error}")))?;
+        return Ok(LawOptions::Slo(Box::new(options)));
+    }
     Ok(LawOptions::Stock {
         scaled_object: Box::new(object),
         hpa_sync_period: Duration::from_secs_f64(config.up.hpa_sync_period_s),
     })
+}
+
+/// How long a child process takes to be ready on this machine, and a rebalance of
+/// the provisioned broker: guesses, replaced by what is measured.
+const LOCAL_POD_START_S: f64 = 1.0;
+const LOCAL_REBALANCE_S: f64 = 0.5;
+/// Where a pod's work is not simulated, the guess of what one does.
+const UNKNOWN_POD_RATE_PER_S: f64 = 5000.0;
+
+fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
+    let consume = &config.consume;
+    let batch_s = config.up.batch_processing_time_s
+        + consume.batch_size as f64 * consume.message_processing_time_s;
+    // A record waits for its batch, for the one being written, and for the commit.
+    let in_flight_s =
+        2.0 * batch_s + consume.batch_timeout_s + consume.commit_interval_ms as f64 / 1000.0;
+    SloOptions {
+        target_age_s: config.up.target_age_s,
+        pod_rate_per_s: pod_capacity(config).unwrap_or(UNKNOWN_POD_RATE_PER_S),
+        pod_start_s: config.up.pod_start_s + LOCAL_POD_START_S,
+        rebalance_s: LOCAL_REBALANCE_S,
+        in_flight_s: in_flight_s.min(600.0),
+        ..SloOptions::for_object(object)
+    }
 }
 
 /// What a pod can do when its work is simulated; measured otherwise.

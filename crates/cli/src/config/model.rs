@@ -64,6 +64,8 @@ pub(crate) struct ProduceConfig {
 pub(crate) struct UpConfig {
     pub(crate) partitions: u32,
     pub(crate) profile: String,
+    pub(crate) law: String,
+    pub(crate) target_age_s: f64,
     pub(crate) scaled_object: String,
     pub(crate) batch_processing_time_s: f64,
     pub(crate) pod_start_s: f64,
@@ -187,6 +189,8 @@ impl ConsumeConfig {
 impl UpConfig {
     fn check(&self) -> Result<(), Broken> {
         range("up.partitions", self.partitions, 1, 10_000)?;
+        one_of("up.law", &self.law, &["stock", "slo"])?;
+        range("up.target_age_s", self.target_age_s, 0.1, 86_400.0)?;
         range("up.batch_processing_time_s", self.batch_processing_time_s, 0.0, 60.0)?;
         range("up.pod_start_s", self.pod_start_s, 0.0, 600.0)?;
         range("up.grace_period_s", self.grace_period_s, 1.0, 600.0)?;

@@ -67,3 +67,18 @@ fn a_wrong_type_and_broken_toml_are_one_line() {
 fn not_a_number_is_out_of_range() {
     assert!(error_of("[consume]\nbatch_timeout_s = nan").contains("consume.batch_timeout_s"));
 }
+
+#[test]
+fn the_laws_are_two_and_the_promise_has_a_range() {
+    assert_eq!(
+        error_of("[up]\nlaw = \"keda\""),
+        "test.toml: up.law = \"keda\": allowed is stock, slo"
+    );
+    assert_eq!(
+        error_of("[up]\ntarget_age_s = 0.0"),
+        "test.toml: up.target_age_s = 0: allowed is 0.1 to 86400"
+    );
+    let layers = Layers::of("[up]\nlaw = \"slo\"\ntarget_age_s = 3.0").expect("file");
+    let up = layers.resolve().expect("resolves").up;
+    assert_eq!((up.law.as_str(), up.target_age_s), ("slo", 3.0));
+}

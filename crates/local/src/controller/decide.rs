@@ -1,7 +1,9 @@
 //! The law that is in force.
 
+use std::time::Instant;
+
 use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Decision, Facts as LawFacts, Law as _, StockLaw};
+use tidegate_autoscale::law::{Decision, Facts as LawFacts, HpaView, Law as _, SloLaw, StockLaw};
 
 use super::{Facts, ReplicaPath};
 
@@ -10,6 +12,13 @@ use super::{Facts, ReplicaPath};
 pub enum Law {
     /// KEDA's Kafka trigger and activation, and the HPA.
     Stock(Box<StockLaw>),
+    /// The least pods that keep a promised age.
+    Slo {
+        /// It.
+        law: Box<SloLaw>,
+        /// When the facts it saw last were read.
+        seen: Option<Instant>,
+    },
     /// A schedule, from the start of the load.
     Path(ReplicaPath),
 }
@@ -36,27 +45,38 @@ impl Law {
         facts: Option<&Facts>,
         load_over: bool,
     ) -> Decided {
-        match self {
+        let decisions = match self {
             Self::Path(path) => {
                 let over = load_over && path.is_over(since_start_s);
                 let wanted = if over { 0 } else { path.at(since_start_s) };
                 let why = if over { "load over, schedule ended" } else { "schedule" };
-                Decided { replicas: wanted as i32, decisions: Vec::new(), why: why.into() }
+                let replicas = wanted as i32;
+                return Decided { replicas, decisions: Vec::new(), why: why.into() };
             }
-            Self::Stock(law) => {
-                let facts = LawFacts {
-                    spec_replicas: replicas.spec,
-                    status_replicas: replicas.status,
-                    ready_replicas: replicas.ready,
-                    offsets: law_offsets(facts),
-                };
-                let decisions = law.tick(now_ms, &facts);
-                let wanted = decisions.last().map_or(replicas.spec, |decision| decision.to);
-                let telling = decisions.iter().rfind(|decision| decision.changes());
-                let why = telling.or(decisions.last()).map(Decision::explanation);
-                let why = why.unwrap_or_default();
-                Decided { replicas: wanted, decisions, why }
+            Self::Stock(law) => law.tick(now_ms, &law_facts(replicas, facts)),
+            Self::Slo { law, seen } => {
+                let facts_of_law = law_facts(replicas, facts);
+                let read_at = facts.map(|facts| facts.read_at);
+                // The same answer again would look like a second without arrivals.
+                if facts_of_law.offsets.is_ok() && std::mem::replace(seen, read_at) == read_at {
+                    Vec::new()
+                } else {
+                    law.tick(now_ms, &facts_of_law)
+                }
             }
+        };
+        let wanted = decisions.last().map_or(replicas.spec, |decision| decision.to);
+        let telling = decisions.iter().rfind(|decision| decision.changes());
+        let why = telling.or(decisions.last()).map(Decision::explanation).unwrap_or_default();
+        Decided { replicas: wanted, decisions, why }
+    }
+
+    /// What a table of autoscalers shows; `None` under a schedule.
+    pub fn hpa_view(&self) -> Option<HpaView> {
+        match self {
+            Self::Path(_) => None,
+            Self::Stock(law) => Some(law.hpa_view()),
+            Self::Slo { law, .. } => Some(law.hpa_view()),
         }
     }
 }
@@ -74,6 +94,15 @@ pub struct LawReplicas {
 
 /// Facts older than this are an error to the law, as a failed query would be.
 const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+
+fn law_facts(replicas: LawReplicas, facts: Option<&Facts>) -> LawFacts {
+    LawFacts {
+        spec_replicas: replicas.spec,
+        status_replicas: replicas.status,
+        ready_replicas: replicas.ready,
+        offsets: law_offsets(facts),
+    }
+}
 
 fn law_offsets(facts: Option<&Facts>) -> Result<Vec<PartitionOffsets>, String> {
     let facts = facts.ok_or_else(|| "not read yet".to_owned())?;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Error;
 use crate::controller::{Law, ReplicaPath};
 use crate::pods::CommandTemplate;
-use tidegate_autoscale::law::{StockLaw, StockOptions};
+use tidegate_autoscale::law::{SloLaw, SloOptions, StockLaw, StockOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 
 /// Who decides the replicas, before the clock starts.
@@ -18,14 +19,20 @@ pub enum LawOptions {
         /// The HPA's sync period.
         hpa_sync_period: Duration,
     },
+    /// The least pods that keep a promised age.
+    Slo(Box<SloOptions>),
     /// A schedule.
     Path(ReplicaPath),
 }
 
 impl LawOptions {
-    pub(crate) fn start(&self, now_ms: i64) -> Law {
-        match self {
+    pub(crate) fn start(&self, now_ms: i64) -> Result<Law, Error> {
+        Ok(match self {
             Self::Path(path) => Law::Path(path.clone()),
+            Self::Slo(options) => {
+                let law = Box::new(SloLaw::new((**options).clone(), now_ms)?);
+                Law::Slo { law, seen: None }
+            }
             Self::Stock { scaled_object, hpa_sync_period } => {
                 let options = StockOptions {
                     hpa_sync_period_ms: hpa_sync_period.as_millis() as i64,
@@ -33,13 +40,14 @@ impl LawOptions {
                 };
                 Law::Stock(Box::new(StockLaw::new((**scaled_object).clone(), options, now_ms)))
             }
-        }
+        })
     }
 
     /// Pods that stay when there is nothing to do.
     pub(crate) fn resting_replicas(&self) -> i32 {
         match self {
             Self::Path(_) => 0,
+            Self::Slo(options) => options.min_replicas,
             Self::Stock { scaled_object, .. } => scaled_object.min_replicas(),
         }
     }

@@ -8,9 +8,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::meter::Meter;
-use tidegate_autoscale::law::Law as _;
-
-use super::options::LawOptions;
 use super::producer::ProducerChild;
 use super::state::{HpaState, ProcessState, WorldState};
 use super::{Snapshot, WorldOptions};
@@ -172,7 +169,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
         )?;
         let now_ms = clock::now_ms();
         Ok(Self {
-            law: options.law.start(now_ms),
+            law: options.law.start(now_ms)?,
             pods,
             producer,
             observer,
@@ -333,11 +330,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
     }
 
     fn hpa(&self) -> Option<HpaState> {
-        let (Law::Stock(law), LawOptions::Stock { .. }) = (&self.law, &self.world.options.law)
-        else {
-            return None;
-        };
-        let view = law.hpa_view();
+        let view = self.law.hpa_view()?;
         Some(HpaState {
             name: view.name,
             reference: view.reference,

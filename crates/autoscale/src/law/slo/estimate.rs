@@ -1,0 +1,208 @@
+//! From successive facts to what the plan needs.
+
+use std::collections::BTreeMap;
+
+use super::SloOptions;
+use super::arrival::{Arrivals, Level};
+use super::capacity::{Counts, PodRate, PodStart, Sample};
+use super::partition::{Moved, Partition};
+use super::plan::Situation;
+use crate::lag::PartitionOffsets;
+
+/// Partitions' shares of the arrivals are means over about this long, seconds.
+const SHARE_S: f64 = 30.0;
+/// This share of the partitions with work waiting means that all pods are busy.
+const BUSY_PARTITIONS: f64 = 0.9;
+/// Work is waiting beyond this many times what is in flight anyway.
+const BUSY_FACTOR: f64 = 1.5;
+
+/// Everything that is measured.
+#[derive(Debug, Clone)]
+pub(super) struct Estimator {
+    partitions: BTreeMap<i32, Measured>,
+    arrivals: Arrivals,
+    pod_rate: PodRate,
+    pod_start: PodStart,
+    /// Weight of what the shares have seen, seconds.
+    share_weight_s: f64,
+    last_s: Option<f64>,
+    counts: Option<Counts>,
+    settled_at_s: f64,
+    arrived: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Measured {
+    partition: Partition,
+    /// Records, fading with [`SHARE_S`].
+    recent_records: f64,
+}
+
+/// One look at everything.
+#[derive(Debug, Clone)]
+pub(super) struct Estimate {
+    pub(super) level: Level,
+    pub(super) backlog: f64,
+    pub(super) oldest_age_s: f64,
+    /// Records that arrived since the look before.
+    pub(super) arrived: i64,
+    /// Looks that arrivals were counted over.
+    pub(super) samples: usize,
+    /// Whether the group's last rebalance is over, as far as is known.
+    pub(super) settled: bool,
+    pub(super) situation: Situation,
+}
+
+impl Estimator {
+    pub(super) fn new(options: &SloOptions) -> Self {
+        Self {
+            partitions: BTreeMap::new(),
+            arrivals: Arrivals::default(),
+            pod_rate: PodRate::new(options.pod_rate_per_s),
+            pod_start: PodStart::new(options.pod_start_s),
+            share_weight_s: 0.0,
+            last_s: None,
+            counts: None,
+            settled_at_s: f64::MIN,
+            arrived: 0,
+        }
+    }
+
+    pub(super) fn observe(
+        &mut self,
+        now_ms: i64,
+        counts: Counts,
+        offsets: &[PartitionOffsets],
+        options: &SloOptions,
+    ) {
+        let now_s = seconds(now_ms);
+        let before_s = self.last_s.replace(now_s);
+        if self.counts.replace(counts) != Some(counts) {
+            self.settled_at_s = now_s + options.rebalance_s.max(2.0);
+        }
+        self.pod_start.observe(now_s, before_s.unwrap_or(now_s), counts);
+        let span_s = before_s.map_or(0.0, |before_s| now_s - before_s);
+        let moved = self.observe_partitions(now_ms, span_s, offsets);
+        self.arrived = moved.arrived;
+        if span_s <= 0.0 {
+            return;
+        }
+        self.arrivals.observe(now_s, span_s, moved.arrived as f64);
+        let sample = Sample {
+            span_s,
+            records: moved.processed as f64,
+            busy: self.all_busy(options),
+            partitions: i32::try_from(self.partitions.len()).unwrap_or(i32::MAX),
+        };
+        self.pod_rate.observe(now_s, sample, counts, options.rebalance_s + 1.0);
+    }
+
+    pub(super) fn pod_rate_per_s(&self) -> f64 {
+        self.pod_rate.per_s()
+    }
+
+    fn observe_partitions(
+        &mut self,
+        now_ms: i64,
+        span_s: f64,
+        offsets: &[PartitionOffsets],
+    ) -> Moved {
+        let fade = (-span_s / SHARE_S).exp();
+        self.share_weight_s = self.share_weight_s * fade + span_s;
+        let mut total = Moved::default();
+        for offsets in offsets {
+            if let Some(measured) = self.partitions.get_mut(&offsets.partition) {
+                let moved = measured.partition.observe(now_ms, *offsets);
+                let arrived = if span_s > 0.0 { moved.arrived as f64 } else { 0.0 };
+                measured.recent_records = measured.recent_records * fade + arrived;
+                total.arrived = total.arrived.saturating_add(moved.arrived);
+                total.processed = total.processed.saturating_add(moved.processed);
+            } else if let Some(partition) = Partition::first_seen(now_ms, *offsets) {
+                let measured = Measured { partition, recent_records: 0.0 };
+                self.partitions.insert(offsets.partition, measured);
+            }
+        }
+        total
+    }
+
+    /// Each partition's part of the whole. Differences that chance explains are
+    /// taken out: shares are drawn towards the mean by the part of their variance
+    /// that Poisson's would be.
+    fn shares(&self) -> Vec<f64> {
+        let count = self.partitions.len() as f64;
+        let records: Vec<f64> = self.partitions.values().map(|m| m.recent_records).collect();
+        let total: f64 = records.iter().sum();
+        if total <= 0.0 {
+            return vec![1.0 / count.max(1.0); records.len()];
+        }
+        let mean = total / count;
+        let variance = records.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / count;
+        // A fading count's variance is its mean times the mean weight of a record.
+        let by_chance = mean * self.mean_weight();
+        let real = if variance > 0.0 { (1.0 - by_chance / variance).max(0.0) } else { 0.0 };
+        records.iter().map(|r| (mean + real * (r - mean)) / total).collect()
+    }
+
+    /// 1 at the start, one half in the long run.
+    fn mean_weight(&self) -> f64 {
+        1.0 - 0.5 * (self.share_weight_s / SHARE_S).min(1.0)
+    }
+
+    fn all_busy(&self, options: &SloOptions) -> bool {
+        let level = self.arrivals.level(options.pod_start_s);
+        let in_flight = level.rate_per_s * options.in_flight_s * BUSY_FACTOR;
+        let busy = self
+            .partitions
+            .values()
+            .zip(self.shares())
+            .filter(|(m, share)| m.partition.backlog() > in_flight * share + 1.0)
+            .count();
+        busy as f64 >= BUSY_PARTITIONS * self.partitions.len() as f64
+    }
+
+    pub(super) fn estimate(&self, now_ms: i64, options: &SloOptions) -> Estimate {
+        let now_s = seconds(now_ms);
+        let pod_start_s = self.pod_start.start_s(now_s);
+        let level = self.arrivals.level(pod_start_s + options.rebalance_s);
+        let shares = self.shares();
+        let rates: Vec<f64> = shares.iter().map(|share| share * level.rate_per_s).collect();
+        let mut backlog = 0.0;
+        let mut oldest_age_s = 0.0_f64;
+        let mut waiting = Vec::with_capacity(rates.len());
+        for (measured, rate) in self.partitions.values().zip(&rates) {
+            let records = measured.partition.backlog();
+            backlog += records;
+            oldest_age_s = oldest_age_s.max(measured.partition.oldest_age_s(now_ms, *rate));
+            waiting.push((records - rate * options.in_flight_s).max(0.0));
+        }
+        let ready = self.counts.map_or(0, |counts| counts.ready);
+        let noise = level.noise_per_s / level.rate_per_s.max(1e-9);
+        let situation = Situation {
+            partitions: self.partitions.keys().copied().collect(),
+            rates,
+            backlogs: waiting,
+            noise: if level.rate_per_s > 0.0 { noise.min(1.0) } else { 0.0 },
+            trend: level.trend_per_s2 / level.rate_per_s.max(1e-9),
+            pod_rate_per_s: self.pod_rate.per_s(),
+            sure_rate_per_s: self.pod_rate.sure_per_s(),
+            pod_start_s,
+            rebalance_s: options.rebalance_s,
+            starting_left_s: self.pod_start.left_s(now_s),
+            spec: self.counts.map_or(0, |counts| counts.spec),
+            ready,
+        };
+        Estimate {
+            level,
+            backlog,
+            oldest_age_s,
+            arrived: self.arrived,
+            samples: self.arrivals.samples(),
+            settled: now_s >= self.settled_at_s,
+            situation,
+        }
+    }
+}
+
+pub(super) fn seconds(at_ms: i64) -> f64 {
+    at_ms as f64 / 1000.0
+}

@@ -1,0 +1,364 @@
+//! The SLO law: the least pods that keep a promised age.
+//!
+//! Contract: pure; time is an argument. Facts at about one a second become rates,
+//! backlogs and ages ([`estimate`]), those become counts ([`plan`]), and this file
+//! decides when to follow them: up at once and in one step, down after a hold and
+//! in few steps, to zero after a cooldown. It starts from the replicas it finds.
+//!
+//! # Layout
+//! - [`options`]: promise, bounds, guesses
+//! - [`partition`]: one partition's backlog and oldest age
+//! - [`arrival`]: rate, noise and trend of the arrivals
+//! - [`capacity`]: a pod's rate and start time, from evidence
+//! - [`estimate`]: all of these together
+//! - [`plan`]: estimates to replica counts
+//! - [`terms`]: what a decision rests on, in words
+//!
+//! Rejected: a controller on the age itself (it is late by construction: age grows
+//! only after the damage), and on the lag (it does not know what arrives).
+
+mod arrival;
+mod capacity;
+mod estimate;
+mod options;
+mod partition;
+mod plan;
+mod terms;
+
+use std::collections::VecDeque;
+
+use self::capacity::Counts;
+use self::estimate::{Estimate, Estimator, seconds};
+use self::plan::{Plan, Short};
+use super::decision::{Decider, Decision, HpaView};
+use super::{Facts, Law};
+use crate::lag::PartitionOffsets;
+
+pub use options::{SloOptions, SloOptionsError};
+pub use terms::{SloTerm, SloTerms};
+
+/// Looks at the arrivals before they may raise the count.
+const WARMUP_SAMPLES: usize = 2;
+/// Looks in a row at a backlog that is too much before it raises the count.
+const BACKLOG_LOOKS: u32 = 2;
+
+/// The law. See the module's text.
+#[derive(Debug, Clone)]
+pub struct SloLaw {
+    options: SloOptions,
+    estimator: Estimator,
+    last_tick_ms: Option<i64>,
+    created_ms: i64,
+    /// When there last was something to do, or the law began.
+    last_active_s: f64,
+    last_readable_s: f64,
+    last_change_s: f64,
+    last_spec: Option<i32>,
+    /// What was enough, with its time; the last `hold_s`.
+    enough: VecDeque<(f64, i32)>,
+    backlog_looks: u32,
+    sink_limited: bool,
+    targets: String,
+}
+
+/// Where to go, and why.
+#[derive(Debug, Clone)]
+struct Verdict {
+    to: i32,
+    term: SloTerm,
+    /// Instead of the term's own words, or after them.
+    note: Option<String>,
+}
+
+impl Verdict {
+    fn new(to: i32, term: SloTerm) -> Self {
+        Self { to, term, note: None }
+    }
+
+    fn noted(self, note: String) -> Self {
+        Self { note: Some(note), ..self }
+    }
+}
+
+impl SloLaw {
+    /// The law from now on.
+    ///
+    /// # Errors
+    /// The first option outside its range.
+    pub fn new(options: SloOptions, created_ms: i64) -> Result<Self, SloOptionsError> {
+        options.check()?;
+        let now_s = seconds(created_ms);
+        Ok(Self {
+            estimator: Estimator::new(&options),
+            last_tick_ms: None,
+            created_ms,
+            last_active_s: now_s,
+            last_readable_s: now_s,
+            last_change_s: now_s,
+            last_spec: None,
+            enough: VecDeque::new(),
+            backlog_looks: 0,
+            sink_limited: false,
+            targets: "<unknown>".into(),
+            options,
+        })
+    }
+
+    /// Whoever sees the sink says whether it is the limit; while it is, the count
+    /// is held.
+    pub fn set_sink_limited(&mut self, limited: bool) {
+        self.sink_limited = limited;
+    }
+
+    fn evaluate(&mut self, now_ms: i64, facts: &Facts) -> Decision {
+        let now_s = seconds(now_ms);
+        let spec = facts.spec_replicas;
+        let last_spec = *self.last_spec.get_or_insert_with(|| {
+            self.enough.push_back((now_s, spec));
+            spec
+        });
+        if last_spec != spec {
+            self.last_change_s = now_s;
+            self.last_spec = Some(spec);
+        }
+        match &facts.offsets {
+            Ok(offsets) if !offsets.is_empty() => self.readable(now_ms, facts, offsets),
+            Ok(_) => self.unreadable(now_ms, spec, "the topic has no partitions"),
+            Err(why) => self.unreadable(now_ms, spec, why),
+        }
+    }
+
+    fn readable(&mut self, now_ms: i64, facts: &Facts, offsets: &[PartitionOffsets]) -> Decision {
+        let now_s = seconds(now_ms);
+        let counts = Counts {
+            spec: facts.spec_replicas,
+            status: facts.status_replicas,
+            ready: facts.ready_replicas,
+        };
+        self.estimator.observe(now_ms, counts, offsets, &self.options);
+        let estimate = self.estimator.estimate(now_ms, &self.options);
+        let plan = Plan::new(&estimate.situation, &self.options);
+        self.last_readable_s = now_s;
+        if estimate.arrived > 0 || estimate.backlog > 0.0 {
+            self.last_active_s = now_s;
+        }
+        self.enough.push_back((now_s, plan.enough));
+        self.forget(now_s);
+        let backlog_due = plan.drain_due && estimate.settled;
+        self.backlog_looks = if backlog_due { self.backlog_looks.saturating_add(1) } else { 0 };
+        self.targets =
+            format!("{:.1}s/{}s (age)", estimate.oldest_age_s, self.options.target_age_s);
+        let verdict = self.judge(now_s, counts.spec, &estimate, &plan);
+        self.decision(now_ms, counts.spec, verdict, &estimate, &plan)
+    }
+
+    /// Drops what is older than the hold, but keeps what was true at its beginning.
+    fn forget(&mut self, now_s: f64) {
+        let begin_s = now_s - self.options.hold_s;
+        while self.enough.get(1).is_some_and(|(at_s, _)| *at_s <= begin_s) {
+            self.enough.pop_front();
+        }
+    }
+
+    fn judge(&self, now_s: f64, spec: i32, estimate: &Estimate, plan: &Plan) -> Verdict {
+        let SloOptions { min_replicas: min, max_replicas: max, .. } = self.options;
+        if spec < min || spec > max {
+            return Verdict::new(spec.clamp(min, max), SloTerm::Bounds);
+        }
+        let active = estimate.arrived > 0 || estimate.backlog > 0.0;
+        if spec == 0 {
+            return self.wake(active, plan);
+        }
+        if self.sink_limited {
+            return Verdict::new(spec, SloTerm::Sink);
+        }
+        if let Some(verdict) = self.more(spec, estimate, plan) {
+            return verdict;
+        }
+        let idle_s = now_s - self.last_active_s;
+        if !active && min == 0 {
+            let left_s = self.options.cooldown_s - idle_s;
+            return if left_s <= 0.0 {
+                Verdict::new(0, SloTerm::Idle)
+            } else {
+                let note = format!("nothing to do, {left_s:.0} s of the cooldown left");
+                Verdict::new(spec, SloTerm::Cooldown).noted(note)
+            };
+        }
+        self.fewer(now_s, spec, plan)
+    }
+
+    fn wake(&self, active: bool, plan: &Plan) -> Verdict {
+        if !active {
+            return Verdict::new(0, SloTerm::Idle);
+        }
+        let to = plan.target.max(1).min(self.options.max_replicas);
+        Verdict::new(to, SloTerm::Backlog).noted("records wait and there is no pod".into())
+    }
+
+    fn more(&self, spec: i32, estimate: &Estimate, plan: &Plan) -> Option<Verdict> {
+        let due = plan.steady_due || self.backlog_looks >= BACKLOG_LOOKS;
+        if !due || plan.target <= spec {
+            return None;
+        }
+        if estimate.samples < WARMUP_SAMPLES {
+            return Some(Verdict::new(spec, SloTerm::Warmup));
+        }
+        let by_rate = plan.steady_due && plan.steady > spec;
+        let term = if by_rate { SloTerm::Rate } else { SloTerm::Backlog };
+        Some(Verdict::new(plan.target, term))
+    }
+
+    /// The most that was enough within the hold, when that is fewer than now.
+    fn fewer(&self, now_s: f64, spec: i32, plan: &Plan) -> Verdict {
+        let most = self.enough.iter().map(|(_, enough)| *enough).max().unwrap_or(spec);
+        let held_s = now_s - self.last_change_s;
+        if most < spec && held_s >= self.options.hold_s {
+            return Verdict::new(most, SloTerm::Fewer);
+        }
+        if plan.enough < spec {
+            return Verdict::new(spec, SloTerm::Hold);
+        }
+        Verdict::new(spec, SloTerm::Enough)
+    }
+
+    /// Holds for a while, then falls back to what was needed before, and never to
+    /// fewer pods than there are: nobody knows what waits.
+    fn unreadable(&mut self, now_ms: i64, spec: i32, why: &str) -> Decision {
+        let now_s = seconds(now_ms);
+        let for_s = now_s - self.last_readable_s;
+        let SloOptions { min_replicas: min, max_replicas: max, .. } = self.options;
+        let late = for_s > self.options.stale_after_s;
+        let before = self.enough.iter().map(|(_, enough)| *enough).max().unwrap_or(spec);
+        let fallback = self.options.fallback_replicas.unwrap_or(before);
+        let wanted = if late { fallback.max(spec).max(1) } else { spec };
+        self.targets = "<unknown>".into();
+        let what = if late { "fallback" } else { "holding" };
+        Decision {
+            to: wanted.clamp(min, max),
+            lag: None,
+            metric: None,
+            binding: format!("{what} after {for_s:.0} s: {why}"),
+            terms: Some(SloTerms::new(SloTerm::Stale)),
+            ..self.blank(now_ms, spec)
+        }
+    }
+
+    fn blank(&self, at_ms: i64, spec: i32) -> Decision {
+        Decision {
+            at_ms,
+            decided_by: Decider::Slo,
+            from: spec,
+            to: spec,
+            lag: None,
+            metric: None,
+            target: self.estimator.pod_rate_per_s().round() as i64,
+            active: None,
+            proposal: None,
+            stabilized: None,
+            reason: None,
+            binding: String::new(),
+            terms: None,
+        }
+    }
+
+    /// The term in words, and what cannot be helped.
+    fn binding(&self, note: Option<String>, terms: &SloTerms, plan: &Plan) -> String {
+        let mut binding = note.unwrap_or_else(|| terms.reason());
+        if let Some(hot) = plan.hot {
+            binding.push_str(&format!(
+                "; partition {} alone needs {:.1} pods; more pods cannot help",
+                hot.partition, hot.pods
+            ));
+        }
+        if let Some(short) = plan.short {
+            let what = match short {
+                Short::Arrivals => "the arrivals",
+                Short::Backlog => "the backlog, to be gone in time,",
+            };
+            let max = self.options.max_replicas;
+            let bound = if max < terms.partitions {
+                format!("the {max} allowed")
+            } else {
+                "one a partition".into()
+            };
+            binding.push_str(&format!("; {what} would need more than {bound}"));
+        }
+        binding
+    }
+
+    fn decision(
+        &self,
+        now_ms: i64,
+        spec: i32,
+        verdict: Verdict,
+        estimate: &Estimate,
+        plan: &Plan,
+    ) -> Decision {
+        let partitions = estimate.situation.rates.len();
+        let after = usize::try_from(verdict.to).unwrap_or(0);
+        let most = if after > 0 { partitions.div_ceil(after) } else { 0 };
+        let pod_rate_per_s = estimate.situation.pod_rate_per_s;
+        let mean_per_s = estimate.level.rate_per_s / partitions.max(1) as f64;
+        let backlog = estimate.backlog as i64;
+        let terms = SloTerms {
+            term: verdict.term,
+            arrival_per_s: estimate.level.rate_per_s,
+            arrival_noise_per_s: estimate.level.noise_per_s,
+            trend_per_s2: estimate.level.trend_per_s2,
+            pod_rate_per_s,
+            pod_start_s: estimate.situation.pod_start_s,
+            backlog,
+            oldest_age_s: estimate.oldest_age_s,
+            target_age_s: self.options.target_age_s,
+            drain_s: plan.drain_s,
+            steady_replicas: plan.steady,
+            wanted_replicas: plan.target,
+            enough_replicas: plan.enough,
+            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+            partitions_per_pod: i32::try_from(most).unwrap_or(i32::MAX),
+            utilisation: most as f64 * mean_per_s / pod_rate_per_s,
+        };
+        let binding = self.binding(verdict.note, &terms, plan);
+        Decision {
+            to: verdict.to,
+            lag: Some(backlog),
+            metric: Some(backlog),
+            active: Some(estimate.arrived > 0 || backlog > 0),
+            proposal: Some(plan.target),
+            binding,
+            terms: Some(terms),
+            ..self.blank(now_ms, spec)
+        }
+    }
+}
+
+impl Law for SloLaw {
+    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+        // Half a period early is on time: callers' seconds are not exact.
+        let least_ms = self.options.period_ms / 2;
+        if self.last_tick_ms.is_some_and(|last_ms| now_ms.saturating_sub(last_ms) < least_ms) {
+            return Vec::new();
+        }
+        self.last_tick_ms = Some(now_ms);
+        vec![self.evaluate(now_ms, facts)]
+    }
+
+    fn next_due_ms(&self) -> i64 {
+        self.last_tick_ms
+            .map_or(self.created_ms, |last_ms| last_ms.saturating_add(self.options.period_ms))
+    }
+
+    fn hpa_view(&self) -> HpaView {
+        HpaView {
+            name: self.options.name.clone(),
+            reference: self.options.reference.clone(),
+            targets: self.targets.clone(),
+            min: self.options.min_replicas.max(1),
+            max: self.options.max_replicas,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What the SLO law is told: the promise, the bounds, and guesses to start from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scaled_object::ScaledObject;
+
+/// An option outside its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{field} = {value}: allowed is {allowed}")]
+pub struct SloOptionsError {
+    /// Name of the option.
+    pub field: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What may be given.
+    pub allowed: String,
+}
+
+/// Options of the SLO law. Times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SloOptions {
+    /// Name of the autoscaler, as a table of autoscalers shows it.
+    pub name: String,
+    /// What it scales, for example `Deployment/trade-tx-consumer`.
+    pub reference: String,
+    /// Pods that stay when there is nothing to do; 0 allows scale to zero.
+    pub min_replicas: i32,
+    /// Most pods.
+    pub max_replicas: i32,
+    /// The promise: 99 % of the records are committed before they are this old.
+    pub target_age_s: f64,
+    /// A backlog is to be gone within this time of the pods being ready; `None` is
+    /// what the promise leaves.
+    pub drain_s: Option<f64>,
+    /// Guess: records a second one busy pod does. Replaced by evidence. A guess too
+    /// high is corrected in seconds; one too low only when there is a backlog.
+    pub pod_rate_per_s: f64,
+    /// Guess: from the decision to a ready pod. Replaced by evidence.
+    pub pod_start_s: f64,
+    /// How long a rebalance holds up the partitions it moves.
+    pub rebalance_s: f64,
+    /// How long a record waits in a pod that keeps up: batch, write, commit.
+    pub in_flight_s: f64,
+    /// Share of a pod's rate that steady traffic may use, 0.5 to 0.95.
+    pub headroom: f64,
+    /// Fewer pods are taken only when fewer would have done for this long, and
+    /// this long after the last change.
+    pub hold_s: f64,
+    /// To zero after this time without arrivals and without lag.
+    pub cooldown_s: f64,
+    /// Least time between two evaluations, milliseconds.
+    pub period_ms: i64,
+    /// Unreadable facts are waited out for this long, then the fallback counts.
+    pub stale_after_s: f64,
+    /// The fallback; `None` is the most that was needed within `hold_s` before.
+    pub fallback_replicas: Option<i32>,
+}
+
+impl Default for SloOptions {
+    fn default() -> Self {
+        Self {
+            name: "tidegate-slo".into(),
+            reference: "Deployment/consumer".into(),
+            min_replicas: 0,
+            max_replicas: 100,
+            target_age_s: 30.0,
+            drain_s: None,
+            pod_rate_per_s: 100.0,
+            pod_start_s: 30.0,
+            rebalance_s: 2.0,
+            in_flight_s: 1.0,
+            headroom: 0.85,
+            hold_s: 60.0,
+            cooldown_s: 300.0,
+            period_ms: 1000,
+            stale_after_s: 60.0,
+            fallback_replicas: None,
+        }
+    }
+}
+
+impl SloOptions {
+    /// Names, bounds, cooldown and fallback of a ScaledObject; the rest are defaults.
+    pub fn for_object(object: &ScaledObject) -> Self {
+        Self {
+            name: format!("keda-hpa-{}", object.name),
+            reference: format!("{}/{}", object.target_kind, object.target_name),
+            min_replicas: object.min_replica_count,
+            max_replicas: object.max_replica_count,
+            cooldown_s: object.cooldown_ms as f64 / 1000.0,
+            fallback_replicas: object.fallback.map(|fallback| fallback.replicas),
+            ..Self::default()
+        }
+    }
+
+    /// # Errors
+    /// The first option outside its range.
+    pub fn check(&self) -> Result<(), SloOptionsError> {
+        whole("min_replicas", self.min_replicas, 0, 100_000)?;
+        whole("max_replicas", self.max_replicas, self.min_replicas.max(1), 100_000)?;
+        real("target_age_s", self.target_age_s, 0.1, 86_400.0)?;
+        if let Some(drain_s) = self.drain_s {
+            real("drain_s", drain_s, 0.1, 86_400.0)?;
+        }
+        real("pod_rate_per_s", self.pod_rate_per_s, 0.001, 1e9)?;
+        real("pod_start_s", self.pod_start_s, 0.0, 3600.0)?;
+        real("rebalance_s", self.rebalance_s, 0.0, 3600.0)?;
+        real("in_flight_s", self.in_flight_s, 0.0, 600.0)?;
+        real("headroom", self.headroom, 0.5, 0.95)?;
+        real("hold_s", self.hold_s, 0.0, 86_400.0)?;
+        real("cooldown_s", self.cooldown_s, 0.0, 86_400.0)?;
+        real("stale_after_s", self.stale_after_s, 0.0, 86_400.0)?;
+        if let Some(replicas) = self.fallback_replicas {
+            whole("fallback_replicas", replicas, 0, 100_000)?;
+        }
+        if (100..=60_000).contains(&self.period_ms) {
+            return Ok(());
+        }
+        Err(error("period_ms", &self.period_ms, "100 to 60000"))
+    }
+}
+
+fn whole(field: &'static str, value: i32, low: i32, high: i32) -> Result<(), SloOptionsError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(error(field, &value, &format!("{low} to {high}")))
+}
+
+fn real(field: &'static str, value: f64, low: f64, high: f64) -> Result<(), SloOptionsError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(error(field, &value, &format!("{low} to {high}")))
+}
+
+fn error(field: &'static str, value: &impl ToString, allowed: &str) -> SloOptionsError {
+    SloOptionsError { field, value: value.to_string(), allowed: allowed.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_allowed() {
+        assert_eq!(SloOptions::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_its_range() {
+        let options = SloOptions { headroom: 1.2, ..SloOptions::default() };
+        let error = options.check().expect_err("refused").to_string();
+        assert_eq!(error, "headroom = 1.2: allowed is 0.5 to 0.95");
+        let options = SloOptions { target_age_s: f64::NAN, ..SloOptions::default() };
+        assert!(options.check().is_err());
+        let options = SloOptions { min_replicas: 5, max_replicas: 4, ..SloOptions::default() };
+        let error = options.check().expect_err("refused").to_string();
+        assert_eq!(error, "max_replicas = 4: allowed is 5 to 100000");
+    }
+}

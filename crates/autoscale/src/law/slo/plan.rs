@@ -1,0 +1,277 @@
+//! The least pods that keep the promise. Pure arithmetic, no memory.
+//!
+//! Work comes in whole partitions: with `n` pods the most loaded one carries
+//! `k = ceil(P/n)` of them, so only counts at which `k` drops are candidates. `n`
+//! keeps the promise when
+//!
+//! - steady: `k` mean partitions need at most `headroom` of a pod, and the `k`
+//!   largest ones together (the worst that an assignment can do) fit into a pod;
+//! - drain: what waits in the `k` fullest partitions when the pods are ready is gone
+//!   within the drain time: `waiting + (k·rate − capacity now)·lead <= (pod − rate)·drain`.
+//!
+//! A partition that alone needs more than a pod is taken out of both sums, counts as
+//! one pod, and is named: the group's assignor cannot keep its pod free for it.
+
+use super::SloOptions;
+
+/// Beyond the mean, the worst assignment may use this much more of a pod.
+const WORST_EXTRA: f64 = 0.12;
+/// An increase is due when the present count uses this much more than `headroom` ...
+const DUE_EXTRA: f64 = 0.05;
+/// ... or needs this many times the drain time.
+const DUE_DRAIN: f64 = 1.25;
+/// A decrease must leave this much more than `headroom` leaves ...
+const DOWN_LESS: f64 = 0.04;
+/// ... and drain in this share of the drain time.
+const DOWN_DRAIN: f64 = 0.8;
+/// A partition is hot above this many pods; less counts when an increase is due and
+/// more when fewer may do, so that one at the edge does not move the count.
+const HOT: f64 = 1.0;
+const HOT_DUE: f64 = 0.95;
+const HOT_DOWN: f64 = 1.1;
+/// Standard deviations of the rate that count as certain.
+const SURE_SIGMA: f64 = 2.0;
+
+/// What is known, records and seconds. Vectors are by partition.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Situation {
+    pub(super) partitions: Vec<i32>,
+    pub(super) rates: Vec<f64>,
+    /// Beyond what is in flight anyway.
+    pub(super) backlogs: Vec<f64>,
+    /// Standard deviation of the rate, as a share of it.
+    pub(super) noise: f64,
+    /// Growth a second, as a share of the rate.
+    pub(super) trend: f64,
+    pub(super) pod_rate_per_s: f64,
+    /// What fewer pods may be trusted with, at most that.
+    pub(super) sure_rate_per_s: f64,
+    pub(super) pod_start_s: f64,
+    pub(super) rebalance_s: f64,
+    /// Until the pods that were ordered are ready.
+    pub(super) starting_left_s: f64,
+    pub(super) spec: i32,
+    pub(super) ready: i32,
+}
+
+/// How much is asked of a count.
+#[derive(Debug, Clone, Copy)]
+struct Criteria {
+    rate: f64,
+    utilisation: f64,
+    drain_s: f64,
+    /// Rebalances to be worked off on top of the backlog.
+    stalls: f64,
+}
+
+/// A partition that no number of pods can serve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct HotPartition {
+    pub(super) partition: i32,
+    pub(super) pods: f64,
+}
+
+/// What there cannot be enough pods for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Short {
+    Arrivals,
+    Backlog,
+}
+
+/// What the promise asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Plan {
+    /// The count to go to when an increase is due.
+    pub(super) target: i32,
+    /// Of that, what the rates alone ask for.
+    pub(super) steady: i32,
+    /// The least count that holds with room to spare, a rescale there and back included.
+    pub(super) enough: i32,
+    /// Whether the rates are too much for the present count.
+    pub(super) steady_due: bool,
+    /// Whether the backlog is too much for the present count.
+    pub(super) drain_due: bool,
+    /// What no allowed count is enough for.
+    pub(super) short: Option<Short>,
+    pub(super) hot: Option<HotPartition>,
+    pub(super) drain_s: f64,
+}
+
+impl Plan {
+    pub(super) fn new(situation: &Situation, options: &SloOptions) -> Self {
+        let drain_s = drain_time_s(situation, options);
+        let lead_s = situation.pod_start_s + situation.rebalance_s;
+        let aim = Criteria {
+            rate: 1.0 + situation.trend * lead_s,
+            utilisation: options.headroom,
+            drain_s,
+            stalls: 0.0,
+        };
+        let due = Criteria {
+            rate: (1.0 - SURE_SIGMA * situation.noise).max(0.0) + situation.trend * lead_s,
+            utilisation: options.headroom + DUE_EXTRA,
+            drain_s: drain_s * DUE_DRAIN,
+            stalls: 0.0,
+        };
+        let down = Criteria {
+            rate: 1.0 + SURE_SIGMA * situation.noise + situation.trend * lead_s,
+            utilisation: options.headroom - DOWN_LESS,
+            drain_s: drain_s * DOWN_DRAIN,
+            stalls: 2.0,
+        };
+        let pod = situation.pod_rate_per_s;
+        let load = Load::new(situation, pod, HOT);
+        let load_due = Load::new(situation, pod, HOT_DUE);
+        let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN);
+        let steady = load.least(|n| load.carries(n, aim));
+        let wanted = load.least(|n| load.carries(n, aim) && load.drains(n, aim));
+        let enough = load_down.least(|n| load_down.carries(n, down) && load_down.drains(n, down));
+        let spec = situation.spec;
+        let partitions = i32::try_from(situation.rates.len()).unwrap_or(i32::MAX);
+        let most = options.max_replicas.min(partitions.max(1));
+        Self {
+            target: load.bounded(wanted, options),
+            steady: load.bounded(steady, options),
+            enough: load.bounded(enough, options),
+            steady_due: !load_due.carries(spec, due),
+            drain_due: !load_due.drains(spec, due),
+            short: match (steady > most, wanted > most) {
+                (true, _) => Some(Short::Arrivals),
+                (false, true) => Some(Short::Backlog),
+                (false, false) => None,
+            },
+            hot: load.hottest(),
+            drain_s,
+        }
+    }
+}
+
+/// A backlog may take what the promise leaves after the pods' start and the
+/// rebalance. When that is nothing the promise is broken anyway: a quarter of it.
+fn drain_time_s(situation: &Situation, options: &SloOptions) -> f64 {
+    let target_s = options.target_age_s;
+    let left_s = target_s - situation.pod_start_s - situation.rebalance_s;
+    let promise_s = left_s.max(target_s / 4.0).max(1.0);
+    options.drain_s.map_or(promise_s, |drain_s| drain_s.min(promise_s))
+}
+
+/// Sums over the most loaded partitions.
+struct Load<'a> {
+    situation: &'a Situation,
+    /// Records a second of a pod.
+    pod: f64,
+    /// Of the `k` largest rates, at index `k`.
+    rates: Vec<f64>,
+    /// Of the `k` largest backlogs, at index `k`.
+    backlogs: Vec<f64>,
+    mean_rate: f64,
+    /// Partitions that were taken out, one pod each.
+    hot: usize,
+}
+
+impl<'a> Load<'a> {
+    fn new(situation: &'a Situation, pod: f64, hot_pods: f64) -> Self {
+        let most = hot_pods * pod;
+        let divisible = |index: usize| situation.rates[index] <= most;
+        let cooled = |values: &[f64]| -> Vec<f64> {
+            let keep = |(index, value): (usize, &f64)| if divisible(index) { *value } else { 0.0 };
+            values.iter().enumerate().map(keep).collect()
+        };
+        let rates = sums_of_largest(cooled(&situation.rates));
+        let backlogs = sums_of_largest(cooled(&situation.backlogs));
+        let count = situation.rates.len();
+        let mean_rate = rates.last().copied().unwrap_or(0.0) / count.max(1) as f64;
+        let hot = (0..count).filter(|index| !divisible(*index)).count();
+        Self { situation, pod, rates, backlogs, mean_rate, hot }
+    }
+
+    fn hottest(&self) -> Option<HotPartition> {
+        let Situation { rates, partitions, .. } = self.situation;
+        let (rate, partition) = rates.iter().zip(partitions).max_by(|a, b| a.0.total_cmp(b.0))?;
+        let pods = rate / self.pod;
+        (self.hot > 0).then_some(HotPartition { partition: *partition, pods })
+    }
+
+    fn partitions(&self) -> usize {
+        self.situation.rates.len()
+    }
+
+    /// Partitions of the most loaded of `n` pods.
+    fn most(&self, n: i32) -> usize {
+        self.partitions().div_ceil(usize::try_from(n).unwrap_or(0).max(1))
+    }
+
+    fn carries(&self, n: i32, criteria: Criteria) -> bool {
+        if n <= 0 {
+            return self.mean_rate <= 0.0 && self.hot == 0;
+        }
+        let others = usize::from(self.hot < self.partitions());
+        if usize::try_from(n).is_ok_and(|n| n < self.hot + others) {
+            return false;
+        }
+        let k = self.most(n);
+        let pod = self.pod;
+        let mean = k as f64 * self.mean_rate * criteria.rate;
+        let worst = self.rates[k] * criteria.rate;
+        mean <= criteria.utilisation * pod && worst <= (criteria.utilisation + WORST_EXTRA) * pod
+    }
+
+    fn drains(&self, n: i32, criteria: Criteria) -> bool {
+        let Situation { ready, spec, .. } = *self.situation;
+        let pod = self.pod;
+        if n <= 0 {
+            return self.backlogs.last().is_none_or(|backlog| *backlog <= 0.0);
+        }
+        let k = self.most(n);
+        let partitions = self.partitions().max(1) as f64;
+        let rate = (k as f64 * self.mean_rate).max(self.rates[k].min(pod)) * criteria.rate;
+        let lead_s = if n > spec {
+            self.situation.pod_start_s + self.situation.rebalance_s
+        } else {
+            self.situation.starting_left_s
+        };
+        let capacity = f64::from(ready).min(partitions) * pod * k as f64 / partitions;
+        let stalled = criteria.stalls * self.situation.rebalance_s * rate;
+        let waiting = (self.backlogs[k] + (rate - capacity) * lead_s).max(0.0) + stalled;
+        waiting <= (pod - rate).max(0.0) * criteria.drain_s
+    }
+
+    /// The least candidate that fits; one more than the partitions when none does.
+    fn least(&self, fits: impl Fn(i32) -> bool) -> i32 {
+        let partitions = self.partitions();
+        let candidates = (1..=partitions).rev().map(|k| partitions.div_ceil(k));
+        let mut last = 0;
+        for n in candidates {
+            let n = i32::try_from(n).unwrap_or(i32::MAX);
+            if n != last && fits(n) {
+                return n;
+            }
+            last = n;
+        }
+        i32::try_from(partitions).unwrap_or(i32::MAX).saturating_add(1)
+    }
+
+    /// Inside the bounds, at most one a partition, and no pod that buys nothing.
+    fn bounded(&self, wanted: i32, options: &SloOptions) -> i32 {
+        let partitions = i32::try_from(self.partitions()).unwrap_or(i32::MAX);
+        let most = options.max_replicas.min(partitions.max(1));
+        let n = wanted.min(most).max(1);
+        let useful = i32::try_from(self.partitions().div_ceil(self.most(n).max(1))).unwrap_or(n);
+        useful.clamp(options.min_replicas, options.max_replicas)
+    }
+}
+
+fn sums_of_largest(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_unstable_by(|a, b| b.total_cmp(a));
+    let mut sums = vec![0.0];
+    let mut sum = 0.0;
+    for value in values {
+        sum += value;
+        sums.push(sum);
+    }
+    sums
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! Counts from known situations.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn situation(partitions: i32, rate_per_s: f64, pod_rate_per_s: f64) -> Situation {
+    let count = partitions as usize;
+    Situation {
+        partitions: (0..partitions).collect(),
+        rates: vec![rate_per_s / f64::from(partitions); count],
+        backlogs: vec![0.0; count],
+        noise: 0.0,
+        trend: 0.0,
+        pod_rate_per_s,
+        sure_rate_per_s: pod_rate_per_s,
+        pod_start_s: 30.0,
+        rebalance_s: 2.0,
+        starting_left_s: 0.0,
+        spec: 1,
+        ready: 1,
+    }
+}
+
+fn with_spec(spec: i32, situation: Situation) -> Situation {
+    Situation { spec, ready: spec, ..situation }
+}
+
+fn options() -> SloOptions {
+    SloOptions { max_replicas: 1000, target_age_s: 90.0, ..SloOptions::default() }
+}
+
+#[test]
+fn whole_partitions_decide_and_not_the_mean() {
+    // 24 partitions, 5,000/s, 500/s a pod: ten pods on average, but eleven would
+    // leave one with three partitions. Twelve hold two each, 83 % busy.
+    let plan = Plan::new(&with_spec(12, situation(24, 5000.0, 500.0)), &options());
+    assert_eq!((plan.target, plan.steady), (12, 12));
+    assert!(!plan.steady_due && !plan.drain_due);
+    // At 100 partitions of 50/s two a pod leave nothing to spare: one each.
+    assert_eq!(Plan::new(&situation(100, 5000.0, 100.0), &options()).steady, 100);
+    assert_eq!(Plan::new(&situation(100, 1000.0, 100.0), &options()).steady, 13);
+}
+
+#[test]
+fn pods_that_buy_nothing_are_not_asked_for() {
+    let options = SloOptions { max_replicas: 16, ..options() };
+    let plan = Plan::new(&situation(24, 9000.0, 500.0), &options);
+    // 16 pods leave two partitions on the fullest one, as 12 do.
+    assert_eq!(plan.target, 12);
+    assert_eq!(plan.short, Some(Short::Arrivals));
+}
+
+#[test]
+fn a_backlog_asks_for_more_the_sooner_it_is_to_be_gone() {
+    let mut waiting = with_spec(12, situation(24, 4000.0, 500.0));
+    waiting.backlogs = vec![2000.0; 24];
+    let wanted =
+        |drain_s| Plan::new(&waiting, &SloOptions { drain_s: Some(drain_s), ..options() }).target;
+    assert_eq!([wanted(50.0), wanted(20.0), wanted(10.0)], [12, 24, 24]);
+}
+
+#[test]
+fn what_arrives_while_the_pods_start_counts() {
+    // One pod, 450/s: nothing waits yet, but 30 s at double the rate would.
+    let mut ramp = situation(24, 450.0, 500.0);
+    assert_eq!(Plan::new(&ramp, &options()).steady, 2);
+    ramp.trend = 1.0 / 32.0;
+    assert_eq!(Plan::new(&ramp, &options()).steady, 3);
+}
+
+#[test]
+fn a_hot_partition_is_named_and_left_out() {
+    let mut hot = situation(24, 2400.0, 500.0);
+    hot.rates[7] = 700.0;
+    hot.backlogs[7] = 1e6;
+    let plan = Plan::new(&with_spec(6, hot), &options());
+    assert_eq!(plan.hot, Some(HotPartition { partition: 7, pods: 1.4 }));
+    assert_eq!(plan.target, 6);
+    assert!(!plan.drain_due);
+}
+
+#[test]
+fn fewer_pods_must_leave_more_room_than_more_pods_need() {
+    // 0.83 busy with 12: right to go up to, not to come down to.
+    let plan = Plan::new(&with_spec(24, situation(24, 5000.0, 500.0)), &options());
+    assert_eq!((plan.steady, plan.enough), (12, 24));
+}
+
+#[derive(Debug, Clone)]
+struct Any {
+    situation: Situation,
+    options: SloOptions,
+}
+
+fn any_case() -> impl Strategy<Value = Any> {
+    let partition = (0.0..500.0_f64, 0.0..50_000.0_f64);
+    let partitions = prop::collection::vec(partition, 1..120);
+    let counts = (0..150_i32, 0..150_i32, 0..20_i32, 0..200_i32);
+    let pods =
+        (1.0..2000.0_f64, 0.3..1.0_f64, 0.0..90.0_f64, 0.0..10.0_f64, 0.0..0.3_f64, 0.0..0.02_f64);
+    let promise = (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64);
+    (partitions, counts, pods, promise).prop_map(|(partitions, counts, pods, promise)| {
+        let (spec, ready, min, above) = counts;
+        let (pod_rate_per_s, sure, pod_start_s, rebalance_s, noise, trend) = pods;
+        let (target_age_s, drain_s, headroom) = promise;
+        let (rates, backlogs): (Vec<f64>, Vec<f64>) = partitions.into_iter().unzip();
+        let situation = Situation {
+            partitions: (0..rates.len() as i32).collect(),
+            rates,
+            backlogs,
+            noise,
+            trend,
+            pod_rate_per_s,
+            sure_rate_per_s: pod_rate_per_s * sure,
+            pod_start_s,
+            rebalance_s,
+            starting_left_s: 0.0,
+            spec,
+            ready: ready.min(spec),
+        };
+        let options = SloOptions {
+            min_replicas: min,
+            max_replicas: min.max(1) + above,
+            target_age_s,
+            drain_s,
+            headroom,
+            ..SloOptions::default()
+        };
+        Any { situation, options }
+    })
+}
+
+proptest! {
+    #[test]
+    fn counts_stay_in_their_bounds(case in any_case()) {
+        let plan = Plan::new(&case.situation, &case.options);
+        let bounds = case.options.min_replicas..=case.options.max_replicas;
+        for count in [plan.target, plan.steady, plan.enough] {
+            prop_assert!(bounds.contains(&count), "{plan:?}");
+        }
+        prop_assert!(plan.steady <= plan.target, "{plan:?}");
+    }
+
+    #[test]
+    fn a_stricter_promise_never_asks_for_fewer(case in any_case(), factor in 1.0..10.0_f64) {
+        let strict = Plan::new(&case.situation, &case.options);
+        let target_age_s = case.options.target_age_s * factor;
+        let lax = Plan::new(&case.situation, &SloOptions { target_age_s, ..case.options });
+        prop_assert!(strict.target >= lax.target, "{strict:?} {lax:?}");
+        prop_assert!(strict.enough >= lax.enough, "{strict:?} {lax:?}");
+    }
+
+    #[test]
+    fn records_may_be_counted_in_any_unit(case in any_case(), power in -6..7_i32) {
+        let unit = f64::from(power).exp2();
+        let mut scaled = case.situation.clone();
+        scaled.rates.iter_mut().chain(&mut scaled.backlogs).for_each(|value| *value *= unit);
+        scaled.pod_rate_per_s *= unit;
+        scaled.sure_rate_per_s *= unit;
+        prop_assert_eq!(
+            Plan::new(&scaled, &case.options),
+            Plan::new(&case.situation, &case.options)
+        );
+    }
+
+    #[test]
+    fn the_target_needs_nothing_more(case in any_case()) {
+        let target = Plan::new(&case.situation, &case.options).target;
+        let there = with_spec(target.max(1), Situation {
+            backlogs: vec![0.0; case.situation.rates.len()],
+            trend: 0.0,
+            ..case.situation
+        });
+        let plan = Plan::new(&there, &case.options);
+        prop_assert!(plan.target <= target.max(1), "{target} then {plan:?}");
+    }
+
+    #[test]
+    fn what_is_enough_is_not_due_for_more(case in any_case()) {
+        let options = SloOptions { min_replicas: 0, max_replicas: 1000, ..case.options };
+        let mut situation = case.situation;
+        situation.rates.iter_mut().for_each(|rate| *rate *= 0.2);
+        situation.backlogs.fill(0.0);
+        situation.trend = 0.0;
+        let plan = Plan::new(&situation, &options);
+        let there = with_spec(plan.enough, situation);
+        let next = Plan::new(&there, &options);
+        // One pod a partition is the most, enough or not.
+        let all = plan.enough == there.rates.len() as i32;
+        prop_assert!(all || !(next.steady_due || next.drain_due), "{plan:?} then {next:?}");
+    }
+}
