@@ -55,7 +55,7 @@ fn check_pod(pod: &Pod) -> Result<(), String> {
     within("pod.ready_s", pod.ready_s, 0.0, 3600.0)?;
     within("pod.ramp_up_s", pod.ramp_up_s, 0.0, 3600.0)?;
     within("pod.ramp_up_from", pod.ramp_up_from, 0.01, 1.0)?;
-    within("pod.grace_s", pod.grace_s, 0.0, 3600.0)
+    range("pod.grace_s", pod.grace_s, 3600.0)
 }
 
 fn check_group(group: &Group) -> Result<(), String> {
@@ -63,6 +63,7 @@ fn check_group(group: &Group) -> Result<(), String> {
     within("group.detect_s", times.detect_s, 0.0, 3600.0)?;
     range("group.settle_s", times.settle_s, 3600.0)?;
     within("group.session_timeout_s", times.session_timeout_s, 0.0, 3600.0)?;
+    within("group.commit_interval_s", group.commit_interval_s, 0.0, 60.0)?;
     let Some(blind) = &group.blind else { return Ok(()) };
     if group.protocol != Protocol::CooperativeBlind {
         return Err("group.blind: allowed only with protocol = \"cooperative-blind\"".into());

@@ -18,6 +18,9 @@ pub struct Group {
     pub settle_s: Option<Range>,
     /// A member that died is noticed after this, seconds.
     pub session_timeout_s: Option<f64>,
+    /// Kafka's committed offsets follow this often, seconds, 0 to 60; 0 is with every
+    /// batch. Only who reads the lag sees it: a new owner begins where the old one wrote.
+    pub commit_interval_s: f64,
     /// With `cooperative-blind`: what not polling during a write costs.
     pub blind: Option<Blind>,
 }
@@ -56,7 +59,7 @@ pub enum Assignor {
 
 /// Members that do not poll while they write.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Blind {
     /// Chance of each member in each generation to answer too late, 0 to 0.5: it loses
     /// its partitions and joins again.
@@ -66,11 +69,18 @@ pub struct Blind {
     pub short_batch_probability: f64,
     /// The broker's and the network's part of a generation, seconds, 0 to 60.
     pub round_s: f64,
+    /// Whether members that answered stand still until the generation is complete.
+    pub idle_in_round: bool,
 }
 
 impl Default for Blind {
     fn default() -> Self {
-        Self { late_probability: 0.038, short_batch_probability: 0.5, round_s: 1.0 }
+        Self {
+            late_probability: 0.038,
+            short_batch_probability: 0.5,
+            round_s: 1.0,
+            idle_in_round: false,
+        }
     }
 }
 

@@ -112,8 +112,8 @@ pub struct Pod {
     pub ramp_up_from: f64,
     /// What a pod does when told to stop.
     pub on_stop: OnStop,
-    /// From the order to stop until the process is killed, seconds.
-    pub grace_s: f64,
+    /// From the order to stop until a process that does not end is killed, seconds.
+    pub grace_s: Range,
 }
 
 impl Default for Pod {
@@ -130,7 +130,7 @@ impl Default for Pod {
             ramp_up_s: 0.0,
             ramp_up_from: 1.0,
             on_stop: OnStop::Drain,
-            grace_s: 30.0,
+            grace_s: Range { min: 30.0, max: 32.0 },
         }
     }
 }

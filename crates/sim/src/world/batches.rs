@@ -27,6 +27,7 @@ impl World<'_> {
         if self.pods[pod].busy_until_us.is_some()
             || !self.pods[pod].consumes()
             || self.pods[pod].partitions.is_empty()
+            || self.group.stands_still()
         {
             return;
         }
@@ -180,6 +181,9 @@ impl World<'_> {
         part.written = last + 1;
         if !self.group.refuses_commits() {
             part.committed = part.written;
+            if self.scenario.group.commit_interval_s <= 0.0 {
+                part.visible = part.committed;
+            }
         }
         let age_s = |at_us: i64| (self.now_us - at_us).max(0) as f64 / 1e6;
         self.ages.add(taken.records, age_s(first_us), age_s(last_us));

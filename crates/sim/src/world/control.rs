@@ -56,7 +56,7 @@ impl World<'_> {
             Ok(parts
                 .map(|(index, part)| PartitionOffsets {
                     partition: index as i32,
-                    committed: Some(part.committed as i64),
+                    committed: Some(part.visible as i64),
                     end: Some(part.end(records) as i64),
                 })
                 .collect())

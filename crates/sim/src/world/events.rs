@@ -32,6 +32,8 @@ pub(crate) enum Event {
     NodeReady,
     /// A node may have been empty for long enough.
     NodeExpires { node: usize, stamp: u32 },
+    /// Kafka's committed offsets follow.
+    Commit,
     /// Processes die.
     Crash(u32),
     /// A second is over.

@@ -26,6 +26,8 @@ pub(crate) struct GroupState {
     planned: bool,
     /// A generation of blind members is being formed.
     in_round: bool,
+    /// Nobody starts a batch until it is complete.
+    idle: bool,
     /// It will not be the last.
     again: bool,
     /// Partitions that changed their owner.
@@ -38,6 +40,11 @@ impl GroupState {
     /// Whether a commit fails because a generation is being formed.
     pub(crate) fn refuses_commits(&self) -> bool {
         self.in_round
+    }
+
+    /// Whether members stand still because a generation is being formed.
+    pub(crate) fn stands_still(&self) -> bool {
+        self.in_round && self.idle
     }
 }
 
@@ -58,6 +65,14 @@ impl World<'_> {
             self.group.planned = true;
             self.after(us(self.times.detect_s), Event::Rebalance);
         }
+    }
+
+    /// Kafka's committed offsets follow what was written.
+    pub(super) fn commit(&mut self) {
+        for part in &mut self.partitions {
+            part.visible = part.committed;
+        }
+        self.after(us(self.scenario.group.commit_interval_s), Event::Commit);
     }
 
     /// The group knows that a member is gone.
@@ -148,14 +163,27 @@ impl World<'_> {
 
     fn begin_round(&mut self, blind: Blind) {
         self.group.in_round = true;
+        self.group.idle = blind.idle_in_round;
         self.group.again = false;
         let busy = self.group.members.iter().filter_map(|pod| self.pods[*pod].busy_until_us);
-        let all_answered_us = busy.max().unwrap_or(self.now_us);
-        self.queue.push(all_answered_us + us(blind.round_s), Event::RoundEnds);
+        let answered_us = busy.max().unwrap_or(self.now_us).max(self.dead_noticed_us());
+        self.queue.push(answered_us + us(blind.round_s), Event::RoundEnds);
+    }
+
+    /// When the group will have noticed all members that are dead now.
+    fn dead_noticed_us(&self) -> i64 {
+        let dead = self.group.members.iter().filter_map(|pod| self.pods[*pod].expires_us);
+        dead.max().unwrap_or(self.now_us)
     }
 
     pub(super) fn end_round(&mut self) {
         let Some(blind) = self.scenario.group.blindness() else { return };
+        let noticed_us = self.dead_noticed_us();
+        if noticed_us > self.now_us {
+            // Somebody died meanwhile.
+            self.queue.push(noticed_us, Event::RoundEnds);
+            return;
+        }
         self.group.in_round = false;
         let late = self.late_members(blind.late_probability);
         for partition in 0..self.partitions.len() {
@@ -184,6 +212,9 @@ impl World<'_> {
         self.shorten_batches(blind.short_batch_probability);
         if again {
             self.members_changed();
+        }
+        for member in 0..self.group.members.len() {
+            self.try_start_batch(self.group.members[member], false);
         }
     }
 

@@ -144,6 +144,9 @@ impl<'a> World<'a> {
                 self.queue.push(us(at_s), Event::Crash(pods));
             }
         }
+        if us(self.scenario.group.commit_interval_s) > 0 {
+            self.queue.push(0, Event::Commit);
+        }
         self.last.0 = self.arrived();
         self.queue.push(self.law.next_due_ms().max(0) * 1000, Event::Law);
         self.queue.push(1_000_000, Event::Second);
@@ -179,6 +182,7 @@ impl<'a> World<'a> {
             Event::Reconcile => self.reconcile(),
             Event::NodeReady => self.node_ready(),
             Event::NodeExpires { node, stamp } => self.nodes.expire(node, stamp),
+            Event::Commit => self.commit(),
             Event::Crash(pods) => self.crash(pods),
             Event::Second => self.sample(),
         }

@@ -3,6 +3,7 @@
 use crate::load::{ArrivalCurve, Place};
 
 /// A partition. `committed ≤ written ≤ read ≤ end`, in records.
+/// `visible` follows `committed`.
 #[derive(Debug, Clone)]
 pub(crate) struct Partition {
     weight: f64,
@@ -22,6 +23,8 @@ pub(crate) struct Partition {
     pub(crate) read: u64,
     pub(crate) written: u64,
     pub(crate) committed: u64,
+    /// What readers of the lag see of it.
+    pub(crate) visible: u64,
 }
 
 impl Partition {
@@ -40,6 +43,7 @@ impl Partition {
             read: 0,
             written: 0,
             committed: 0,
+            visible: 0,
         }
     }
 

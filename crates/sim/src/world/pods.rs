@@ -36,6 +36,8 @@ pub(crate) struct Pod {
     pub(crate) batch: Vec<Taken>,
     /// When the batch in flight is written; `None` when idle.
     pub(crate) busy_until_us: Option<i64>,
+    /// When the group notices its death; `None` while it lives.
+    pub(crate) expires_us: Option<i64>,
     /// Changes when a planned wake or batch end is void.
     pub(crate) token: u32,
     /// The next batch holds one record.
@@ -54,6 +56,7 @@ impl Pod {
             partitions: Vec::new(),
             batch: Vec::new(),
             busy_until_us: None,
+            expires_us: None,
             token: 0,
             short_batch: false,
             turn: 0,
@@ -175,7 +178,8 @@ impl World<'_> {
             }
             OnStop::Drain => self.pods[pod].state = State::Draining,
         }
-        self.after(us(self.scenario.pod.grace_s), Event::PodKilled(pod));
+        let grace_us = draw_us(self.scenario.pod.grace_s, &mut self.random.pods);
+        self.after(grace_us, Event::PodKilled(pod));
     }
 
     /// A clean end: nothing is in flight, the group knows.
@@ -190,7 +194,9 @@ impl World<'_> {
             return;
         }
         self.end(pod);
-        self.after(us(self.times.session_timeout_s), Event::MemberExpires(pod));
+        let timeout_us = us(self.times.session_timeout_s);
+        self.pods[pod].expires_us = Some(self.now_us + timeout_us);
+        self.after(timeout_us, Event::MemberExpires(pod));
     }
 
     pub(super) fn crash(&mut self, pods: u32) {

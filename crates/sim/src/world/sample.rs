@@ -15,7 +15,7 @@ impl World<'_> {
     pub(super) fn sample(&mut self) {
         let arrived = self.arrived();
         let written: u64 = self.partitions.iter().map(|part| part.written).sum();
-        let committed: u64 = self.partitions.iter().map(|part| part.committed).sum();
+        let visible: u64 = self.partitions.iter().map(|part| part.visible).sum();
         self.counts.arrived = arrived;
         self.counts.written = written;
         self.counts.rebalances = self.group.rebalances;
@@ -25,7 +25,7 @@ impl World<'_> {
             arrival_per_s: (arrived - self.last.0) as f64,
             processed_per_s: (self.counts.processed - self.last.1) as f64,
             backlog: (arrived - written) as i64,
-            lag_metric: (arrived - committed) as i64,
+            lag_metric: (arrived - visible) as i64,
             oldest_age_s: self.oldest_age_s(),
             replicas_desired: self.control.spec_replicas,
             replicas_current: self.replicas(),

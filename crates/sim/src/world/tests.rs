@@ -143,7 +143,7 @@ fn pods_wait_for_nodes_and_empty_nodes_go() {
 
 #[test]
 fn a_pod_that_ignores_its_signal_works_until_it_is_killed() {
-    let more = "pod = {replicas = 20, on_stop = 'ignore', grace_s = 30.0}
+    let more = "pod = {replicas = 20, on_stop = 'ignore', grace_s = {min = 30.0, max = 30.0}}
         group = {session_timeout_s = 10.0}";
     let run = run(&scenario(1900.0, more), &[(100, 10)]);
     let done = |from: usize, to: usize| -> f64 {
@@ -194,7 +194,7 @@ fn any_world() -> impl Strategy<Value = (String, Vec<(i64, i32)>)> {
                 "duration_s = 240
 load = {{arrivals = 'poisson', phases = [{{kind = 'step', rate_per_s = {rate:.3}, duration_s = 120.0}}]}}
 topic = {{partitions = {partitions}, backlog_records = 500}}
-pod = {{replicas = {replicas}, on_stop = '{on_stop}', grace_s = 5.0, jitter = 0.2, record_s = 0.001}}
+pod = {{replicas = {replicas}, on_stop = '{on_stop}', grace_s = {{min = 5.0, max = 5.0}}, jitter = 0.2, record_s = 0.001}}
 group.protocol = '{protocol}'
 faults = [{{kind = 'pod_crash', at_s = 50.0, pods = 3}}]"
             );
