@@ -84,3 +84,40 @@ fn completions_and_manual_pages_are_generated() {
     assert!(status.success());
     assert!(directory.path().join("tidegate-up.1").exists());
 }
+
+#[test]
+fn a_simulation_is_data_on_stdout_and_the_same_each_time() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/spike.toml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let simulate = |name: &str| {
+        let csv = files.path().join(name);
+        let output = tidegate()
+            .args(["simulate", "--scenario", scenario, "--seed", "7", "--json", "--csv"])
+            .arg(&csv)
+            .output()
+            .expect("tidegate runs");
+        assert!(output.status.success(), "{output:?}");
+        (output.stdout, std::fs::read_to_string(csv).expect("series"))
+    };
+    let first = simulate("a.csv");
+    let summary: serde_json::Value = serde_json::from_slice(&first.0).expect("json");
+    assert_eq!(summary["end_backlog"], 0, "{summary}");
+    assert!(first.1.starts_with("t_s,arrival_per_s,") && first.1.lines().count() == 1801);
+    assert_eq!(first, simulate("b.csv"));
+}
+
+#[test]
+fn a_scenario_that_is_missing_or_wrong_is_named() {
+    assert_one_line(&["simulate", "--scenario", "/nonexistent.toml"], 2, &["/nonexistent.toml"]);
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = files.path().join("s.toml");
+    std::fs::write(
+        &scenario,
+        "duration_s = 60\nload.phases = [{kind = 'step', rate_per_s = 1.0, duration_s = 1.0}]\n\
+         pod.batch_size = 0",
+    )
+    .expect("file");
+    let name = scenario.to_str().expect("utf-8");
+    let parts = [name, "pod.batch_size = 0", "1 to 1000000"];
+    assert_one_line(&["simulate", "--scenario", name], 2, &parts);
+}

@@ -9,6 +9,7 @@
 //! - [`keda`]: the operator: activation, cooldown, fallback
 //! - [`hpa`]: the HorizontalPodAutoscaler, bit for bit
 //! - [`law`]: the above as one law that a caller ticks; explained decisions
+//! - [`series`]: a run second by second, as CSV, and figures of it
 #![deny(missing_docs)]
 
 pub mod hpa;
@@ -16,3 +17,4 @@ pub mod keda;
 pub mod lag;
 pub mod law;
 pub mod scaled_object;
+pub mod series;

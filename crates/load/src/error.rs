@@ -6,13 +6,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A profile cannot be read.
-    #[error("{name}: {reason}")]
-    Profile {
-        /// File or built-in name.
-        name: String,
-        /// Field, value and what is allowed.
-        reason: String,
-    },
+    #[error(transparent)]
+    Profile(#[from] tidegate_profile::ProfileError),
     /// A file could not be used.
     #[error("{}: {source}", path.display())]
     File {

@@ -1,7 +1,8 @@
 //! Load with a proof: profiles, trades, an open-loop producer, a ledger, an audit.
 //!
 //! # Layout
-//! - [`LoadProfile`]: rates over time, and when each record is due (pure)
+//! - [`profile`]: rates over time, and when each record is due; the crate
+//!   `tidegate-profile` under the name it has here
 //! - [`trade`]: trades deterministic from a seed, and records that are none (pure)
 //! - [`produce`]: sends what is due, with the time when it was due
 //! - [`ledger`]: what was acknowledged, on disk
@@ -12,8 +13,8 @@ pub mod audit;
 mod error;
 pub mod ledger;
 pub mod produce;
-pub mod profile;
 pub mod trade;
 
 pub use error::Error;
-pub use profile::LoadProfile;
+pub use tidegate_profile as profile;
+pub use tidegate_profile::LoadProfile;

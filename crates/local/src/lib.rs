@@ -19,8 +19,8 @@ pub mod get;
 pub mod pods;
 pub mod process;
 pub mod report;
-pub mod series;
 pub mod world;
 
 pub use error::Error;
 pub use events::{Event, EventLog};
+pub use tidegate_autoscale::series;

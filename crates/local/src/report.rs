@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::pods::PodTotals;
-use crate::series::Second;
+use crate::series::{Second, perfect_follower_pods, reversals};
 
 /// Seconds after a rescale that count as its effect.
 const RESCALE_WINDOW_S: usize = 10;
@@ -88,19 +88,6 @@ impl WorldReport {
     }
 }
 
-/// The least pods that carry a rate spread evenly over the partitions: work comes
-/// in whole partitions, so `n` pods carry `capacity / ceil(P/n) * P`. All
-/// partitions' number of pods when even one a partition is not enough.
-pub fn perfect_follower_pods(rate_per_s: f64, partitions: u32, capacity_per_s: f64) -> u32 {
-    if rate_per_s <= 0.0 || capacity_per_s <= 0.0 {
-        return 0;
-    }
-    let per_partition = rate_per_s / f64::from(partitions);
-    (1..=partitions)
-        .find(|pods| f64::from(partitions.div_ceil(*pods)) * per_partition <= capacity_per_s)
-        .unwrap_or(partitions)
-}
-
 /// The best five seconds of any ready pod, records a second.
 fn measured_capacity(seconds: &[Second]) -> f64 {
     seconds
@@ -111,19 +98,6 @@ fn measured_capacity(seconds: &[Second]) -> f64 {
             (pods > 0).then(|| done / f64::from(pods))
         })
         .fold(0.0, f64::max)
-}
-
-fn reversals(seconds: &[Second]) -> u32 {
-    let mut last_direction = 0;
-    let mut reversals = 0;
-    for pair in seconds.windows(2) {
-        let direction = (pair[1].replicas_desired - pair[0].replicas_desired).signum();
-        if direction != 0 {
-            reversals += u32::from(last_direction != 0 && direction != last_direction);
-            last_direction = direction;
-        }
-    }
-    reversals
 }
 
 fn worst_dip(seconds: &[Second]) -> Option<f64> {
@@ -183,24 +157,6 @@ mod tests {
             pods_ready: current,
             ..Second::default()
         }
-    }
-
-    #[test]
-    fn the_perfect_follower_counts_whole_partitions() {
-        // 100 partitions at 5,000/s are 50/s each: two fit into 100/s, so 50 pods.
-        assert_eq!(perfect_follower_pods(5000.0, 100, 100.0), 50);
-        assert_eq!(perfect_follower_pods(1000.0, 100, 100.0), 10);
-        // 24 partitions: 12 pods hold 2 each; 11 would leave one with 3.
-        assert_eq!(perfect_follower_pods(5000.0, 24, 500.0), 12);
-        assert_eq!(perfect_follower_pods(0.0, 24, 500.0), 0);
-        assert_eq!(perfect_follower_pods(1e9, 24, 500.0), 24);
-    }
-
-    #[test]
-    fn reversals_count_changes_of_direction_only() {
-        let desired = [1, 3, 3, 6, 4, 4, 2, 5];
-        let seconds: Vec<Second> = desired.iter().map(|n| second(0.0, 0.0, *n, 0)).collect();
-        assert_eq!(reversals(&seconds), 2);
     }
 
     #[test]

@@ -14,7 +14,9 @@ mod up;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use produce::ProduceArgs;
-pub(crate) use tools::{AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, ManArgs};
+pub(crate) use tools::{
+    AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
+};
 pub(crate) use up::UpArgs;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +28,7 @@ Examples:
   tidegate produce --rate 1000 --brokers localhost:9092
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
+  tidegate simulate --scenario config/scenarios/published.toml
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
@@ -50,6 +53,8 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Compare what was sent with what the database holds
     Audit(AuditArgs),
+    /// Run an autoscaler against a simulated world: a day takes a second
+    Simulate(SimulateArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

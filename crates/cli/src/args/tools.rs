@@ -26,6 +26,46 @@ pub(crate) struct AuditArgs {
     pub(crate) json: bool,
 }
 
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  tidegate simulate --scenario config/scenarios/published.toml --scaled-object demo
+  tidegate simulate --scenario config/scenarios/spike.toml --scaled-object my-scaledobject.yaml --csv run.csv
+  tidegate simulate --scenario config/scenarios/diurnal.toml --json | jq .max_age_s
+
+The same scenario, ScaledObject and seed give the same output, byte for byte.";
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = SIMULATE_EXAMPLES)]
+pub(crate) struct SimulateArgs {
+    /// Traffic and world, TOML or YAML (config/scenarios/ has some)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: PathBuf,
+    /// What scales the pods: "local", "demo" (the published one) or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "demo")]
+    pub(crate) scaled_object: String,
+    /// Who decides
+    #[arg(long, value_enum, default_value_t = LawName::Stock)]
+    pub(crate) law: LawName,
+    /// Another load than the scenario's: "demo" or a profile file of `produce`
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) profile: Option<String>,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Write one row a second to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LawName {
+    /// KEDA's Kafka trigger and executor, and the HPA
+    Stock,
+}
+
 const GET_EXAMPLES: &str = "\
 Examples:
   tidegate get hpa

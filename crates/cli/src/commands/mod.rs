@@ -7,6 +7,7 @@ mod generate;
 mod get;
 mod parts;
 mod produce;
+mod simulate;
 mod up;
 
 use crate::args::{Cli, Command};
@@ -19,6 +20,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Consume(args) => consume::run(&args),
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -128,17 +128,7 @@ fn law(args: &UpArgs, config: &Config) -> anyhow::Result<LawOptions> {
         let path = path.parse().map_err(|error| bad_input(format!("--replicas-path: {error}")))?;
         return Ok(LawOptions::Path(path));
     }
-    let (name, text) = match config.up.scaled_object.as_str() {
-        "local" => ("scaled-object-local.yaml".to_owned(), LOCAL_SCALED_OBJECT.to_owned()),
-        "demo" => ("scaled-object-demo.yaml".to_owned(), DEMO_SCALED_OBJECT.to_owned()),
-        file => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| bad_input(format!("--scaled-object {file}: {error}")))?;
-            (file.to_owned(), text)
-        }
-    };
-    let mut object =
-        ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))?;
+    let mut object = scaled_object(&config.up.scaled_object)?;
     if let Some(threshold) = args.lag_threshold {
         object
             .set_lag_threshold(threshold)
@@ -177,6 +167,20 @@ fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
         in_flight_s: in_flight_s.min(600.0),
         ..SloOptions::for_object(object)
     }
+}
+
+/// A ScaledObject by name or file.
+pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
+    let (name, text) = match named {
+        "local" => ("scaled-object-local.yaml".to_owned(), LOCAL_SCALED_OBJECT.to_owned()),
+        "demo" => ("scaled-object-demo.yaml".to_owned(), DEMO_SCALED_OBJECT.to_owned()),
+        file => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| bad_input(format!("--scaled-object {file}: {error}")))?;
+            (file.to_owned(), text)
+        }
+    };
+    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
 }
 
 /// What a pod can do when its work is simulated; measured otherwise.

@@ -3,6 +3,15 @@
 //! A profile's rate function is integrated exactly; the n-th record (from 0) of an
 //! even profile is due when the integral reaches n. With Poisson arrivals the
 //! integral between two records is exponentially distributed with mean 1.
+//!
+//! A crate of its own, because the producer and the simulator read the same files and
+//! the simulator must not depend on a Kafka client.
+//!
+//! # Layout
+//! - [`Phase`]: a stretch of load, its rate and the integral of it
+//! - [`Arrivals`]: when each record is due
+//! - `parse`: profiles from TOML or YAML, and what their values may be
+#![deny(missing_docs)]
 
 mod arrivals;
 mod parse;
@@ -11,12 +20,13 @@ mod phase;
 mod tests;
 
 pub use arrivals::Arrivals;
+pub use parse::ProfileError;
 pub use phase::Phase;
 
 use serde::{Deserialize, Serialize};
 
 /// The profile that is built in.
-const DEMO: &str = include_str!("../../../../config/profiles/demo.toml");
+const DEMO: &str = include_str!("../../../config/profiles/demo.toml");
 
 /// When records are due between the rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +75,7 @@ impl LoadProfile {
     ///
     /// # Errors
     /// Never for the committed file; a test holds it.
-    pub fn demo() -> Result<Self, crate::Error> {
+    pub fn demo() -> Result<Self, ProfileError> {
         Self::from_text("demo.toml", DEMO)
     }
 

@@ -1,4 +1,5 @@
-//! What happened, second by second: CSV, and the figures derived from it.
+//! What happened, second by second, in whatever world the law ran: CSV, and the
+//! figures derived from it. Real and simulated runs share it, so that they compare.
 
 use std::fmt::Write as _;
 
@@ -25,13 +26,13 @@ pub struct Second {
     pub replicas_current: i32,
     /// Ready pods.
     pub pods_ready: i32,
-    /// Machines: always one here.
+    /// Machines.
     pub nodes: u32,
     /// The last decision in words.
     pub reason: String,
 }
 
-/// The columns, as the simulator writes them too.
+/// The columns.
 const HEADER: &str = "t_s,arrival_per_s,processed_per_s,backlog,lag_metric,oldest_age_s,\
 replicas_desired,replicas_current,pods_ready,nodes,reason";
 
@@ -66,9 +67,55 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// The least pods that carry a rate spread evenly over the partitions: work comes
+/// in whole partitions, so `n` pods carry `capacity / ceil(P/n) * P`. All
+/// partitions' number of pods when even one a partition is not enough.
+pub fn perfect_follower_pods(rate_per_s: f64, partitions: u32, capacity_per_s: f64) -> u32 {
+    if rate_per_s <= 0.0 || capacity_per_s <= 0.0 {
+        return 0;
+    }
+    let per_partition = rate_per_s / f64::from(partitions);
+    (1..=partitions)
+        .find(|pods| f64::from(partitions.div_ceil(*pods)) * per_partition <= capacity_per_s)
+        .unwrap_or(partitions)
+}
+
+/// How often the wanted number changed direction.
+pub fn reversals(seconds: &[Second]) -> u32 {
+    let mut last_direction = 0;
+    let mut reversals = 0;
+    for pair in seconds.windows(2) {
+        let direction = (pair[1].replicas_desired - pair[0].replicas_desired).signum();
+        if direction != 0 {
+            reversals += u32::from(last_direction != 0 && direction != last_direction);
+            last_direction = direction;
+        }
+    }
+    reversals
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_perfect_follower_counts_whole_partitions() {
+        // 100 partitions at 5,000/s are 50/s each: two fit into 100/s, so 50 pods.
+        assert_eq!(perfect_follower_pods(5000.0, 100, 100.0), 50);
+        assert_eq!(perfect_follower_pods(1000.0, 100, 100.0), 10);
+        // 24 partitions: 12 pods hold 2 each; 11 would leave one with 3.
+        assert_eq!(perfect_follower_pods(5000.0, 24, 500.0), 12);
+        assert_eq!(perfect_follower_pods(0.0, 24, 500.0), 0);
+        assert_eq!(perfect_follower_pods(1e9, 24, 500.0), 24);
+    }
+
+    #[test]
+    fn reversals_count_changes_of_direction_only() {
+        let desired = [1, 3, 3, 6, 4, 4, 2, 5];
+        let seconds: Vec<Second> =
+            desired.iter().map(|n| Second { replicas_desired: *n, ..Second::default() }).collect();
+        assert_eq!(reversals(&seconds), 2);
+    }
 
     #[test]
     fn a_reason_with_commas_stays_one_column() {

@@ -2,16 +2,25 @@
 
 use std::path::Path;
 
-use super::{LoadProfile, Phase};
-use crate::Error;
+use crate::{LoadProfile, Phase};
+
+/// A profile that cannot be used, in one line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct ProfileError {
+    /// File or built-in name.
+    pub name: String,
+    /// Field, value and what is allowed.
+    pub reason: String,
+}
 
 impl LoadProfile {
     /// Reads a profile. The name's ending decides: `.yaml` and `.yml` are YAML,
     /// everything else is TOML. Unknown keys are refused.
     ///
     /// # Errors
-    /// [`Error::Profile`]: one line with name, field, value and what is allowed.
-    pub fn from_text(name: &str, text: &str) -> Result<Self, Error> {
+    /// [`ProfileError`]: one line with name, field, value and what is allowed.
+    pub fn from_text(name: &str, text: &str) -> Result<Self, ProfileError> {
         let is_yaml = Path::new(name).extension().is_some_and(|ending| {
             ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
         });
@@ -20,13 +29,17 @@ impl LoadProfile {
         } else {
             toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
         };
-        let wrong = |reason: String| Error::Profile { name: name.to_owned(), reason };
+        let wrong = |reason: String| ProfileError { name: name.to_owned(), reason };
         let profile = parsed.map_err(|reason| wrong(one_line(&reason)))?;
         profile.check().map_err(wrong)?;
         Ok(profile)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// The first field that is wrong, its value and what is allowed.
+    pub fn check(&self) -> Result<(), String> {
         within("keys", f64::from(self.keys), 1.0, 9000.0)?;
         within("zipf", self.zipf, 0.0, 5.0)?;
         within("poison_per_million", f64::from(self.poison_per_million), 0.0, 1e6)?;

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{ArrivalKind, LoadProfile, Phase};
+use crate::{ArrivalKind, LoadProfile, Phase};
 
 fn profile(phases: Vec<Phase>) -> LoadProfile {
     LoadProfile { phases, ..LoadProfile::constant(0.0, Some(1.0)) }

@@ -62,7 +62,7 @@ impl Phase {
     }
 
     /// Shortens it. A ramp keeps its slope.
-    pub(super) fn set_duration_s(&mut self, length_s: f64) {
+    pub(crate) fn set_duration_s(&mut self, length_s: f64) {
         if let Self::Ramp { to_per_s, .. } = *self {
             let end = if length_s < self.duration_s() { self.rate_at(length_s) } else { to_per_s };
             if let Self::Ramp { to_per_s, .. } = self {
@@ -121,7 +121,7 @@ impl Phase {
     }
 
     /// When the integral reaches a value that lies within the phase.
-    pub(super) fn inverse(&self, value: f64) -> f64 {
+    pub(crate) fn inverse(&self, value: f64) -> f64 {
         if let Self::Step { rate_per_s, .. } = *self {
             return value / rate_per_s;
         }

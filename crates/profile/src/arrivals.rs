@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
-use super::{ArrivalKind, LoadProfile, Phase};
+use crate::{ArrivalKind, LoadProfile, Phase};
 
 /// Due times of a profile's records, microseconds since the start.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Arrivals {
 const STREAM: u64 = 1;
 
 impl Arrivals {
-    pub(super) fn new(profile: &LoadProfile) -> Self {
+    pub(crate) fn new(profile: &LoadProfile) -> Self {
         let mut poisson = (profile.arrivals == ArrivalKind::Poisson).then(|| {
             let mut random = ChaCha8Rng::seed_from_u64(profile.seed);
             random.set_stream(STREAM);

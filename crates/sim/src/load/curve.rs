@@ -1,0 +1,146 @@
+//! How many records arrived until when, and when the n-th did.
+//!
+//! All partitions share one curve, scaled by their weights: a partition's position divided
+//! by its weight is a point of the curve, so ages are exact and cost no queue. The curve
+//! holds one value every 100 ms and is a straight line between them.
+//!
+//! Poisson arrivals vary the total of every 100 ms; how it spreads over the partitions is
+//! even. A process per partition was rejected: it needs a curve for each.
+
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Poisson};
+use tidegate_profile::{ArrivalKind, LoadProfile};
+
+/// Width of a step of the curve, microseconds.
+const STEP_US: i64 = 100_000;
+
+/// Records that arrived, at every step since the start.
+#[derive(Debug, Clone)]
+pub(crate) struct ArrivalCurve {
+    at: Vec<f64>,
+    /// Records that waited at the start; they arrived evenly in the time before it.
+    before: f64,
+    before_us: f64,
+}
+
+/// A place on the curve that moves little from one look to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place(usize);
+
+impl ArrivalCurve {
+    /// The curve of a profile over a time, after an initial backlog.
+    pub(crate) fn new(
+        profile: &LoadProfile,
+        duration_us: i64,
+        (before, before_us): (f64, i64),
+        random: &mut ChaCha8Rng,
+    ) -> Self {
+        let steps = duration_us.div_euclid(STEP_US) as usize + 2;
+        let mut at = Vec::with_capacity(steps);
+        let (mut sum, mut even) = (0.0, 0.0);
+        at.push(0.0);
+        for step in 1..steps {
+            let next = profile.cumulative(step as f64 * STEP_US as f64 / 1e6);
+            let records = (next - even).max(0.0);
+            even = next;
+            sum += match profile.arrivals {
+                ArrivalKind::Even => records,
+                ArrivalKind::Poisson => {
+                    Poisson::new(records).map_or(records, |poisson| poisson.sample(random))
+                }
+            };
+            at.push(sum);
+        }
+        Self { at, before, before_us: before_us as f64 }
+    }
+
+    /// Records until a time, the initial backlog included.
+    pub(crate) fn records(&self, at_us: i64) -> f64 {
+        let step = (at_us.max(0) / STEP_US) as usize;
+        let last = self.at.len() - 1;
+        if step >= last {
+            return self.before + self.at[last];
+        }
+        let part = (at_us - step as i64 * STEP_US) as f64 / STEP_US as f64;
+        self.before + self.at[step] + (self.at[step + 1] - self.at[step]) * part
+    }
+
+    /// The place of a time.
+    pub(crate) fn place_at(&self, at_us: i64) -> Place {
+        Place((at_us.max(0) / STEP_US) as usize)
+    }
+
+    /// When the curve reaches a number of records, microseconds; `None` when it never
+    /// does. Times before the start are negative.
+    pub(crate) fn reached_us(&self, records: f64, place: &mut Place) -> Option<i64> {
+        if records <= self.before {
+            let share = if self.before > 0.0 { 1.0 - records / self.before } else { 0.0 };
+            return Some((-share * self.before_us).round() as i64);
+        }
+        let wanted = records - self.before;
+        let last = self.at.len() - 1;
+        if wanted > self.at[last] {
+            return None;
+        }
+        // The first step whose end is not below the wanted number.
+        let mut step = place.0.min(last - 1);
+        while step > 0 && self.at[step] >= wanted {
+            step -= 1;
+        }
+        while self.at[step + 1] < wanted {
+            step += 1;
+        }
+        place.0 = step;
+        let (low, high) = (self.at[step], self.at[step + 1]);
+        let part = if high > low { (wanted - low) / (high - low) } else { 0.0 };
+        Some(step as i64 * STEP_US + (part * STEP_US as f64).ceil() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn curve(text: &str, before: f64) -> ArrivalCurve {
+        let profile = LoadProfile::from_text("test.toml", text).expect("valid");
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        ArrivalCurve::new(&profile, 100_000_000, (before, 10_000_000), &mut random)
+    }
+
+    const STEPS: &str = "phases = [{kind = 'step', rate_per_s = 10.0, duration_s = 10.0},
+        {kind = 'step', rate_per_s = 0.0, duration_s = 20.0},
+        {kind = 'step', rate_per_s = 5.0, duration_s = 70.0}]";
+
+    #[test]
+    fn the_inverse_of_the_curve() {
+        let curve = curve(STEPS, 0.0);
+        let mut place = Place::default();
+        assert_eq!(curve.reached_us(25.0, &mut place), Some(2_500_000));
+        assert_eq!(curve.reached_us(101.0, &mut place), Some(30_200_000), "after the gap");
+        assert_eq!(curve.reached_us(100.0, &mut place), Some(10_000_000), "before the gap");
+        assert_eq!(curve.reached_us(25.0, &mut place), Some(2_500_000), "also backwards");
+        assert_eq!(curve.reached_us(1e9, &mut place), None);
+    }
+
+    #[test]
+    fn an_initial_backlog_arrived_before_the_start() {
+        let curve = curve(STEPS, 1000.0);
+        let mut place = Place::default();
+        assert_eq!(curve.reached_us(1.0, &mut place), Some(-9_990_000));
+        assert_eq!(curve.reached_us(1000.0, &mut place), Some(0));
+        assert_eq!(curve.reached_us(1025.0, &mut place), Some(2_500_000));
+        assert_eq!(curve.records(0), 1000.0);
+        assert_eq!(curve.records(2_500_000), 1025.0);
+    }
+
+    #[test]
+    fn poisson_arrivals_keep_the_mean() {
+        let text = "arrivals = 'poisson'
+            phases = [{kind = 'step', rate_per_s = 1000.0, duration_s = 100.0}]";
+        let total = curve(text, 0.0).records(100_000_000);
+        // The standard deviation of 100,000 is 316.
+        assert!((total - 100_000.0).abs() < 1_600.0 && total != 100_000.0, "{total}");
+    }
+}

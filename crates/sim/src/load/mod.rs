@@ -1,0 +1,7 @@
+//! Load: the curve of all records that arrived, and each partition's share.
+
+mod curve;
+mod weights;
+
+pub(crate) use curve::{ArrivalCurve, Place};
+pub(crate) use weights::partition_weights;

@@ -1,0 +1,80 @@
+//! The law's side: what it sees, when it looks, what it orders.
+
+use tidegate_autoscale::lag::PartitionOffsets;
+use tidegate_autoscale::law::{Facts, StockLaw, StockOptions};
+use tidegate_autoscale::scaled_object::ScaledObject;
+
+use super::World;
+use super::events::{Event, us};
+use crate::scenario::{self, Fault};
+
+/// What the law wants, and why.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) spec_replicas: i32,
+    pub(crate) reason: String,
+}
+
+impl Control {
+    pub(crate) fn new(spec_replicas: i32) -> Self {
+        Self { spec_replicas, reason: String::new() }
+    }
+}
+
+/// Stock KEDA and HPA with a scenario's phases, created when the scenario starts.
+pub fn stock_law(object: ScaledObject, control: &scenario::Control) -> StockLaw {
+    let ms = |seconds: f64| (seconds * 1000.0).round() as i64;
+    let options = StockOptions {
+        hpa_sync_period_ms: ms(control.sync_period_s),
+        poll_offset_ms: ms(control.poll_offset_s),
+        sync_offset_ms: ms(control.sync_offset_s),
+    };
+    StockLaw::new(object, options, 0)
+}
+
+impl World<'_> {
+    pub(super) fn tick_law(&mut self) {
+        let now_ms = self.now_us / 1000;
+        let decisions = self.law.tick(now_ms, &self.facts());
+        if let Some(last) = decisions.last() {
+            self.control.reason = last.explanation();
+            if last.to != self.control.spec_replicas {
+                self.control.spec_replicas = last.to;
+                self.after(us(self.scenario.control.reconcile_s), Event::Reconcile);
+            }
+        }
+        let next_ms = self.law.next_due_ms().max(now_ms + 1);
+        self.queue.push(next_ms * 1000, Event::Law);
+    }
+
+    fn facts(&self) -> Facts {
+        let records = self.curve.records(self.now_us);
+        let offsets = if self.metric_is_missing() {
+            Err("the scenario hides the offsets".to_owned())
+        } else {
+            let parts = self.partitions.iter().enumerate();
+            Ok(parts
+                .map(|(index, part)| PartitionOffsets {
+                    partition: index as i32,
+                    committed: Some(part.visible as i64),
+                    end: Some(part.end(records) as i64),
+                })
+                .collect())
+        };
+        Facts {
+            spec_replicas: self.control.spec_replicas,
+            status_replicas: self.replicas(),
+            ready_replicas: self.ready_replicas(),
+            offsets,
+        }
+    }
+
+    fn metric_is_missing(&self) -> bool {
+        self.scenario.faults.iter().any(|fault| match *fault {
+            Fault::MissingMetric { at_s, duration_s } => {
+                (us(at_s)..us(at_s + duration_s)).contains(&self.now_us)
+            }
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! One partition: its share of the arrivals, its positions, its owner.
+
+use crate::load::{ArrivalCurve, Place};
+
+/// A partition. `committed ≤ written ≤ read ≤ end`, in records.
+/// `visible` follows `committed`.
+#[derive(Debug, Clone)]
+pub(crate) struct Partition {
+    weight: f64,
+    /// Shifts when its records arrive, so that partitions do not take turns in step.
+    phase: f64,
+    place: Place,
+    /// Who reads it.
+    pub(crate) owner: Option<usize>,
+    /// Whose it is by the last assignment.
+    pub(crate) heir: Option<usize>,
+    /// Until then its old owner may still write what it had in flight.
+    pub(crate) released_us: i64,
+    /// Changes when records in flight stop counting.
+    pub(crate) epoch: u32,
+    /// Changes with each assignment; an older one on its way is void.
+    pub(crate) claim: u32,
+    pub(crate) read: u64,
+    pub(crate) written: u64,
+    pub(crate) committed: u64,
+    /// What readers of the lag see of it.
+    pub(crate) visible: u64,
+}
+
+impl Partition {
+    pub(crate) fn new(index: usize, weight: f64) -> Self {
+        /// The golden ratio's multiples spread evenly over 0 to 1.
+        const SPREAD: f64 = 0.618_033_988_749_895;
+        Self {
+            weight,
+            phase: (index as f64 * SPREAD).fract(),
+            place: Place::default(),
+            owner: None,
+            heir: None,
+            released_us: 0,
+            epoch: 0,
+            claim: 0,
+            read: 0,
+            written: 0,
+            committed: 0,
+            visible: 0,
+        }
+    }
+
+    /// Records in it when this many arrived in all partitions.
+    pub(crate) fn end(&self, records: f64) -> u64 {
+        (self.weight * records + self.phase) as u64
+    }
+
+    /// Where the curve of all records stands when this one arrives.
+    pub(crate) fn on_curve(&self, record: u64) -> f64 {
+        ((record + 1) as f64 - self.phase) / self.weight
+    }
+
+    /// When a record arrives, microseconds; `None` when it never does.
+    pub(crate) fn arrival_us(&mut self, record: u64, curve: &ArrivalCurve) -> Option<i64> {
+        let records = self.on_curve(record);
+        curve.reached_us(records, &mut self.place)
+    }
+
+    /// Begins at the committed position: returns how many records will be read again.
+    pub(crate) fn go_back(&mut self) -> u64 {
+        let again = self.written - self.committed;
+        self.epoch += 1;
+        self.read = self.committed;
+        self.written = self.committed;
+        again
+    }
+}

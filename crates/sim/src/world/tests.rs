@@ -1,0 +1,222 @@
+use proptest::prelude::*;
+use tidegate_autoscale::law::{Decision, Facts, HpaView, Law};
+
+use super::{Run, simulate};
+use crate::Scenario;
+
+/// A law that wants a given number of pods from a given second on.
+struct Path(Vec<(i64, i32)>);
+
+impl Law for Path {
+    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+        let due = self.0.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).count();
+        let mut decisions = Vec::new();
+        for (at_ms, to) in self.0.drain(..due) {
+            decisions.push(Decision {
+                at_ms,
+                decided_by: tidegate_autoscale::law::Decider::Hpa,
+                from: facts.spec_replicas,
+                to,
+                lag: None,
+                metric: None,
+                target: 0,
+                active: None,
+                proposal: None,
+                stabilized: None,
+                reason: None,
+                binding: String::new(),
+            });
+        }
+        decisions
+    }
+
+    fn next_due_ms(&self) -> i64 {
+        self.0.first().map_or(i64::from(i32::MAX), |(at_ms, _)| *at_ms)
+    }
+
+    fn hpa_view(&self) -> HpaView {
+        HpaView {
+            name: String::new(),
+            reference: String::new(),
+            targets: String::new(),
+            min: 0,
+            max: 0,
+        }
+    }
+}
+
+fn run(text: &str, path: &[(i64, i32)]) -> Run {
+    let scenario = Scenario::from_text("test.toml", text).expect("valid");
+    let path = path.iter().map(|(at_s, to)| (at_s * 1000, *to)).collect();
+    simulate(&scenario, 1, &mut Path(path))
+}
+
+fn scenario(rate: f64, more: &str) -> String {
+    format!(
+        "duration_s = 300\nload.phases = [{{kind = 'step', rate_per_s = {rate}, duration_s = 300.0}}]\n{more}"
+    )
+}
+
+#[test]
+fn enough_pods_keep_up_and_too_few_do_not() {
+    let enough = run(&scenario(1000.0, "pod.replicas = 20"), &[]);
+    assert!(enough.summary.max_age_s < 2.5, "{}", enough.summary);
+    assert!(enough.summary.end_backlog < 2_500, "{}", enough.summary);
+    let few = run(&scenario(1000.0, "pod.replicas = 5"), &[]);
+    // 500 a second are left over.
+    assert!((145_000..153_000).contains(&few.summary.end_backlog), "{}", few.summary);
+}
+
+#[test]
+fn two_partitions_on_a_pod_are_its_limit_while_others_idle() {
+    let more = "pod.replicas = 68\ntopic = {backlog_records = 600000, backlog_age_s = 120.0}";
+    let stuck = run(&scenario(5000.0, more), &[]).summary;
+    // 64 partitions sit on 32 pods that are just able to follow; the other 36 drain theirs.
+    // What is being written comes on top of 64 times 6,000.
+    assert!((384_000..393_000).contains(&stuck.end_backlog), "{stuck}");
+    let drained = run(&scenario(5000.0, &more.replace("68", "100")), &[]).summary;
+    assert!(drained.end_backlog < 15_000, "{drained}");
+}
+
+#[test]
+fn a_hot_partition_cannot_be_split() {
+    let weights: Vec<String> =
+        (0..10).map(|p| if p == 0 { "10.0" } else { "1.0" }.into()).collect();
+    let more = format!(
+        "pod.replicas = 10\ntopic = {{partitions = 10, weights = [{}]}}",
+        weights.join(", ")
+    );
+    let run = run(&scenario(380.0, &more), &[]);
+    // It gets 200 a second, and one pod does 100.
+    assert!((29_000..31_500).contains(&run.summary.end_backlog), "{}", run.summary);
+}
+
+#[test]
+fn a_tuned_group_hardly_notices_a_rescale_and_an_eager_one_stops() {
+    let dip = |protocol: &str| {
+        let more = format!("pod.replicas = 20\ngroup.protocol = '{protocol}'");
+        let run = run(&scenario(1000.0, &more), &[(100, 30)]);
+        let seconds = &run.seconds[100..115];
+        let least = seconds.iter().map(|second| second.processed_per_s).fold(f64::MAX, f64::min);
+        (least, run.summary.duplicated)
+    };
+    let (tuned, duplicated) = dip("kip848-tuned");
+    assert!(tuned > 500.0, "{tuned}");
+    assert_eq!(duplicated, 0);
+    let (eager, _) = dip("eager");
+    assert!(eager < 250.0, "{eager}");
+}
+
+#[test]
+fn blind_members_repeat_work_and_pollers_do_not() {
+    let of = |protocol: &str| {
+        let more = format!("pod.replicas = 20\ngroup.protocol = '{protocol}'");
+        run(&scenario(1900.0, &more), &[(60, 40)]).summary
+    };
+    let (blind, cooperative) = (of("cooperative-blind"), of("cooperative"));
+    assert!(blind.duplicated > 0 && blind.rebalances > 2, "{blind}");
+    assert_eq!(cooperative.duplicated, 0);
+    assert!(blind.max_age_s > cooperative.max_age_s, "{blind}\n{cooperative}");
+}
+
+#[test]
+fn a_crash_costs_the_session_timeout() {
+    let more = "pod.replicas = 20\ngroup.session_timeout_s = 20.0
+        faults = [{kind = 'pod_crash', at_s = 100.0, pods = 2}]";
+    let run = run(&scenario(1000.0, more), &[]);
+    assert!((20.0..24.0).contains(&run.summary.max_age_s), "{}", run.summary);
+    assert_eq!(run.seconds[299].replicas_current, 20, "replaced");
+    assert_eq!(run.summary.duplicated, 0);
+}
+
+#[test]
+fn pods_wait_for_nodes_and_empty_nodes_go() {
+    let more = "pod.replicas = 10
+        nodes = {capacity_pods = 10, provision_s = {min = 40.0, max = 40.0}, remove_after_s = 20.0}";
+    let run = run(&scenario(100.0, more), &[(10, 25), (150, 5)]);
+    let at = |second: usize| (run.seconds[second].nodes, run.seconds[second].pods_ready);
+    assert_eq!(at(45), (1, 10));
+    assert_eq!(at(60), (3, 25));
+    assert_eq!(run.seconds[45].replicas_current, 25, "pods that wait count");
+    assert_eq!(at(200), (1, 5));
+}
+
+#[test]
+fn a_pod_that_ignores_its_signal_works_until_it_is_killed() {
+    let more = "pod = {replicas = 20, on_stop = 'ignore', grace_s = {min = 30.0, max = 30.0}}
+        group = {session_timeout_s = 10.0}";
+    let run = run(&scenario(1900.0, more), &[(100, 10)]);
+    let done = |from: usize, to: usize| -> f64 {
+        let seconds = &run.seconds[from..to];
+        seconds.iter().map(|second| second.processed_per_s).sum::<f64>() / seconds.len() as f64
+    };
+    assert!(done(105, 129) > 1850.0, "still 20 at work: {}", done(105, 129));
+    assert!((850.0..1050.0).contains(&done(132, 300)), "{}", done(132, 300));
+    assert_eq!(run.seconds[101].replicas_current, 10);
+}
+
+#[test]
+fn a_slow_sink_slows_every_pod() {
+    let more = "pod.replicas = 20
+        faults = [{kind = 'slow_sink', at_s = 100.0, duration_s = 100.0, factor = 4.0}]";
+    let run = run(&scenario(1000.0, more), &[]);
+    let done: f64 = run.seconds[120..160].iter().map(|second| second.processed_per_s).sum();
+    assert!((480.0..520.0).contains(&(done / 40.0)), "{done}");
+    assert!(run.summary.max_backlog > 45_000, "{}", run.summary);
+}
+
+#[test]
+fn a_new_pod_ramps_up() {
+    let more = "pod = {ramp_up_s = 100.0, ramp_up_from = 0.2, start_s = {min = 0.0, max = 0.0}}";
+    let run = run(&scenario(1000.0, more), &[(0, 1)]);
+    let done = |at: usize| {
+        run.seconds[at - 5..at + 5].iter().map(|s| s.processed_per_s).sum::<f64>() / 10.0
+    };
+    assert!((15.0..45.0).contains(&done(10)), "{}", done(10));
+    assert!((50.0..70.0).contains(&done(55)), "{}", done(55));
+    assert!((95.0..105.0).contains(&done(200)), "{}", done(200));
+}
+
+fn any_world() -> impl Strategy<Value = (String, Vec<(i64, i32)>)> {
+    let protocol = prop_oneof![
+        Just("kip848-tuned"),
+        Just("cooperative"),
+        Just("cooperative-blind"),
+        Just("eager"),
+        Just("none")
+    ];
+    let on_stop = prop_oneof![Just("drain"), Just("ignore"), Just("vanish")];
+    let path = prop::collection::vec((0..200_i64, 0..30_i32), 0..8);
+    (protocol, on_stop, 1..50_u32, 0.0..2000.0_f64, 0..20_u32, path).prop_map(
+        |(protocol, on_stop, partitions, rate, replicas, mut path)| {
+            path.sort_by_key(|(at_s, _)| *at_s);
+            let text = format!(
+                "duration_s = 240
+load = {{arrivals = 'poisson', phases = [{{kind = 'step', rate_per_s = {rate:.3}, duration_s = 120.0}}]}}
+topic = {{partitions = {partitions}, backlog_records = 500}}
+pod = {{replicas = {replicas}, on_stop = '{on_stop}', grace_s = {{min = 5.0, max = 5.0}}, jitter = 0.2, record_s = 0.001}}
+group.protocol = '{protocol}'
+faults = [{{kind = 'pod_crash', at_s = 50.0, pods = 3}}]"
+            );
+            (text, path)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn nothing_is_lost_and_everything_is_counted((text, path) in any_world()) {
+        let run = run(&text, &path);
+        let summary = &run.summary;
+        prop_assert_eq!(
+            summary.arrived, summary.processed - summary.duplicated + summary.end_backlog as u64
+        );
+        for second in &run.seconds {
+            prop_assert!(second.backlog >= 0 && second.lag_metric >= second.backlog);
+        }
+        if text.contains("kip848-tuned") || text.contains("'cooperative'") {
+            prop_assert_eq!(summary.duplicated, 0);
+        }
+    }
+}
