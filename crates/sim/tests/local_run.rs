@@ -1,5 +1,6 @@
 //! A run of `tidegate up` on a real Kafka with real pods (two cores), simulated from its
-//! configuration. Nothing was calibrated but the phase of the controller's seconds.
+//! configuration. Of its parameters only the phase of the controller's seconds was
+//! set after looking; see `docs/fidelity.md`.
 
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_sim::{Run, Scenario, simulate, stock_law};
