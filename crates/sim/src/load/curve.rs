@@ -82,18 +82,31 @@ impl ArrivalCurve {
         if wanted > self.at[last] {
             return None;
         }
-        // The first step whose end is not below the wanted number.
-        let mut step = place.0.min(last - 1);
-        while step > 0 && self.at[step] >= wanted {
-            step -= 1;
-        }
-        while self.at[step + 1] < wanted {
-            step += 1;
-        }
+        let step = self.step_before(wanted, place.0.min(last));
         place.0 = step;
         let (low, high) = (self.at[step], self.at[step + 1]);
         let part = if high > low { (wanted - low) / (high - low) } else { 0.0 };
         Some(step as i64 * STEP_US + (part * STEP_US as f64).ceil() as i64)
+    }
+}
+
+impl ArrivalCurve {
+    /// The last step that is below the wanted number, 0 at least; some later step is not.
+    /// Strides that double away from a guess, then halves: near guesses are cheap and far
+    /// ones cost a logarithm.
+    fn step_before(&self, wanted: f64, guess: usize) -> usize {
+        let (mut low, mut high, mut stride) = (guess, guess, 1);
+        while low > 0 && self.at[low] >= wanted {
+            high = low;
+            low = low.saturating_sub(stride);
+            stride *= 2;
+        }
+        while self.at[high] < wanted {
+            low = high;
+            high = (high + stride).min(self.at.len() - 1);
+            stride *= 2;
+        }
+        low + self.at[low..high].partition_point(|records| *records < wanted).saturating_sub(1)
     }
 }
 
@@ -133,6 +146,16 @@ mod tests {
         assert_eq!(curve.reached_us(1025.0, &mut place), Some(2_500_000));
         assert_eq!(curve.records(0), 1000.0);
         assert_eq!(curve.records(2_500_000), 1025.0);
+    }
+
+    #[test]
+    fn a_guess_changes_the_cost_and_not_the_answer() {
+        let curve = curve(STEPS, 0.0);
+        for records in [0.5, 1.0, 99.9, 100.0, 100.1, 333.0, 449.0] {
+            let answers: Vec<_> =
+                (0..1001).step_by(77).map(|at| curve.reached_us(records, &mut Place(at))).collect();
+            assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{records}: {answers:?}");
+        }
     }
 
     #[test]
