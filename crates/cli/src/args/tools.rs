@@ -30,6 +30,7 @@ const SIMULATE_EXAMPLES: &str = "\
 Examples:
   tidegate simulate --scenario config/scenarios/published.toml --scaled-object demo
   tidegate simulate --scenario config/scenarios/spike.toml --scaled-object my-scaledobject.yaml --csv run.csv
+  tidegate simulate --scenario config/scenarios/spike.toml --law slo --target-age 60
   tidegate simulate --scenario config/scenarios/diurnal.toml --json | jq .max_age_s
 
 The same scenario, ScaledObject and seed give the same output, byte for byte.";
@@ -46,6 +47,9 @@ pub(crate) struct SimulateArgs {
     /// Who decides
     #[arg(long, value_enum, default_value_t = LawName::Stock)]
     pub(crate) law: LawName,
+    /// The promise of the slo law: 99 % of the records are stored within this time
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub(crate) target_age: f64,
     /// Another load than the scenario's: "demo" or a profile file of `produce`
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) profile: Option<String>,
@@ -64,6 +68,8 @@ pub(crate) struct SimulateArgs {
 pub(crate) enum LawName {
     /// KEDA's Kafka trigger and executor, and the HPA
     Stock,
+    /// The least pods that keep --target-age
+    Slo,
 }
 
 const GET_EXAMPLES: &str = "\

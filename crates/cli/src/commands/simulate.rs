@@ -1,5 +1,7 @@
 //! `tidegate simulate`: a law against a simulated world.
 
+use tidegate_autoscale::law::{SloLaw, SloOptions};
+use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_autoscale::series;
 use tidegate_sim::{Run, Scenario, simulate, stock_law};
 
@@ -12,9 +14,30 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let object = up::scaled_object(&args.scaled_object)?;
     let run = match args.law {
         LawName::Stock => simulate(&scenario, args.seed, &mut stock_law(object, &scenario.control)),
+        LawName::Slo => {
+            let options =
+                SloOptions { target_age_s: args.target_age, ..slo_options(&scenario, &object) };
+            let mut law = SloLaw::new(options, 0)
+                .map_err(|error| bad_input(format!("--law slo: {error}")))?;
+            simulate(&scenario, args.seed, &mut law)
+        }
     };
     write(args, &run)?;
     Ok(Outcome::Done)
+}
+
+/// The law is told of a pod what its operator would know; the rest it measures.
+fn slo_options(scenario: &Scenario, object: &ScaledObject) -> SloOptions {
+    let pod = &scenario.pod;
+    let batch_s = pod.batch_s + pod.record_s * f64::from(pod.batch_size);
+    SloOptions {
+        pod_rate_per_s: pod.capacity_per_s(),
+        pod_start_s: pod.start_s.max + pod.ready_s,
+        rebalance_s: scenario.group.times().settle_s.max,
+        // A record waits for its batch, for the one being written, and for the commit.
+        in_flight_s: 2.0 * batch_s + pod.batch_timeout_s + scenario.group.commit_interval_s,
+        ..SloOptions::for_object(object)
+    }
 }
 
 fn scenario(args: &SimulateArgs) -> anyhow::Result<Scenario> {
