@@ -142,6 +142,15 @@ fn pods_wait_for_nodes_and_empty_nodes_go() {
 }
 
 #[test]
+fn a_node_that_comes_too_late_goes_again() {
+    let more = "pod.replicas = 10
+        nodes = {capacity_pods = 10, provision_s = {min = 40.0, max = 40.0}, remove_after_s = 20.0}";
+    let run = run(&scenario(100.0, more), &[(10, 25), (30, 5)]);
+    let nodes = |second: usize| run.seconds[second].nodes;
+    assert_eq!((nodes(45), nodes(55), nodes(80)), (1, 3, 1));
+}
+
+#[test]
 fn a_pod_that_ignores_its_signal_works_until_it_is_killed() {
     let more = "pod = {replicas = 20, on_stop = 'ignore', grace_s = {min = 30.0, max = 30.0}}
         group = {session_timeout_s = 10.0}";
