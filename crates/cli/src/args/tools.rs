@@ -38,7 +38,7 @@ The same scenario, ScaledObject and seed give the same output, byte for byte.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = SIMULATE_EXAMPLES)]
 pub(crate) struct SimulateArgs {
-    /// Traffic and world, TOML or YAML (config/scenarios/ has some)
+    /// Traffic and world, TOML or YAML (config/scenarios/reference.toml has every setting)
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: PathBuf,
     /// What scales the pods: "local", "demo" (the published one) or a file

@@ -114,6 +114,20 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
     layers.resolve()
 }
 
+/// A ScaledObject by name or file.
+pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
+    let (name, text) = match named {
+        "local" => ("scaled-object-local.yaml".to_owned(), LOCAL_SCALED_OBJECT.to_owned()),
+        "demo" => ("scaled-object-demo.yaml".to_owned(), DEMO_SCALED_OBJECT.to_owned()),
+        file => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| bad_input(format!("--scaled-object {file}: {error}")))?;
+            (file.to_owned(), text)
+        }
+    };
+    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
+}
+
 fn load_profile(args: &UpArgs, config: &Config) -> anyhow::Result<LoadProfile> {
     let named = args.rate.is_none().then_some(config.up.profile.as_str());
     let profile = produce::profile(named, args.rate, args.duration, args.seed)?;
@@ -167,20 +181,6 @@ fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
         in_flight_s: in_flight_s.min(600.0),
         ..SloOptions::for_object(object)
     }
-}
-
-/// A ScaledObject by name or file.
-pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
-    let (name, text) = match named {
-        "local" => ("scaled-object-local.yaml".to_owned(), LOCAL_SCALED_OBJECT.to_owned()),
-        "demo" => ("scaled-object-demo.yaml".to_owned(), DEMO_SCALED_OBJECT.to_owned()),
-        file => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| bad_input(format!("--scaled-object {file}: {error}")))?;
-            (file.to_owned(), text)
-        }
-    };
-    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
 }
 
 /// What a pod can do when its work is simulated; measured otherwise.

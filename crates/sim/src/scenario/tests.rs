@@ -63,3 +63,18 @@ fn errors_are_one_line_with_file_field_value_and_range() {
         "duration_s = 60\nload.phases = [{kind = 'step', rate_per_s = -1.0, duration_s = 6.0}]";
     assert!(error("s.toml", load).contains("load.phases[0].rate_per_s = -1: allowed is 0 to"));
 }
+
+#[test]
+fn the_reference_file_says_the_defaults() {
+    let reference = include_str!("../../../../config/scenarios/reference.toml");
+    assert_eq!(
+        Scenario::from_text("reference.toml", reference).expect("valid"),
+        Scenario::from_text("s.toml", LEAST).expect("valid")
+    );
+    for commented in ["detect_s = 0.1", "min = 0.2, max = 0.4", "session_timeout_s = 6.0"] {
+        assert!(reference.contains(commented), "{commented}");
+    }
+    let group = super::Group::default().times();
+    assert_eq!((group.detect_s, group.session_timeout_s), (0.1, 6.0));
+    assert_eq!(group.settle_s, Range { min: 0.2, max: 0.4 });
+}

@@ -65,18 +65,23 @@ impl NodePool {
     }
 
     /// An ordered node is there.
-    pub(crate) fn add(&mut self) {
+    pub(crate) fn add(&mut self) -> usize {
         self.ordered = self.ordered.saturating_sub(1);
         self.nodes.push(EMPTY);
+        self.nodes.len() - 1
     }
 
-    /// Gives a place back; the stamp of the node when it is empty and not needed.
-    pub(crate) fn free(&mut self, index: usize) -> Option<u32> {
-        let count = self.count();
+    /// Gives a place back.
+    pub(crate) fn free(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         node.pods = node.pods.saturating_sub(1);
         node.stamp += 1;
-        (node.pods == 0 && count > self.options.min).then_some(node.stamp)
+    }
+
+    /// The stamp of a node that is empty and not needed.
+    pub(crate) fn idle_stamp(&self, index: usize) -> Option<u32> {
+        let node = self.nodes[index];
+        (node.pods == 0 && self.count() > self.options.min).then_some(node.stamp)
     }
 
     /// Removes a node that has been empty since the stamp.

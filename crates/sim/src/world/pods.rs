@@ -137,8 +137,16 @@ impl World<'_> {
     }
 
     pub(super) fn node_ready(&mut self) {
-        self.nodes.add();
+        let node = self.nodes.add();
         self.place_pending();
+        self.remove_if_idle(node);
+    }
+
+    fn remove_if_idle(&mut self, node: usize) {
+        if let Some(stamp) = self.nodes.idle_stamp(node) {
+            let delay_us = us(self.scenario.nodes.remove_after_s);
+            self.after(delay_us, Event::NodeExpires { node, stamp });
+        }
     }
 
     fn place_pending(&mut self) {
@@ -219,10 +227,8 @@ impl World<'_> {
         gone.batch = Vec::new();
         gone.partitions = Vec::new();
         let Some(node) = gone.node.take() else { return };
-        if let Some(stamp) = self.nodes.free(node) {
-            let delay_us = us(self.scenario.nodes.remove_after_s);
-            self.after(delay_us, Event::NodeExpires { node, stamp });
-        }
+        self.nodes.free(node);
         self.place_pending();
+        self.remove_if_idle(node);
     }
 }

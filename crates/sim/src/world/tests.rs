@@ -1,54 +1,48 @@
 use proptest::prelude::*;
-use tidegate_autoscale::law::{Decision, Facts, HpaView, Law};
+use tidegate_autoscale::law::{Decision, Facts, HpaView, Law, StockLaw, StockOptions};
+use tidegate_autoscale::scaled_object::ScaledObject;
 
 use super::{Run, simulate};
 use crate::Scenario;
 
-/// A law that wants a given number of pods from a given second on.
-struct Path(Vec<(i64, i32)>);
+/// A law that wants a given number of pods from a given time on.
+struct Path {
+    steps: Vec<(i64, i32)>,
+    /// Fills what a decision has besides.
+    stock: StockLaw,
+}
+
+impl Path {
+    fn new(steps: Vec<(i64, i32)>) -> Self {
+        let manifest = include_str!("../../../../config/scaled-object-local.yaml");
+        let object = ScaledObject::from_yaml(manifest, "local").expect("a valid manifest");
+        Self { steps, stock: StockLaw::new(object, StockOptions::default(), 0) }
+    }
+}
 
 impl Law for Path {
     fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
-        let due = self.0.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).count();
+        let due = self.steps.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).count();
         let mut decisions = Vec::new();
-        for (at_ms, to) in self.0.drain(..due) {
-            decisions.push(Decision {
-                at_ms,
-                decided_by: tidegate_autoscale::law::Decider::Hpa,
-                from: facts.spec_replicas,
-                to,
-                lag: None,
-                metric: None,
-                target: 0,
-                active: None,
-                proposal: None,
-                stabilized: None,
-                reason: None,
-                binding: String::new(),
-            });
+        for (_, to) in self.steps.drain(..due) {
+            decisions.push(Decision { to, ..self.stock.poll(now_ms, facts) });
         }
         decisions
     }
 
     fn next_due_ms(&self) -> i64 {
-        self.0.first().map_or(i64::from(i32::MAX), |(at_ms, _)| *at_ms)
+        self.steps.first().map_or(i64::from(i32::MAX), |(at_ms, _)| *at_ms)
     }
 
     fn hpa_view(&self) -> HpaView {
-        HpaView {
-            name: String::new(),
-            reference: String::new(),
-            targets: String::new(),
-            min: 0,
-            max: 0,
-        }
+        self.stock.hpa_view()
     }
 }
 
 fn run(text: &str, path: &[(i64, i32)]) -> Run {
     let scenario = Scenario::from_text("test.toml", text).expect("valid");
     let path = path.iter().map(|(at_s, to)| (at_s * 1000, *to)).collect();
-    simulate(&scenario, 1, &mut Path(path))
+    simulate(&scenario, 1, &mut Path::new(path))
 }
 
 fn scenario(rate: f64, more: &str) -> String {
@@ -139,6 +133,15 @@ fn pods_wait_for_nodes_and_empty_nodes_go() {
     assert_eq!(at(60), (3, 25));
     assert_eq!(run.seconds[45].replicas_current, 25, "pods that wait count");
     assert_eq!(at(200), (1, 5));
+}
+
+#[test]
+fn a_node_that_comes_too_late_goes_again() {
+    let more = "pod.replicas = 10
+        nodes = {capacity_pods = 10, provision_s = {min = 40.0, max = 40.0}, remove_after_s = 20.0}";
+    let run = run(&scenario(100.0, more), &[(10, 25), (30, 5)]);
+    let nodes = |second: usize| run.seconds[second].nodes;
+    assert_eq!((nodes(45), nodes(55), nodes(80)), (1, 3, 1));
 }
 
 #[test]
