@@ -188,14 +188,26 @@ impl Server {
         self.directory.path()
     }
 
-    /// Runs SQL; returns the rows, fields separated by `|`.
+    /// Runs SQL, or one command of psql; returns the rows, fields separated by `|`.
     ///
     /// # Errors
     /// What psql said.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String, Error> {
+        output(self.psql_command(database).args(["-c", sql])).map(|text| text.trim_end().to_owned())
+    }
+
+    /// Runs a script of psql in one session.
+    ///
+    /// # Errors
+    /// What psql said.
+    pub fn psql_file(&self, database: &str, script: &Path) -> Result<(), Error> {
+        output(self.psql_command(database).arg("-f").arg(script)).map(drop)
+    }
+
+    fn psql_command(&self, database: &str) -> Command {
         let mut psql = Command::new(self.binaries.path("psql"));
         psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database)]);
-        output(psql.args(["-c", sql])).map(|text| text.trim_end().to_owned())
+        psql
     }
 
     /// Ends the keeper without its last step: the directory stays.
