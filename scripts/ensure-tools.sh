@@ -22,6 +22,15 @@ elif [ "$(java_major)" -lt 17 ] 2>/dev/null; then
   die "java $(java_major) is too old: install Java 17 or newer, or put it first on PATH"
 fi
 have cargo || packages+=(rustup)
+# The server's own binaries are not on PATH on Debian.
+have_postgres() {
+  local bindir
+  for bindir in "$(pg_config --bindir 2>/dev/null)" /usr/lib/postgresql/*/bin; do
+    [ -x "$bindir/initdb" ] && [ -x "$bindir/postgres" ] && return 0
+  done
+  have initdb && have postgres
+}
+[ "$purpose" != test ] || have_postgres || packages+=(postgresql)
 
 if [ ${#packages[@]} -gt 0 ]; then
   have apt-get || die "missing: ${packages[*]} (Debian's names); install them with your package manager and run this again"

@@ -29,7 +29,11 @@ fn a_value_out_of_range_names_flag_value_and_range() {
 
 #[test]
 fn a_database_url_of_an_unknown_kind_is_refused() {
-    assert_one_line(&["consume", "--database", "mysql://x"], 2, &["mysql://x", "sqlite:"]);
+    assert_one_line(
+        &["consume", "--database", "mysql://x"],
+        2,
+        &["mysql://x", "sqlite:", "postgres://"],
+    );
 }
 
 #[test]

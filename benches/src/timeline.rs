@@ -32,7 +32,11 @@ struct PartitionTimes {
 }
 
 impl Timeline {
+    /// Empty where the run had another database than its own file.
     pub(crate) fn read(database: &Path) -> anyhow::Result<Self> {
+        if !database.exists() {
+            return Ok(Self { stored: Vec::new() });
+        }
         let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .with_context(|| format!("open {}", database.display()))?;
         let mut statement = connection.prepare(

@@ -4,6 +4,7 @@ mod demo;
 mod footprint;
 mod incumbent;
 mod kill;
+mod postgres;
 mod rescale;
 mod startup;
 
@@ -29,10 +30,12 @@ pub(crate) enum Case {
     Incumbent,
     /// What `make demo` does.
     Demo,
+    /// 2,000,000 waiting trades into PostgreSQL, against psql's own copy.
+    Postgres,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -40,6 +43,7 @@ impl Case {
         Self::Footprint,
         Self::Incumbent,
         Self::Demo,
+        Self::Postgres,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -51,6 +55,7 @@ impl Case {
             Self::Footprint => "footprint",
             Self::Incumbent => "incumbent",
             Self::Demo => "demo",
+            Self::Postgres => "postgres",
         }
     }
 
@@ -63,6 +68,7 @@ impl Case {
             Self::Footprint => footprint::run(bench),
             Self::Incumbent => incumbent::run(bench),
             Self::Demo => demo::run(bench),
+            Self::Postgres => postgres::run(bench),
         }
     }
 }

@@ -26,10 +26,10 @@ pub enum Error {
         reason: String,
     },
     /// The database cannot be audited.
-    #[error("database {}: {reason}", path.display())]
+    #[error("database {name}: {reason}")]
     Database {
-        /// Which.
-        path: PathBuf,
+        /// Which: its URL without a password.
+        name: String,
         /// Why.
         reason: String,
     },

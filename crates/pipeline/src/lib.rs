@@ -2,7 +2,7 @@
 //! key order.
 //!
 //! # The delivery contract
-//! With a *transactional* sink ([`SqliteSink`]) rows, dead letters and positions
+//! With a *transactional* sink ([`SqliteSink`], [`PostgresSink`]) rows, dead letters and positions
 //! commit in one transaction, and a position is compared before it is set. So,
 //! whatever happens to the process, the group or the broker:
 //! - **Nothing is lost and nothing is doubled.** A record's row exists if and
@@ -45,7 +45,7 @@
 //! - `batch`, `sizing`: what a sink gets; when a batch closes
 //! - `lifecycle`: what is owned, buffered, in flight, written (pure)
 //! - `engine/`: the task that carries events in and decisions out
-//! - [`sink`]: [`sink::sqlite`], `handler`, `simulated`
+//! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `simulated`
 //! - `events`, `metrics`, `scrape`, `status`: what the outside can see
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
 //! - `pipeline`, `cluster`, `handle`, `options`, `error`: how it is put together
@@ -82,6 +82,7 @@ pub use http::{MetricsServer, Probes};
 pub use metrics::{METRICS, MetricInfo};
 pub use options::PipelineOptions;
 pub use pipeline::{Builder, Pipeline, Summary};
+pub use sink::postgres::{PostgresOptions, PostgresRow, PostgresSink, PostgresUrl};
 pub use sink::sqlite::{SqliteOptions, SqliteRow, SqliteSink, Synchronous};
 pub use sink::{HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
 pub use status::Phase;

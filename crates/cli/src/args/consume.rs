@@ -1,5 +1,7 @@
 //! `tidegate consume`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{CommonArgs, KafkaArgs};
@@ -7,6 +9,7 @@ use super::{CommonArgs, KafkaArgs};
 const EXAMPLES: &str = "\
 Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
+  tidegate consume --database 'postgres://me@db/trades?sslmode=verify-full' --batch-size 10000
   tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
   KAFKA_BOOTSTRAP_SERVERS=localhost:9092 BATCH_SIZE=100 BATCH_PROCESSING_TIME=1 tidegate consume
   tidegate consume --log-format json --metrics-addr 0.0.0.0:8000
@@ -26,6 +29,13 @@ pub(crate) struct ConsumeArgs {
     /// Where rows, dead letters and positions go [default: sqlite:tidegate.db]
     #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
     pub(crate) database: Option<String>,
+    /// A file with PostgreSQL's password [default: PGPASSWORD]
+    #[arg(
+        long = "database-password-file",
+        value_name = "FILE",
+        env = "TIDEGATE_DATABASE_PASSWORD_FILE"
+    )]
+    pub(crate) password_file: Option<PathBuf>,
     /// Where /metrics, /healthz, /readyz listen, or "off" [default: 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT", env = "TIDEGATE_METRICS_ADDR")]
     pub(crate) metrics_addr: Option<String>,

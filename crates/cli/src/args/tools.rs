@@ -9,6 +9,7 @@ const AUDIT_EXAMPLES: &str = "\
 Examples:
   tidegate audit --ledger ./ledger --database sqlite:trades.db
   tidegate audit --ledger ./ledger --database sqlite:trades.db --json | jq .lost
+  tidegate audit --ledger ./ledger --database postgres://me@db/trades
 
 Exits 0 when nothing was lost, duplicated or reordered, 3 when something was.";
 
@@ -21,6 +22,13 @@ pub(crate) struct AuditArgs {
     /// The database that `consume` or `up` wrote
     #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
     pub(crate) database: String,
+    /// A file with PostgreSQL's password [default: PGPASSWORD]
+    #[arg(
+        long = "database-password-file",
+        value_name = "FILE",
+        env = "TIDEGATE_DATABASE_PASSWORD_FILE"
+    )]
+    pub(crate) password_file: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -15,6 +15,7 @@ Examples:
   tidegate up --law slo --target-age 3                pods by a promised age instead of KEDA's rules
   tidegate up --replicas-path 0:1,10:6,20:12,30:2     a fixed number of pods over time
   tidegate up --brokers localhost:9092                an existing cluster
+  tidegate up --database postgres://me@localhost/new  into PostgreSQL
 
 Ends when the load is over, the backlog is gone and the pods are at zero, then audits every
 record that was sent against the database. Ctrl-C drains and audits; a second one stops at once.
@@ -64,6 +65,13 @@ pub(crate) struct UpArgs {
     /// Where rows, dead letters and positions go [default: a new file in the run directory]
     #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
     pub(crate) database: Option<String>,
+    /// A file with PostgreSQL's password [default: PGPASSWORD]
+    #[arg(
+        long = "database-password-file",
+        value_name = "FILE",
+        env = "TIDEGATE_DATABASE_PASSWORD_FILE"
+    )]
+    pub(crate) password_file: Option<PathBuf>,
     /// Delay a pod's start by this many seconds, as a cluster would [default: 0]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) pod_start: Option<f64>,

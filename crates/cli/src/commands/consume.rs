@@ -1,14 +1,17 @@
 //! `tidegate consume`: one consumer of the group.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
+use tidegate_load::audit::Database;
 use tidegate_pipeline::{
-    Pipeline, PipelineHandle, PipelineOptions, SimulatedWrite, SqliteOptions, SqliteSink,
-    Synchronous, TradeDecoder,
+    Pipeline, PipelineHandle, PipelineOptions, PostgresOptions, PostgresSink, SimulatedWrite, Sink,
+    SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
 };
+use tidegate_postgres::ConnectOptions;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::parts;
@@ -28,8 +31,33 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     let group = group_options(&config, args)?;
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
-    let sink = sink(&config.consume)?;
+    let database =
+        parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
     logging::init(args.common.log_format);
+    match database {
+        Database::Sqlite(path) => {
+            let sink = SqliteSink::new(sqlite_options(&config.consume, path))?;
+            consume(args, &config, group, pipeline_options, sink)
+        }
+        Database::Postgres(options) => {
+            let sink = PostgresSink::new(postgres_options(options));
+            consume(args, &config, group, pipeline_options, sink)
+        }
+    }
+}
+
+fn consume(
+    args: &ConsumeArgs,
+    config: &Config,
+    group: GroupOptions,
+    pipeline_options: PipelineOptions,
+    sink: impl Sink,
+) -> anyhow::Result<Outcome> {
+    let sink = SimulatedWrite::new(
+        Duration::from_secs_f64(config.consume.batch_processing_time_s),
+        Duration::from_secs_f64(config.consume.message_processing_time_s),
+        sink,
+    );
     let runtime = parts::runtime()?;
     runtime.block_on(async {
         let signals = StopSignals::install()?;
@@ -65,6 +93,7 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
         args.pod.batch_processing_time,
     )?;
     layers.set("consume", "database", "--database", args.database.clone())?;
+    parts::lay_password_file(&mut layers, args.password_file.as_deref())?;
     layers.set("consume", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
     layers.resolve()
 }
@@ -106,20 +135,23 @@ fn pipeline_options(consume: &ConsumeConfig) -> PipelineOptions {
     }
 }
 
-fn sink(consume: &ConsumeConfig) -> anyhow::Result<SimulatedWrite<SqliteSink>> {
-    let options = SqliteOptions {
-        path: parts::sqlite_path(&consume.database)?,
+fn sqlite_options(consume: &ConsumeConfig, path: PathBuf) -> SqliteOptions {
+    SqliteOptions {
+        path,
         synchronous: match consume.sqlite_synchronous.as_str() {
             "full" => Synchronous::Full,
             _ => Synchronous::Normal,
         },
         ..SqliteOptions::default()
-    };
-    Ok(SimulatedWrite::new(
-        Duration::from_secs_f64(consume.batch_processing_time_s),
-        Duration::from_secs_f64(consume.message_processing_time_s),
-        SqliteSink::new(options)?,
-    ))
+    }
+}
+
+fn postgres_options(options: ConnectOptions) -> PostgresOptions {
+    PostgresOptions {
+        password_file: options.password_file,
+        connect_timeout_ms: options.connect_timeout_ms,
+        ..PostgresOptions::new(options.url)
+    }
 }
 
 /// One line a second, and one at once when partitions came or went.

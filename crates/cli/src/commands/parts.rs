@@ -1,11 +1,13 @@
 //! What several commands build: runtime, connection, database, probes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use tidegate_kafka::ConnectionOptions;
+use tidegate_load::audit::Database;
 use tidegate_pipeline::{MetricsServer, Probes};
+use tidegate_postgres::{ConnectOptions, UrlError};
 
 use crate::args::{KafkaArgs, PodArgs};
 use crate::config::{KafkaConfig, Layers};
@@ -41,6 +43,12 @@ pub(super) fn lay_pod(layers: &mut Layers, args: &PodArgs) -> anyhow::Result<()>
     )
 }
 
+/// Lays the flag that names the database's password file over the other layers.
+pub(super) fn lay_password_file(layers: &mut Layers, file: Option<&Path>) -> anyhow::Result<()> {
+    let file = file.map(|file| file.display().to_string());
+    layers.set("consume", "database_password_file", "--database-password-file", file)
+}
+
 /// How to reach the cluster, raw settings included.
 pub(super) fn connection(
     config: &KafkaConfig,
@@ -58,14 +66,39 @@ pub(super) fn connection(
     Ok(connection)
 }
 
-/// The file of a `sqlite:` URL.
-pub(super) fn sqlite_path(url: &str) -> anyhow::Result<PathBuf> {
-    let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-    match path {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err(bad_input(format!(
-            "database = {url:?}: allowed is sqlite:PATH, for example sqlite:trades.db"
-        ))),
+/// The database of a URL; an empty password file is none.
+pub(super) fn database(url: &str, password_file: Option<&Path>) -> anyhow::Result<Database> {
+    let refused = |why: &str| {
+        bad_input(format!(
+            "database = {:?}: {why}allowed is sqlite:PATH or postgres://USER@HOST/DATABASE",
+            without_credentials(url)
+        ))
+    };
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return Err(refused("it names no file; "));
+        }
+        return Ok(Database::Sqlite(PathBuf::from(path)));
+    }
+    if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
+        return Err(refused(""));
+    }
+    let url = url.parse().map_err(|error: UrlError| refused(&format!("{error}; ")))?;
+    let password_file = password_file.filter(|path| !path.as_os_str().is_empty());
+    Ok(Database::Postgres(ConnectOptions {
+        password_file: password_file.map(Path::to_owned),
+        ..ConnectOptions::new(url)
+    }))
+}
+
+/// For messages about a URL that could not be read.
+fn without_credentials(url: &str) -> String {
+    let (url, mark) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?..."));
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match url.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://...@{host}{mark}"),
+        None => format!("{url}{mark}"),
     }
 }
 
@@ -82,4 +115,24 @@ pub(super) async fn serve_metrics(
     let server = MetricsServer::bind(address).await?;
     tokio::spawn(server.run(Arc::new(registry), probes, std::future::pending()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_url_is_named_without_its_password() {
+        for url in [
+            "mysql://me:s3cret@db/x",
+            "postgres://me:s3cret@db/x?sslmode=maybe",
+            "postgres:me:s3cret@db",
+            "postgres://me@db:port/x?password=s3cret",
+            "sqlite:",
+        ] {
+            let error = database(url, None).expect_err(url).to_string();
+            assert!(error.contains("sqlite:PATH or postgres://"), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `tidegate up`: the whole loop on this machine.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use tidegate_autoscale::law::SloOptions;
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_load::LoadProfile;
-use tidegate_load::audit::{AuditReport, audit};
+use tidegate_load::audit::{AuditReport, Database, audit};
 use tidegate_local::pods::CommandTemplate;
 use tidegate_local::report::WorldReport;
 use tidegate_local::series;
@@ -42,18 +43,21 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     let config = resolve(args)?;
     let profile = load_profile(args, &config)?;
     let law = law(args, &config)?;
-    let database = args.database.as_deref().map(parts::sqlite_path).transpose()?;
+    let password_file = &config.consume.database_password_file;
+    let database = args.database.as_deref();
+    let database = database.map(|url| parts::database(url, Some(password_file))).transpose()?;
     parts::connection(&config.kafka, &args.kafka, "tidegate-up")?;
     logging::init(args.common.log_format);
 
     RunDir::clean_up_dead_worlds(&runs_root()?);
     let run_dir = RunDir::prepare(args.run_dir.clone())?;
-    let database = database.unwrap_or_else(|| run_dir.join("trades.db"));
+    let database = database.unwrap_or_else(|| Database::Sqlite(run_dir.join("trades.db")));
     refuse_used_database(&database)?;
     let files = Files {
         profile: run_dir.join("profile.toml"),
         ledger: run_dir.join("ledger"),
-        database_url: format!("sqlite:{}", database.display()),
+        database_url: database_url(&database),
+        database_password: database_password(&database)?,
     };
     std::fs::write(&files.profile, toml::to_string(&profile)?)?;
 
@@ -84,11 +88,12 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     conclude(args, &end, &audit, &run_dir, &files)
 }
 
-/// Files of a run that are passed to its children.
+/// What a run passes to its children.
 struct Files {
     profile: PathBuf,
     ledger: PathBuf,
     database_url: String,
+    database_password: Option<OsString>,
 }
 
 fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
@@ -102,6 +107,7 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
         "--batch-processing-time",
         pod.batch_processing_time,
     )?;
+    parts::lay_password_file(&mut layers, args.password_file.as_deref())?;
     layers.set("up", "partitions", "--partitions", args.partitions)?;
     layers.set("up", "profile", "--profile", args.profile.clone())?;
     layers.set("up", "law", "--law", args.law.clone())?;
@@ -193,13 +199,28 @@ fn pod_capacity(config: &Config) -> Option<f64> {
 
 /// A database that holds positions of another run's topic would make this run
 /// start where that one ended.
-fn refuse_used_database(database: &Path) -> anyhow::Result<()> {
-    match std::fs::metadata(database) {
-        Ok(found) if found.len() > 0 => Err(bad_input(format!(
-            "database {}: it exists already; name a new file, so that this run is audited on its own",
-            database.display()
-        ))),
-        _ => Ok(()),
+fn refuse_used_database(database: &Database) -> anyhow::Result<()> {
+    if database.is_used()? {
+        return Err(bad_input(format!(
+            "database {database}: it exists already; name a new one, so that this run is audited on its own"
+        )));
+    }
+    Ok(())
+}
+
+/// Without the password: every user of the machine can read a command line.
+fn database_url(database: &Database) -> String {
+    match database {
+        Database::Sqlite(_) => database.to_string(),
+        Database::Postgres(options) => options.url.without_password(),
+    }
+}
+
+/// The pods get it in their environment.
+fn database_password(database: &Database) -> anyhow::Result<Option<OsString>> {
+    match database {
+        Database::Sqlite(_) => Ok(None),
+        Database::Postgres(options) => Ok(options.password()?.map(OsString::from_vec)),
     }
 }
 
@@ -236,6 +257,7 @@ fn consumer_command(
         ("--database", files.database_url.clone().into()),
         ("--metrics-addr", "127.0.0.1:0".into()),
     ]));
+    command.env.extend(files.database_password.clone().map(|word| ("PGPASSWORD".into(), word)));
     Ok(command)
 }
 

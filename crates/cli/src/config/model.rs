@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -29,6 +30,7 @@ pub(crate) struct ConsumeConfig {
     pub(crate) group: String,
     pub(crate) protocol: String,
     pub(crate) database: String,
+    pub(crate) database_password_file: PathBuf,
     pub(crate) sqlite_synchronous: String,
     pub(crate) batch_size: u64,
     pub(crate) batch_max_bytes: u64,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::database::{Dead, Row};
+use super::database::{Dead, Reader, Row};
 use super::report::{Ages, AuditReport, Violation, ViolationKind};
 use crate::ledger::{Acked, Ledger};
 use crate::trade::{account_id, sequence_number};
@@ -24,36 +24,12 @@ pub(super) struct Comparison<'a> {
     report: AuditReport,
 }
 
-impl<'a> Comparison<'a> {
-    pub(super) fn new(ledger: &'a Ledger, positions: HashMap<i32, i64>) -> Self {
-        let by_offset = ledger
-            .acked
-            .iter()
-            .enumerate()
-            .map(|(index, record)| ((record.partition, record.offset), index))
-            .collect();
-        let keys: HashSet<u32> = ledger.acked.iter().map(|record| record.key).collect();
-        Self {
-            stored: vec![0; ledger.acked.len()],
-            dead: vec![0; ledger.acked.len()],
-            by_offset,
-            last_of_key: HashMap::new(),
-            last_of_partition: HashMap::new(),
-            ages_ms: Vec::with_capacity(ledger.acked.len()),
-            violated_keys: HashSet::new(),
-            report: AuditReport {
-                sent: ledger.acked.len() as u64,
-                failed_sends: ledger.failed.len() as u64,
-                keys: keys.len() as u64,
-                ..AuditReport::default()
-            },
-            ledger,
-            positions,
-        }
+impl Reader for Comparison<'_> {
+    fn positions(&mut self, positions: HashMap<i32, i64>) {
+        self.positions = positions;
     }
 
-    /// The next row, in commit order.
-    pub(super) fn row(&mut self, row: &Row) {
+    fn row(&mut self, row: &Row) {
         if let Some(timestamp_ms) = row.timestamp_ms {
             self.ages_ms.push(row.committed_at_ms - timestamp_ms);
         }
@@ -77,17 +53,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn known(&self, row: &Row) -> Option<usize> {
-        let seq = sequence_number(&row.trade_id)?;
-        let acked = &self.ledger.acked;
-        acked.binary_search_by_key(&seq, |record| record.seq).ok().or_else(|| {
-            // A row that names no known trade: a poison record stored by mistake.
-            self.by_offset.get(&(row.partition, row.offset)).copied()
-        })
-    }
-
-    /// The next dead letter, in commit order.
-    pub(super) fn dead_letter(&mut self, dead: &Dead) {
+    fn dead_letter(&mut self, dead: &Dead) {
         let Some(index) = self.by_offset.get(&(dead.partition, dead.offset)).copied() else {
             self.report.unacknowledged_stored += 1;
             return;
@@ -107,6 +73,44 @@ impl<'a> Comparison<'a> {
                 self.violation(ViolationKind::Altered, record);
             }
         }
+    }
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(ledger: &'a Ledger) -> Self {
+        let by_offset = ledger
+            .acked
+            .iter()
+            .enumerate()
+            .map(|(index, record)| ((record.partition, record.offset), index))
+            .collect();
+        let keys: HashSet<u32> = ledger.acked.iter().map(|record| record.key).collect();
+        Self {
+            stored: vec![0; ledger.acked.len()],
+            dead: vec![0; ledger.acked.len()],
+            by_offset,
+            last_of_key: HashMap::new(),
+            last_of_partition: HashMap::new(),
+            ages_ms: Vec::with_capacity(ledger.acked.len()),
+            violated_keys: HashSet::new(),
+            report: AuditReport {
+                sent: ledger.acked.len() as u64,
+                failed_sends: ledger.failed.len() as u64,
+                keys: keys.len() as u64,
+                ..AuditReport::default()
+            },
+            ledger,
+            positions: HashMap::new(),
+        }
+    }
+
+    fn known(&self, row: &Row) -> Option<usize> {
+        let seq = sequence_number(&row.trade_id)?;
+        let acked = &self.ledger.acked;
+        acked.binary_search_by_key(&seq, |record| record.seq).ok().or_else(|| {
+            // A row that names no known trade: a poison record stored by mistake.
+            self.by_offset.get(&(row.partition, row.offset)).copied()
+        })
     }
 
     pub(super) fn finish(mut self) -> AuditReport {

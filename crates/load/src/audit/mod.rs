@@ -12,6 +12,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub use database::Database;
 pub use report::{Ages, AuditReport, Violation, ViolationKind};
 
 use std::path::Path;
@@ -19,15 +20,13 @@ use std::path::Path;
 use crate::Error;
 use crate::ledger::Ledger;
 
-/// Audits a SQLite database against a ledger.
+/// Audits a database against a ledger. Blocking.
 ///
 /// # Errors
 /// [`Error::Ledger`] or [`Error::Database`] when one of them cannot be read.
-pub fn audit(ledger: &Path, sqlite: &Path) -> Result<AuditReport, Error> {
+pub fn audit(ledger: &Path, database: &Database) -> Result<AuditReport, Error> {
     let ledger = Ledger::read(ledger)?;
-    let database = database::Database::open(sqlite)?;
-    let mut comparison = compare::Comparison::new(&ledger, database.positions(&ledger.meta.topic)?);
-    database.each_row(&ledger.meta.topic, |row| comparison.row(&row))?;
-    database.each_dead_letter(&ledger.meta.topic, |dead| comparison.dead_letter(&dead))?;
+    let mut comparison = compare::Comparison::new(&ledger);
+    database::read(database, &ledger.meta.topic, &mut comparison)?;
     Ok(comparison.finish())
 }

@@ -1,10 +1,11 @@
 //! Each broken promise is found, and an unbroken one is not accused.
 
-use std::path::PathBuf;
-
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+use tidegate_pgtest::Server;
+use tidegate_postgres::ConnectOptions;
 
-use super::{AuditReport, audit};
+use super::{AuditReport, Database, audit};
 use crate::ledger::{Acked, LedgerMeta, LedgerWriter};
 use crate::trade::{Kind, trade_id};
 
@@ -87,8 +88,8 @@ impl World {
         audit(&self.directory.path().join("ledger"), &self.database()).expect("audit")
     }
 
-    fn database(&self) -> PathBuf {
-        self.directory.path().join("db")
+    fn database(&self) -> Database {
+        Database::Sqlite(self.directory.path().join("db"))
     }
 }
 
@@ -181,7 +182,69 @@ fn what_is_no_tidegate_database_is_said() {
     let world = World::complete();
     let other = directory.path().join("other.db");
     Connection::open(&other).and_then(|db| db.execute_batch("CREATE TABLE x(y)")).expect("other");
-    let error =
-        audit(&world.directory.path().join("ledger"), &other).expect_err("no tables").to_string();
+    let error = audit(&world.directory.path().join("ledger"), &Database::Sqlite(other))
+        .expect_err("no tables")
+        .to_string();
     assert!(error.contains("other.db") && error.contains("tidegate consume"), "{error}");
+}
+
+/// The tables of a world in PostgreSQL.
+fn in_postgres(server: &Server, name: &str, world: &World) -> Database {
+    server.create_database(name).expect("creates");
+    let mut sql = String::from(
+        "CREATE TABLE trades(id bigint, trade_id text, kafka_topic text, kafka_partition int,
+           kafka_offset bigint, record_timestamp_ms bigint, committed_at_ms bigint);
+         CREATE TABLE dead_letters(id bigint, kafka_topic text, kafka_partition int,
+           kafka_offset bigint, payload bytea);
+         CREATE TABLE positions(consumer_group text, kafka_topic text, kafka_partition int,
+           next_offset bigint);",
+    );
+    for (table, columns) in [("trades", 7), ("dead_letters", 5), ("positions", 4)] {
+        let mut statement =
+            world.database.prepare(&format!("SELECT * FROM {table}")).expect("query");
+        let mut rows = statement.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("row") {
+            let values: Vec<String> =
+                (0..columns).map(|column| literal(row.get_ref(column).expect("value"))).collect();
+            sql.push_str(&format!("INSERT INTO {table} VALUES ({});", values.join(", ")));
+        }
+    }
+    server.psql(name, &sql).expect("rows");
+    postgres(server, name)
+}
+
+fn literal(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".into(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Blob(bytes) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("'\\x{digits}'")
+        }
+        other => format!("'{}'", other.as_str().expect("text")),
+    }
+}
+
+fn postgres(server: &Server, name: &str) -> Database {
+    Database::Postgres(ConnectOptions::new(server.url(name).parse().expect("URL")))
+}
+
+#[test]
+fn postgres_gives_the_same_report() {
+    let server = Server::start(&["fsync=off"]).expect("a PostgreSQL server");
+    let broken = World::new();
+    [0, 1, 4, 2, 2, 5].iter().for_each(|seq| broken.store(*seq));
+    broken.bury(6, Some(b"altered".to_vec()));
+    broken.bury(0, None);
+    for (name, world) in [("complete", World::complete()), ("broken", broken)] {
+        let database = in_postgres(&server, name, &world);
+        assert!(database.is_used().expect("asks"));
+        let report = audit(&world.directory.path().join("ledger"), &database).expect("audit");
+        assert_eq!(format!("{report:?}"), format!("{:?}", world.audit()), "{name}");
+    }
+    let empty = postgres(&server, "postgres");
+    assert!(!empty.is_used().expect("asks"));
+    let ledger = World::new();
+    let error = audit(&ledger.directory.path().join("ledger"), &empty).expect_err("no tables");
+    assert!(error.to_string().contains("tidegate consume"), "{error}");
 }

@@ -8,6 +8,7 @@
 //! before it could learn where to start, and the group would wait with it.
 
 mod handler;
+pub mod postgres;
 mod simulated;
 pub mod sqlite;
 

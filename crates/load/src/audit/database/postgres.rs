@@ -1,0 +1,107 @@
+//! A PostgreSQL database, read as one snapshot.
+//!
+//! Blocking, on a thread of its own: an audit may be called from a runtime.
+
+use std::collections::HashMap;
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
+use tidegate_postgres::tokio_postgres::types::ToSql;
+use tidegate_postgres::tokio_postgres::{self, Client};
+use tidegate_postgres::{ConnectOptions, connect, describe};
+
+use super::{Dead, Reader, Row};
+
+const POSITIONS: &str = "SELECT kafka_partition, max(next_offset) FROM positions \
+     WHERE kafka_topic = $1::text GROUP BY 1";
+const ROWS: &str = "SELECT trade_id, kafka_partition, kafka_offset, record_timestamp_ms, committed_at_ms \
+     FROM trades WHERE kafka_topic = $1::text ORDER BY id";
+const DEAD_LETTERS: &str = "SELECT kafka_partition, kafka_offset, payload FROM dead_letters \
+     WHERE kafka_topic = $1::text ORDER BY id";
+
+pub(super) fn is_used(options: &ConnectOptions) -> Result<bool, String> {
+    with_client(options, async |client| {
+        let row = client.query_one("SELECT to_regclass('positions') IS NOT NULL", &[]).await?;
+        row.try_get(0)
+    })?
+    .map_err(|error| describe(&error))
+}
+
+pub(super) fn read(
+    options: &ConnectOptions,
+    topic: &str,
+    reader: &mut (impl Reader + Send),
+) -> Result<(), String> {
+    with_client(options, async |client| read_tables(client, topic, reader).await)?
+        .map_err(|error| format!("{} (was it written by tidegate consume?)", describe(&error)))
+}
+
+/// Runs `work` on a connection.
+fn with_client<T: Send>(
+    options: &ConnectOptions,
+    work: impl AsyncFnOnce(&Client) -> T + Send,
+) -> Result<T, String> {
+    let run = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let connected =
+                connect(options, "tidegate audit").await.map_err(|error| error.to_string())?;
+            Ok(work(&connected.client).await)
+        })
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(run).join().unwrap_or_else(|_| Err("the reading thread panicked".into()))
+    })
+}
+
+async fn read_tables(
+    client: &Client,
+    topic: &str,
+    reader: &mut impl Reader,
+) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut positions = HashMap::new();
+    each(client, POSITIONS, topic, |row| {
+        positions.insert(row.try_get(0)?, row.try_get(1)?);
+        Ok(())
+    })
+    .await?;
+    reader.positions(positions);
+    each(client, ROWS, topic, |row| {
+        reader.row(&Row {
+            trade_id: row.try_get(0)?,
+            partition: row.try_get(1)?,
+            offset: row.try_get(2)?,
+            timestamp_ms: row.try_get(3)?,
+            committed_at_ms: row.try_get(4)?,
+        });
+        Ok(())
+    })
+    .await?;
+    each(client, DEAD_LETTERS, topic, |row| {
+        reader.dead_letter(&Dead {
+            partition: row.try_get(0)?,
+            offset: row.try_get(1)?,
+            payload: row.try_get(2)?,
+        });
+        Ok(())
+    })
+    .await
+}
+
+async fn each(
+    client: &Client,
+    query: &str,
+    topic: &str,
+    mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), tokio_postgres::Error>,
+) -> Result<(), tokio_postgres::Error> {
+    let parameters: [&(dyn ToSql + Sync); 1] = [&topic];
+    let mut rows = pin!(client.query_raw(query, parameters).await?);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,362 @@
+//! One batch, one transaction: look at the positions, COPY the rows, insert the
+//! dead letters, compare and set the positions, commit.
+//!
+//! Statements are sent without waiting for the answers of those before: a
+//! statement that fails makes the server refuse all that follow, COMMIT
+//! included. What this side could not even send would not be missed by the
+//! server, so a COMMIT goes out only behind statements that did ([`sent`]).
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::Serialize;
+use tidegate_kafka::{Header, Record, TopicPartition};
+use tidegate_postgres::tokio_postgres::error::SqlState;
+use tidegate_postgres::tokio_postgres::types::Type;
+use tidegate_postgres::tokio_postgres::{Client, CopyInSink, Error};
+
+use super::classify::{is_rows_fault, sink_error};
+use super::connect::{Session, Statements};
+use super::copy::{CopyRows, Rejected};
+use super::schema::quoted;
+use super::{PostgresRow, bisect};
+use crate::batch::{Batch, PositionUpdate};
+use crate::decode::Rejection;
+use crate::sink::{SinkContext, SinkError, Written};
+
+const SELECT_POSITIONS: &str = "SELECT p.next_offset \
+     FROM unnest($2::text[], $3::int4[]) WITH ORDINALITY AS w (topic, partition, number) \
+     LEFT JOIN positions p ON p.consumer_group = $1::text AND p.kafka_topic = w.topic \
+       AND p.kafka_partition = w.partition \
+     ORDER BY w.number";
+
+/// Compare and set. Divides by zero if a position was not the expected one, so
+/// that the COMMIT that follows at once becomes a rollback.
+const MOVE_POSITIONS: &str = "WITH wanted AS ( \
+       SELECT * FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[]) \
+         AS w (topic, partition, expected, next_offset)), \
+     moved AS ( \
+       UPDATE positions p SET next_offset = w.next_offset, owner = $6::text, \
+         updated_at_ms = $7::int8 \
+       FROM wanted w WHERE p.consumer_group = $1::text AND p.kafka_topic = w.topic \
+         AND p.kafka_partition = w.partition AND p.next_offset = w.expected \
+       RETURNING 1), \
+     first AS ( \
+       INSERT INTO positions \
+         (consumer_group, kafka_topic, kafka_partition, next_offset, owner, updated_at_ms) \
+       SELECT $1::text, topic, partition, next_offset, $6::text, $7::int8 \
+         FROM wanted WHERE expected IS NULL \
+       ON CONFLICT DO NOTHING RETURNING 1) \
+     SELECT 1 / (CASE WHEN (SELECT count(*) FROM moved) + (SELECT count(*) FROM first) \
+       = cardinality($2::text[]) THEN 1 ELSE 0 END)";
+
+const INSERT_DEAD_LETTERS: &str = "INSERT INTO dead_letters \
+     (kafka_topic, kafka_partition, kafka_offset, record_timestamp_ms, key, payload, headers, \
+      reason_code, reason, committed_at_ms) \
+     SELECT *, $10::int8 FROM unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], \
+       $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::text[])";
+
+/// An open COPY; dropping it fails the statement.
+pub(super) type Copy = Pin<Box<CopyInSink<Bytes>>>;
+
+/// Prepares what batches need; fails if a table lacks a column.
+pub(super) async fn prepare(
+    client: &Client,
+    table: &str,
+    columns: &[(String, Type)],
+) -> Result<Statements, Error> {
+    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", quoted(table), names.join(", "));
+    let (positions, move_positions, dead_letters, copy_rows) = tokio::try_join!(
+        client.prepare(SELECT_POSITIONS),
+        client.prepare(MOVE_POSITIONS),
+        client.prepare(INSERT_DEAD_LETTERS),
+        client.prepare(&copy),
+    )?;
+    Ok(Statements { positions, move_positions, dead_letters, copy_rows })
+}
+
+/// The positions stored for a group.
+pub(super) async fn positions(
+    session: &Session,
+    group: &str,
+    partitions: &[TopicPartition],
+) -> Result<Vec<Option<i64>>, SinkError> {
+    read_positions(session, group, partitions.iter())
+        .await
+        .map_err(|error| sink_error("reading positions", &error))
+}
+
+async fn read_positions<'a>(
+    session: &Session,
+    group: &str,
+    partitions: impl Iterator<Item = &'a TopicPartition>,
+) -> Result<Vec<Option<i64>>, Error> {
+    let (topics, numbers): (Vec<&str>, Vec<i32>) =
+        partitions.map(|p| (&*p.topic, p.partition)).unzip();
+    let statement = &session.statements.positions;
+    let rows = session.client().query(statement, &[&group, &topics, &numbers]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Why a transaction was rolled back.
+pub(super) enum Failed {
+    /// A row is refused; this is what was said.
+    Row(Error),
+    /// The batch cannot be written now, or not by us.
+    Sink(SinkError),
+}
+
+impl Failed {
+    pub(super) fn new(doing: &str, error: Error) -> Self {
+        if is_rows_fault(&error) { Self::Row(error) } else { Self::Sink(sink_error(doing, &error)) }
+    }
+}
+
+/// Writes the batch, or nothing.
+pub(super) async fn write<R: PostgresRow>(
+    session: &Session,
+    context: &SinkContext,
+    batch: &Batch<R>,
+) -> Result<Written, SinkError> {
+    let (mut rows, rejected) = CopyRows::encode(batch, &session.columns)?;
+    match write_whole(session, context, batch, &mut rows, &rejected).await {
+        Ok(committed_at_ms) => Ok(Written { committed_at_ms, rejected }),
+        Err(Failed::Sink(error)) => Err(error),
+        Err(Failed::Row(error)) => {
+            bisect::write(session, context, batch, &mut rows, rejected, &error).await
+        }
+    }
+}
+
+/// Expects that no row is refused: two exchanges.
+async fn write_whole<R>(
+    session: &Session,
+    context: &SinkContext,
+    batch: &Batch<R>,
+    rows: &mut CopyRows,
+    rejected: &Rejected,
+) -> Result<i64, Failed> {
+    let client = session.client();
+    let updates = batch.positions();
+    let (begun, stored, copy) = tokio::join!(
+        client.batch_execute(&session.begin),
+        read_positions(session, &context.group, updates.iter().map(|update| &update.partition)),
+        open_copy(session, rows.len()),
+    );
+    let broken = |error: Error| Failed::Sink(sink_error("writing a batch", &error));
+    begun.map_err(broken)?;
+    let stored = stored.map_err(broken)?;
+    let copy = copy.map_err(broken)?;
+    let fenced = fenced(updates, &stored);
+    if !fenced.is_empty() {
+        drop(copy);
+        client.batch_execute("ROLLBACK").await.map_err(broken)?;
+        return Err(Failed::Sink(SinkError::Fenced { partitions: fenced }));
+    }
+    let committed_at_ms = crate::clock::now_ms();
+    rows.stamp(committed_at_ms);
+    let mut copy = copy;
+    if let Some(copy) = &mut copy {
+        rows.send(0..rows.len(), copy.as_mut()).await.map_err(broken)?;
+    }
+    let copying = async {
+        match copy {
+            Some(mut copy) => copy.as_mut().finish().await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let letters = dead_letters(batch, rejected);
+    let burying = insert_dead_letters(session, &letters, committed_at_ms);
+    conclude(session, context, updates, copying, burying).await?;
+    Ok(committed_at_ms)
+}
+
+/// The last exchange: what is still to come of the COPY, the dead letters, the
+/// positions, COMMIT.
+pub(super) async fn conclude(
+    session: &Session,
+    context: &SinkContext,
+    updates: &[PositionUpdate],
+    copying: impl Future<Output = Result<(), Error>>,
+    burying: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Failed> {
+    let failed = |error: Error| Failed::new("writing a batch", error);
+    let (mut copying, mut burying) = (pin!(copying), pin!(burying));
+    let mut moving = pin!(move_positions(session, context, updates));
+    let copied = sent(copying.as_mut()).await.map_err(failed)?;
+    let buried = sent(burying.as_mut()).await.map_err(failed)?;
+    let moved = sent(moving.as_mut()).await.map_err(failed)?;
+    let committing = session.client().batch_execute("COMMIT");
+    let (copied, buried, moved, committed) = tokio::join!(
+        answer(copied, copying),
+        answer(buried, burying),
+        answer(moved, moving),
+        committing
+    );
+    copied.map_err(failed)?;
+    buried.map_err(|error| Failed::Sink(sink_error("inserting dead letters", &error)))?;
+    match moved {
+        Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
+            return Err(Failed::Sink(who_is_fenced(session, context, updates).await));
+        }
+        moved => moved.map_err(|error| Failed::Sink(sink_error("moving positions", &error)))?,
+    }
+    committed.map_err(|error| Failed::new("committing a batch", error))
+}
+
+/// Sends a statement by asking for its answer once. `Some` if it is there
+/// already; an error at once means that nothing was sent.
+async fn sent(
+    mut statement: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<Option<()>, Error> {
+    std::future::poll_fn(|context| match statement.as_mut().poll(context) {
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(Some(()))),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        Poll::Pending => Poll::Ready(Ok(None)),
+    })
+    .await
+}
+
+async fn answer(
+    known: Option<()>,
+    statement: Pin<&mut impl Future<Output = Result<(), Error>>>,
+) -> Result<(), Error> {
+    match known {
+        Some(()) => Ok(()),
+        None => statement.await,
+    }
+}
+
+/// `None` if there are no rows.
+async fn open_copy(session: &Session, rows: usize) -> Result<Option<Copy>, Error> {
+    if rows == 0 {
+        return Ok(None);
+    }
+    let copy = session.client().copy_in(&session.statements.copy_rows).await?;
+    Ok(Some(Box::pin(copy)))
+}
+
+/// The partitions whose position is not the expected one.
+fn fenced(updates: &[PositionUpdate], stored: &[Option<i64>]) -> Vec<TopicPartition> {
+    updates
+        .iter()
+        .zip(stored)
+        .filter(|(update, stored)| update.expected != **stored)
+        .map(|(update, _)| update.partition.clone())
+        .collect()
+}
+
+async fn move_positions(
+    session: &Session,
+    context: &SinkContext,
+    updates: &[PositionUpdate],
+) -> Result<(), Error> {
+    let topics: Vec<&str> = updates.iter().map(|update| &*update.partition.topic).collect();
+    let partitions: Vec<i32> = updates.iter().map(|update| update.partition.partition).collect();
+    let expected: Vec<Option<i64>> = updates.iter().map(|update| update.expected).collect();
+    let next_offsets: Vec<i64> = updates.iter().map(|update| update.next_offset).collect();
+    let now_ms = crate::clock::now_ms();
+    let (group, owner) = (&context.group, &context.owner);
+    session
+        .client()
+        .execute(
+            &session.statements.move_positions,
+            &[group, &topics, &partitions, &expected, &next_offsets, owner, &now_ms],
+        )
+        .await
+        .map(drop)
+}
+
+/// Asked after the rollback.
+async fn who_is_fenced(
+    session: &Session,
+    context: &SinkContext,
+    updates: &[PositionUpdate],
+) -> SinkError {
+    let partitions = updates.iter().map(|update| &update.partition);
+    match read_positions(session, &context.group, partitions).await {
+        Ok(stored) => match fenced(updates, &stored) {
+            partitions if partitions.is_empty() => {
+                SinkError::Retry("positions changed while they were compared".into())
+            }
+            partitions => SinkError::Fenced { partitions },
+        },
+        Err(error) => sink_error("reading positions", &error),
+    }
+}
+
+/// Records that become dead letters, and why.
+pub(super) type DeadLetters<'a> = Vec<(&'a Record, &'a Rejection)>;
+
+pub(super) fn dead_letters<'a, R>(batch: &'a Batch<R>, rejected: &'a Rejected) -> DeadLetters<'a> {
+    let refused = rejected.iter().map(|(index, why)| (&batch.entries()[*index].record, why));
+    batch.dead_letters().chain(refused).collect()
+}
+
+/// One statement for all; nothing is sent where there are none.
+pub(super) async fn insert_dead_letters(
+    session: &Session,
+    letters: &DeadLetters<'_>,
+    committed_at_ms: i64,
+) -> Result<(), Error> {
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let topics: Vec<&str> = letters.iter().map(|(record, _)| &*record.topic).collect();
+    let partitions: Vec<i32> = letters.iter().map(|(record, _)| record.partition).collect();
+    let offsets: Vec<i64> = letters.iter().map(|(record, _)| record.offset).collect();
+    let timestamps: Vec<Option<i64>> =
+        letters.iter().map(|(record, _)| record.timestamp_ms).collect();
+    let keys: Vec<Option<&[u8]>> =
+        letters.iter().map(|(record, _)| record.key.as_deref()).collect();
+    let payloads: Vec<Option<&[u8]>> =
+        letters.iter().map(|(record, _)| record.payload.as_deref()).collect();
+    let headers: Vec<String> =
+        letters.iter().map(|(record, _)| headers_json(&record.headers)).collect();
+    let codes: Vec<&str> = letters.iter().map(|(_, why)| why.code).collect();
+    // PostgreSQL's texts have no NUL; a reason may quote one.
+    let reasons: Vec<String> =
+        letters.iter().map(|(_, why)| why.reason.replace('\0', "\u{fffd}")).collect();
+    session
+        .client()
+        .execute(
+            &session.statements.dead_letters,
+            &[
+                &topics,
+                &partitions,
+                &offsets,
+                &timestamps,
+                &keys,
+                &payloads,
+                &headers,
+                &codes,
+                &reasons,
+                &committed_at_ms,
+            ],
+        )
+        .await
+        .map(drop)
+}
+
+#[derive(Serialize)]
+struct HeaderJson<'a> {
+    key: &'a str,
+    value: Option<String>,
+}
+
+/// `[{"key":"trace","value":"<base64>"}]`; a header without value has `null`.
+fn headers_json(headers: &[Header]) -> String {
+    let headers: Vec<HeaderJson<'_>> = headers
+        .iter()
+        .map(|header| HeaderJson {
+            key: &header.key,
+            value: header.value.as_ref().map(|value| BASE64.encode(value)),
+        })
+        .collect();
+    serde_json::to_string(&headers).unwrap_or_default()
+}
