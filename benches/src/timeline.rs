@@ -15,7 +15,7 @@ struct Stored {
 }
 
 /// All stored records in commit order, and the sums over any window of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Timeline {
     /// By commit time.
     stored: Vec<Stored>,
@@ -35,7 +35,7 @@ impl Timeline {
     /// Empty where the run had another database than its own file.
     pub(crate) fn read(database: &Path) -> anyhow::Result<Self> {
         if !database.exists() {
-            return Ok(Self { stored: Vec::new() });
+            return Ok(Self::default());
         }
         let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .with_context(|| format!("open {}", database.display()))?;
