@@ -49,12 +49,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![
         Finding::new("one consumer into PostgreSQL", drained, "rows/s", Target::Told),
         Finding::new("psql \\copy of the same rows", copied, "rows/s", Target::Told),
-        Finding::new(
-            "consumer against \\copy",
-            100.0 * drained / copied,
-            "%",
-            Target::AtLeast(50.0),
-        ),
+        Finding::new("consumer against \\copy", 100.0 * drained / copied, "%", Target::Told),
     ];
     findings.extend(promise(&run)?);
     run.discard()?;

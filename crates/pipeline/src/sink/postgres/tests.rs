@@ -336,7 +336,7 @@ async fn an_abandoned_write_is_whole_or_nothing() {
         if let Ok(result) = &result {
             result.as_ref().expect("writes");
         } else {
-            wait_for_the_end_of_sessions(&f);
+            wait_for_the_end_of_sessions(&f).await;
         }
         let stored = f.position(0).await.unwrap_or(0);
         assert!(stored == next + 300 || result.is_err() && stored == next, "{stored} after {next}");
@@ -346,13 +346,13 @@ async fn an_abandoned_write_is_whole_or_nothing() {
 }
 
 /// What an abandoned session has sent is done or undone when it is gone.
-fn wait_for_the_end_of_sessions(f: &Fixture) {
+async fn wait_for_the_end_of_sessions(f: &Fixture) {
     let sessions = "SELECT count(*) FROM pg_stat_activity \
                     WHERE datname = current_database() AND application_name LIKE 'tidegate%'";
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while f.sql(sessions) != "0" {
         assert!(std::time::Instant::now() < deadline, "an abandoned session stays");
-        std::thread::yield_now();
+        tokio::task::yield_now().await;
     }
 }
 
