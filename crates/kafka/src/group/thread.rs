@@ -23,6 +23,11 @@ use crate::{Error, TopicPartition};
 /// command waits; an idle member wakes this often and does nothing.
 const POLL_WAIT: Duration = Duration::from_millis(100);
 
+/// How long a resume may wait for the answers that show the fetchers awake.
+const WAKE_WAIT: Duration = Duration::from_millis(100);
+/// No record is as young as this, so no broker searches for one. Unix ms.
+const FAR_FUTURE_MS: i64 = 253_402_300_799_000;
+
 pub(super) struct Poller {
     consumer: BaseConsumer<Context>,
     inbox: Receiver<Command>,
@@ -133,8 +138,27 @@ impl Poller {
         }
         let list = self.owned();
         // Both always answer Ok; an error of one partition is not reported.
-        let _ = if pause { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        if pause {
+            let _ = self.consumer.pause(&list);
+        } else {
+            let _ = self.consumer.resume(&list);
+            self.wake_fetchers(&list);
+        }
         self.shared.status().paused = self.pressure.is_paused();
+    }
+
+    /// The client's broker threads sleep for up to a second while all their
+    /// partitions are paused, and a resume does not wake them; a request to them
+    /// does. The cheapest that goes to every leader asks for an offset.
+    fn wake_fetchers(&self, list: &TopicPartitionList) {
+        let mut asked = TopicPartitionList::with_capacity(list.count());
+        for element in list.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            let _ = asked.add_partition_offset(topic, partition, Offset::Offset(FAR_FUTURE_MS));
+        }
+        if let Err(error) = self.consumer.offsets_for_times(asked, WAKE_WAIT) {
+            tracing::debug!(%error, "fetching resumes within a second");
+        }
     }
 
     fn owned(&self) -> TopicPartitionList {
