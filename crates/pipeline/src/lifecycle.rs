@@ -117,10 +117,15 @@ impl<R> Partitions<R> {
 
     /// Whether a batch may be taken that has reached one of its limits.
     pub(crate) fn batch_due(&self, limits: Limits, now: Instant) -> bool {
-        self.in_flight.is_none()
-            && (self.buffered_records() >= limits.max_records
-                || self.buffered_bytes() >= limits.max_bytes
-                || self.oldest_arrival().is_some_and(|oldest| oldest + limits.max_age <= now))
+        self.in_flight.is_none() && self.closes_at(limits).is_some_and(|at| at <= now)
+    }
+
+    /// When what is buffered is a batch: at once if it has the size, else when its
+    /// first record has waited long enough; `None` without records.
+    pub(crate) fn closes_at(&self, limits: Limits) -> Option<Instant> {
+        let full = self.buffered_records() >= limits.max_records
+            || self.buffered_bytes() >= limits.max_bytes;
+        self.oldest_arrival().map(|oldest| if full { oldest } else { oldest + limits.max_age })
     }
 
     /// Takes the oldest records as the batch in flight; `None` if there are no

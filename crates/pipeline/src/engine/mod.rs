@@ -210,11 +210,8 @@ where
     fn next_wake(&self) -> Option<Instant> {
         let batch = match (&self.in_flight, &self.drain) {
             (None, None) => {
-                let due = self.partitions.oldest_arrival();
-                due.map(|oldest| {
-                    let due = oldest + self.sizing.limits().max_age;
-                    self.retry_at.map_or(due, |retry_at| due.max(retry_at))
-                })
+                let due = self.partitions.closes_at(self.sizing.limits());
+                due.map(|due| self.retry_at.map_or(due, |retry_at| due.max(retry_at)))
             }
             _ => None,
         };

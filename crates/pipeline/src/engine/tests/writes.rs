@@ -51,7 +51,8 @@ async fn a_batch_that_could_not_be_written_is_tried_again_in_order() {
     world.deliver(0, 0..10).await;
     world.deliver(1, 0..5).await;
     world.call().await;
-    // 50, 100, 200 ms, each jittered down to half.
+    // 50, 100, 200 ms, each jittered down to half. A full batch does not also wait for
+    // its age.
     let waited = started.elapsed();
     assert!(waited >= ms(175) && waited <= ms(360), "{waited:?}");
     while world.held() > 0 {
