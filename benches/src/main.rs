@@ -10,12 +10,14 @@
 //! - `steps`: figures around a change of the number of pods
 //! - `findings`: figures with their targets
 //! - `cases`: one file a benchmark
+//! - `peers`: what tidegate is measured against
 //! - `chart`: a run as a picture
 
 mod cases;
 mod chart;
 mod events;
 mod findings;
+mod peers;
 mod proc;
 mod run;
 mod steps;
