@@ -70,7 +70,8 @@ if [ "$(printf '1.89\n%s\n' "$version" | sort -V | head -n 1)" != 1.89 ]; then
   die "Rust $version is too old: install 1.89 or newer (rustup update stable)"
 fi
 if [ "$purpose" = test ]; then
-  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
-    || die "rustfmt or clippy is missing: rustup component add rustfmt clippy"
+  if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    die "rustfmt or clippy is missing: rustup component add rustfmt clippy"
+  fi
 fi
 say "all there"

@@ -26,5 +26,6 @@ mkdir -p "$root/etc" "$root/data"
 printf 'root:x:0:0::/:/sbin/nologin\ntidegate:x:65532:65532::/data:/sbin/nologin\n' >"$root/etc/passwd"
 printf 'root:x:0:\ntidegate:x:65532:\n' >"$root/etc/group"
 printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"
-mkdir -p -m 1777 "$root/tmp"
+mkdir -p "$root/tmp"
+chmod 1777 "$root/tmp"
 chown -R 65532:65532 "$root/data" 2>/dev/null || true
