@@ -111,7 +111,9 @@ fn the_charts_defaults_fit_each_other_and_terraforms() {
     let values: Values =
         serde_saphyr::from_str(&read("helm/tidegate/values.yaml")).expect("values.yaml");
     assert_eq!(values.scaling.max_replicas, number("terraform/variables.tf", "max_consumers"));
-    assert!(values.scaling.min_replicas > 0 || values.scaling.stock.offset_reset_policy == "earliest");
+    assert!(
+        values.scaling.min_replicas > 0 || values.scaling.stock.offset_reset_policy == "earliest"
+    );
     assert!(values.scaler.replicas >= 2, "a scaler that restarts must not stop decisions");
     assert!(values.consumer.drain_timeout_seconds + 10 <= 600);
     let percent: u32 = values
@@ -121,5 +123,8 @@ fn the_charts_defaults_fit_each_other_and_terraforms() {
         .trim_end_matches('%')
         .parse()
         .expect("a percentage");
-    assert!((1..=50).contains(&percent), "a drain of nodes must go on and leave most pods: {percent} %");
+    assert!(
+        (1..=50).contains(&percent),
+        "a drain of nodes must go on and leave most pods: {percent} %"
+    );
 }

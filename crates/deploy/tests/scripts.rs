@@ -25,7 +25,8 @@ fn env(changes: &[(&str, &str)]) -> Env {
     .iter()
     .chain(changes)
     {
-        let line = text.lines().find(|line| line.starts_with(&format!("{name}="))).map(str::to_owned);
+        let line =
+            text.lines().find(|line| line.starts_with(&format!("{name}="))).map(str::to_owned);
         text = text.replace(&line.expect("a line to change"), &format!("{name}={value}"));
     }
     std::fs::write(&file, text).expect("a file");
@@ -48,16 +49,40 @@ fn a_dry_run_prints_every_command_and_touches_nothing() {
     let env = env(&[]);
     let before = std::fs::read_to_string(&env.file).expect(".env");
     for (script, arguments, commands) in [
-        ("deploy-infra.sh", &["--dry-run"][..], &["terraform -chdir=deploy/terraform/examples/demo init", "plan -input=false -out=tfplan", "apply -input=false tfplan", "aws eks update-kubeconfig --region eu-west-1"][..]),
+        (
+            "deploy-infra.sh",
+            &["--dry-run"][..],
+            &[
+                "terraform -chdir=deploy/terraform/examples/demo init",
+                "plan -input=false -out=tfplan",
+                "apply -input=false tfplan",
+                "aws eks update-kubeconfig --region eu-west-1",
+            ][..],
+        ),
         ("deploy-infra.sh", &["--destroy", "--dry-run"], &["destroy -input=false"]),
-        ("deploy-consumer.sh", &["--dry-run"], &["docker buildx build", "helm upgrade --install trade-tx-consumer deploy/helm/tidegate --namespace trade-tx", "consumer.batchSize=100", "scaling.law=stock", "--wait"]),
-        ("deploy-producer.sh", &["5000", "--dry-run"], &["helm upgrade --install trade-tx-producer", "producer.messagesPerSecond=5000"]),
+        (
+            "deploy-consumer.sh",
+            &["--dry-run"],
+            &[
+                "docker buildx build",
+                "helm upgrade --install trade-tx-consumer deploy/helm/tidegate --namespace trade-tx",
+                "consumer.batchSize=100",
+                "scaling.law=stock",
+                "--wait",
+            ],
+        ),
+        (
+            "deploy-producer.sh",
+            &["5000", "--dry-run"],
+            &["helm upgrade --install trade-tx-producer", "producer.messagesPerSecond=5000"],
+        ),
     ] {
         let output = run(script, arguments, &env);
         let printed = text(&output.stdout);
         assert!(output.status.success(), "{script}: {}", text(&output.stderr));
         for command in commands {
-            let found = printed.lines().any(|line| line.starts_with("+ ") && line.contains(command));
+            let found =
+                printed.lines().any(|line| line.starts_with("+ ") && line.contains(command));
             assert!(found, "{script} does not print {command}:\n{printed}");
         }
     }
@@ -70,7 +95,12 @@ fn what_is_missing_or_malformed_is_named_one_by_one() {
     let output = run("deploy-consumer.sh", &["--dry-run"], &env);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    for part in ["AWS_ACCOUNT_ID=12: 12 digits", "AWS_REGION is not set", "KAFKA_TOPIC=a b:", "3 setting(s)"] {
+    for part in [
+        "AWS_ACCOUNT_ID=12: 12 digits",
+        "AWS_REGION is not set",
+        "KAFKA_TOPIC=a b:",
+        "3 setting(s)",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(output.stdout.is_empty(), "nothing may be run: {}", text(&output.stdout));
@@ -79,9 +109,11 @@ fn what_is_missing_or_malformed_is_named_one_by_one() {
 #[test]
 fn wrong_use_is_told_with_exit_code_2() {
     let env = env(&[]);
-    for (script, arguments) in
-        [("deploy-infra.sh", &["--force"][..]), ("deploy-producer.sh", &["fast"]), ("deploy-producer.sh", &["1", "2"])]
-    {
+    for (script, arguments) in [
+        ("deploy-infra.sh", &["--force"][..]),
+        ("deploy-producer.sh", &["fast"]),
+        ("deploy-producer.sh", &["1", "2"]),
+    ] {
         let output = run(script, arguments, &env);
         assert_eq!(output.status.code(), Some(2), "{script} {arguments:?}");
         assert!(text(&output.stderr).contains("--help"), "{script}");
@@ -108,7 +140,8 @@ fn set_env_changes_one_line_and_keeps_every_other() {
     let status = Command::new("bash").args(["-c", &script]).env("ENV_FILE", &env.file).status();
     assert!(status.expect("bash runs").success());
     let after = std::fs::read_to_string(&env.file).expect(".env");
-    let expected = before.replace("MESSAGES_PER_SECOND=0", "MESSAGES_PER_SECOND=a b|c&d") + "NEW_ONE=1\n";
+    let expected =
+        before.replace("MESSAGES_PER_SECOND=0", "MESSAGES_PER_SECOND=a b|c&d") + "NEW_ONE=1\n";
     assert_eq!(after, expected);
 }
 
