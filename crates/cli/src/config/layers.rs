@@ -48,14 +48,16 @@ impl Layers {
                 (self.table.get_mut(&section), value)
             else {
                 return Err(bad_input(format!(
-                    "{name}: {section}: unknown section, allowed are [{known}]"
+                    "{name}: {}: unknown section, allowed are [{known}]",
+                    section.escape_debug()
                 )));
             };
             for (key, value) in values {
                 if !base.contains_key(&key) {
                     let known = base.keys().cloned().collect::<Vec<_>>().join(", ");
                     return Err(bad_input(format!(
-                        "{name}: {section}.{key}: unknown key, allowed are {known}"
+                        "{name}: {section}.{}: unknown key, allowed are {known}",
+                        key.escape_debug()
                     )));
                 }
                 base.insert(key, value);
