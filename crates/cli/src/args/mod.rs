@@ -7,12 +7,14 @@
 
 mod common;
 mod consume;
+mod explain;
 mod produce;
 mod tools;
 mod up;
 
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
@@ -29,6 +31,7 @@ Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
   tidegate simulate --scenario config/scenarios/published.toml
+  tidegate explain decisions.jsonl --at 95
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
@@ -55,6 +58,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Say in plain words why an autoscaler decided what it did
+    Explain(ExplainArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

@@ -14,6 +14,7 @@ fn situation(partitions: i32, rate_per_s: f64, pod_rate_per_s: f64) -> Situation
         trend: 0.0,
         pod_rate_per_s,
         sure_rate_per_s: pod_rate_per_s,
+        is_measured: false,
         pod_start_s: 30.0,
         rebalance_s: 2.0,
         starting_left_s: 0.0,
@@ -99,11 +100,11 @@ fn any_case() -> impl Strategy<Value = Any> {
     let counts = (0..150_i32, 0..150_i32, 0..20_i32, 0..200_i32);
     let pods =
         (1.0..2000.0_f64, 0.3..1.0_f64, 0.0..90.0_f64, 0.0..10.0_f64, 0.0..0.3_f64, 0.0..0.02_f64);
-    let promise = (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64);
+    let promise = (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64, any::<bool>());
     (partitions, counts, pods, promise).prop_map(|(partitions, counts, pods, promise)| {
         let (spec, ready, min, above) = counts;
         let (pod_rate_per_s, sure, pod_start_s, rebalance_s, noise, trend) = pods;
-        let (target_age_s, drain_s, headroom) = promise;
+        let (target_age_s, drain_s, headroom, measured) = promise;
         let (rates, backlogs): (Vec<f64>, Vec<f64>) = partitions.into_iter().unzip();
         let situation = Situation {
             partitions: (0..rates.len() as i32).collect(),
@@ -112,7 +113,8 @@ fn any_case() -> impl Strategy<Value = Any> {
             noise,
             trend,
             pod_rate_per_s,
-            sure_rate_per_s: pod_rate_per_s * sure,
+            sure_rate_per_s: if measured { pod_rate_per_s } else { pod_rate_per_s * sure },
+            is_measured: measured,
             pod_start_s,
             rebalance_s,
             starting_left_s: 0.0,
