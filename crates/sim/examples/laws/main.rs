@@ -9,11 +9,12 @@
 //! - `figures`: what a run is judged by
 //! - `settings`: ScaledObjects to choose from
 //! - `spike`: the published spike; `cheapest`: its cheapest schedule, by search
-//! - `suite`: twelve further scenarios
+//! - `suite`: twelve further scenarios; `promises`: what the law is told to keep in each
 #![allow(clippy::print_stdout)]
 
 mod cheapest;
 mod figures;
+mod promises;
 mod settings;
 mod spike;
 mod suite;
@@ -22,7 +23,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "laws [--results DIR] [spike|suite]";
+const USAGE: &str = "laws [--results DIR] [spike|suite|SCENARIO]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut results, mut only) = (None, None);
@@ -31,14 +32,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         match word.as_str() {
             "--results" => results = Some(PathBuf::from(words.next().ok_or(USAGE)?)),
             "spike" | "suite" => only = Some(word),
+            name if suite::names().any(|known| known == name) => only = Some(word),
             _ => return Err(format!("{word:?}: {USAGE}").into()),
         }
     }
-    if only.as_deref() != Some("suite") {
+    if only.as_deref().is_none_or(|only| only == "spike") {
         keep(results.as_deref(), "spike.md", &spike::table(results.as_deref())?)?;
     }
+    let one = only.as_deref().filter(|only| !["spike", "suite"].contains(only));
     if only.as_deref() != Some("spike") {
-        keep(results.as_deref(), "suite.md", &suite::table(results.as_deref())?)?;
+        keep(results.as_deref(), "suite.md", &suite::table(one, results.as_deref())?)?;
     }
     Ok(())
 }

@@ -9,30 +9,21 @@ use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_sim::{Scenario, simulate, stock_law};
 
 use crate::figures::{Figures, in_parallel, judged, scenario, slo};
+use crate::promises::SUITE;
 use crate::settings::{Settings, candidates};
 
 const DEMO: &str = include_str!("../../../../config/scaled-object-demo.yaml");
-/// Scenario, and the promise given to the law, seconds.
-const SUITE: [(&str, f64); 12] = [
-    ("ramp", 30.0),
-    ("diurnal", 30.0),
-    ("burst-train", 30.0),
-    ("flash-crowd", 60.0),
-    ("hot-key", 30.0),
-    ("slow-sink", 30.0),
-    ("broker-outage", 60.0),
-    ("noisy-load", 30.0),
-    ("slow-nodes", 60.0),
-    ("tenant-step", 30.0),
-    ("weekend", 30.0),
-    ("sawtooth", 30.0),
-];
 const MAX_REPLICAS: u32 = 100;
 const SEED: u64 = 1;
-const CANDIDATES: usize = 120;
+const CANDIDATES: usize = 60;
 
-/// The table of all scenarios.
-pub(crate) fn table(results: Option<&Path>) -> Result<String, Box<dyn Error>> {
+/// The scenarios.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    SUITE.iter().map(|(name, _)| *name)
+}
+
+/// The table of all scenarios, or of one.
+pub(crate) fn table(one: Option<&str>, results: Option<&Path>) -> Result<String, Box<dyn Error>> {
     let mut text = format!(
         "# Twelve scenarios\n\nStock is the best of {CANDIDATES} settings for each scenario, chosen with \
          hindsight: the least p99 at slo's cost or less, and the least p99 at any cost.\n\n\
@@ -40,7 +31,9 @@ pub(crate) fn table(results: Option<&Path>) -> Result<String, Box<dyn Error>> {
          pod-seconds | stock at any cost: p99 / oldest | pod-seconds | as published: p99 | verdict |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n"
     );
-    for (name, target_age_s) in SUITE {
+    for (name, target_age_s) in
+        SUITE.into_iter().filter(|(name, _)| one.is_none_or(|one| one == *name))
+    {
         let line = row(name, target_age_s, results)?;
         eprint_progress(name);
         text.push_str(&line);

@@ -29,7 +29,7 @@ const DUE_EXTRA: f64 = 0.05;
 /// ... or needs this many times the drain time.
 const DUE_DRAIN: f64 = 1.25;
 /// A decrease must leave this much more than `headroom` leaves ...
-const DOWN_LESS: f64 = 0.04;
+const DOWN_LESS: f64 = 0.01;
 /// ... and drain in this share of the drain time.
 const DOWN_DRAIN: f64 = 0.8;
 /// A partition is hot above this many pods; less counts when an increase is due and
@@ -54,6 +54,9 @@ const DRIFT_S: f64 = 1800.0;
 /// What waits may have this share of the promise as its age: to come down, to stay.
 const FULL_DOWN: f64 = 0.1;
 const FULL_STAY: f64 = 0.5;
+/// Where no allowed count is enough, pods that the mean would not use still give a
+/// partition of this many times the mean a better chance of few neighbours.
+const SKEWED: f64 = 1.5;
 /// Standard deviations of the rate that count as certain.
 const SURE_SIGMA: f64 = 2.0;
 
@@ -330,6 +333,10 @@ impl<'a> Load<'a> {
         let partitions = i32::try_from(self.partitions()).unwrap_or(i32::MAX);
         let most = options.most_replicas().min(partitions.max(1));
         let n = wanted.min(most).max(1);
+        let largest = self.rates.get(1).copied().unwrap_or(0.0);
+        if wanted > most && largest > SKEWED * self.mean_rate {
+            return n.max(options.min_replicas);
+        }
         let useful = i32::try_from(self.partitions().div_ceil(self.most(n).max(1))).unwrap_or(n);
         useful.clamp(options.min_replicas, options.most_replicas().max(options.min_replicas))
     }

@@ -53,6 +53,55 @@ fn pods_that_buy_nothing_are_not_asked_for() {
 }
 
 #[test]
+fn a_large_partition_gets_all_pods_there_may_be() {
+    // Found on a real topic: 22 % of 2,000 a second on one of 24 partitions, 16 pods
+    // allowed. Twelve give that one a neighbour for sure, 16 in half of the cases.
+    let options = SloOptions { max_replicas: 16, ..options() };
+    let mut skewed = situation(24, 1554.0, 500.0);
+    skewed.rates[0] = 446.0;
+    let plan = Plan::new(&skewed, &options);
+    assert_eq!((plan.target, plan.short), (16, Some(Short::Arrivals)));
+    let plan = Plan::new(&skewed, &SloOptions { max_replicas: 24, ..options });
+    assert_eq!((plan.target, plan.short), (24, None));
+}
+
+#[test]
+fn two_full_partitions_a_pod_are_stayed_with_and_not_gone_up_to() {
+    let mut full = with_spec(100, situation(100, 5000.0, 100.0));
+    full.rebalance_s = 0.5;
+    assert_eq!(Plan::new(&full, &options()).enough, 100, "a guessed rate is no proof");
+    full.is_measured = true;
+    let plan = Plan::new(&full, &options());
+    assert_eq!((plan.steady, plan.enough), (100, 50));
+    let there = with_spec(50, full.clone());
+    let plan = Plan::new(&there, &options());
+    assert!(!plan.steady_due && !plan.drain_due, "{plan:?}");
+    // Not while records wait that are too old, or when the pods fall behind.
+    let aged = |s: &Situation, age_s: f64| {
+        let backlogs = s.rates.iter().map(|rate| rate * age_s).collect();
+        Plan::new(&Situation { backlogs, ..s.clone() }, &options())
+    };
+    assert_eq!((aged(&full, 8.0).enough, aged(&full, 10.0).enough), (50, 100));
+    assert!(!aged(&there, 40.0).drain_due && aged(&there, 46.0).drain_due);
+    let slower = Situation { pod_rate_per_s: 97.0, sure_rate_per_s: 97.0, ..there.clone() };
+    assert!(Plan::new(&slower, &options()).steady_due);
+    // A stricter promise leaves less time to fall behind in.
+    let strict = SloOptions { target_age_s: 5.0, ..options() };
+    let noisy = Situation { noise: 0.004, ..full };
+    assert_eq!(Plan::new(&noisy, &strict).enough, 100);
+}
+
+#[test]
+fn a_partition_near_the_edge_sets_a_floor() {
+    let mut edge = with_spec(6, situation(24, 1200.0, 500.0));
+    edge.rates[7] = 520.0;
+    // Three pods carry the others; twice as many leave four to each pod.
+    assert_eq!(Plan::new(&edge, &options()).steady, 6);
+    edge.rates[7] = 700.0;
+    assert_eq!(Plan::new(&edge, &options()).steady, 3, "more pods cannot help");
+}
+
+#[test]
 fn a_backlog_asks_for_more_the_sooner_it_is_to_be_gone() {
     let mut waiting = with_spec(12, situation(24, 4000.0, 500.0));
     waiting.backlogs = vec![2000.0; 24];
@@ -83,8 +132,8 @@ fn a_hot_partition_is_named_and_left_out() {
 
 #[test]
 fn fewer_pods_must_leave_more_room_than_more_pods_need() {
-    // 0.83 busy with 12: right to go up to, not to come down to.
-    let plan = Plan::new(&with_spec(24, situation(24, 5000.0, 500.0)), &options());
+    // 0.845 busy with 12: right to go up to, not to come down to.
+    let plan = Plan::new(&with_spec(24, situation(24, 5070.0, 500.0)), &options());
     assert_eq!((plan.steady, plan.enough), (12, 24));
 }
 

@@ -119,6 +119,10 @@ impl SloTerms {
         );
         match self.term {
             SloTerm::Enough => share,
+            SloTerm::Rate if self.wanted_replicas > self.steady_replicas => format!(
+                "the arrivals need {}, what waits meanwhile {}: {share}",
+                self.steady_replicas, self.wanted_replicas
+            ),
             SloTerm::Rate => format!("the arrivals need {}: {share}", self.steady_replicas),
             SloTerm::Backlog => {
                 format!("the backlog is to be gone {:.0} s after they are ready", self.drain_s)
