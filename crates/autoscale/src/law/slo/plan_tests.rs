@@ -61,6 +61,7 @@ fn a_large_partition_gets_all_pods_there_may_be() {
     skewed.rates[0] = 446.0;
     let plan = Plan::new(&skewed, &options);
     assert_eq!((plan.target, plan.short), (16, Some(Short::Arrivals)));
+    let skewed = with_spec(24, skewed);
     let plan = Plan::new(&skewed, &SloOptions { max_replicas: 24, ..options });
     assert_eq!((plan.target, plan.short), (24, None));
 }
