@@ -3,8 +3,9 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `up`, `tools`: one struct a command
 
+mod check;
 mod common;
 mod consume;
 mod explain;
@@ -12,6 +13,7 @@ mod produce;
 mod tools;
 mod up;
 
+pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
@@ -35,7 +37,8 @@ Examples:
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
-  3 records lost, duplicated or out of order              130 interrupted";
+  3 records lost, duplicated or out of order              4 check found something
+  130 interrupted";
 
 /// Writes what arrives on Kafka into a database, each record's effect exactly
 /// once, with the number of consumers always where it has to be.
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Say in plain words why an autoscaler decided what it did
     Explain(ExplainArgs),
+    /// Check ScaledObject, Deployment and scenario against each other
+    Check(CheckArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script
