@@ -30,12 +30,14 @@
 //! - `copy`: a batch in the binary COPY format
 //! - `transaction`: positions, rows, dead letters, commit
 //! - `bisect`: the rows that the database refuses
+//! - `patience`: how long an answer is waited for
 //! - `classify`: SQLSTATE as retry, fatal or the row's fault
 
 mod bisect;
 mod classify;
 mod connect;
 mod copy;
+mod patience;
 mod row;
 mod schema;
 mod transaction;
@@ -53,6 +55,7 @@ pub use row::{BindError, CopyBinder, Numeric, PostgresRow, Timestamptz};
 pub use tidegate_postgres::{PostgresUrl, UrlError, tokio_postgres};
 
 use self::connect::Session;
+use self::patience::Patience;
 use crate::batch::Batch;
 use crate::decode::TradeRow;
 use crate::sink::{Sink, SinkContext, SinkError, Written};
@@ -70,12 +73,22 @@ pub struct PostgresOptions {
     /// Longest wait for a lock before the attempt counts as failed and the
     /// pipeline backs off, milliseconds; 0 waits for ever.
     pub lock_timeout_ms: u64,
+    /// Longest wait for the server's answer to a whole batch before the connection
+    /// is given up, milliseconds; above `lock_timeout_ms`. It doubles with each
+    /// failure in a row.
+    pub answer_timeout_ms: u64,
 }
 
 impl PostgresOptions {
     /// The defaults for a database.
     pub fn new(url: PostgresUrl) -> Self {
-        Self { url, password_file: None, connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 }
+        Self {
+            url,
+            password_file: None,
+            connect_timeout_ms: 5_000,
+            lock_timeout_ms: 5_000,
+            answer_timeout_ms: 10_000,
+        }
     }
 
     fn connection(&self) -> ConnectOptions {
@@ -90,6 +103,7 @@ impl PostgresOptions {
 /// The PostgreSQL sink.
 pub struct PostgresSink<R: PostgresRow = TradeRow> {
     options: PostgresOptions,
+    patience: Patience,
     state: Mutex<State>,
     row: PhantomData<fn() -> R>,
 }
@@ -103,7 +117,8 @@ struct State {
 impl<R: PostgresRow> PostgresSink<R> {
     /// Does not connect yet; [`Sink::prepare`] does.
     pub fn new(options: PostgresOptions) -> Self {
-        Self { options, state: Mutex::default(), row: PhantomData }
+        let patience = Patience::new(options.answer_timeout_ms);
+        Self { options, patience, state: Mutex::default(), row: PhantomData }
     }
 
     /// Takes the session out, opening it if needed: whoever drops it gives the
@@ -151,7 +166,8 @@ impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
     ) -> Result<Vec<Option<i64>>, SinkError> {
         let mut state = self.state.lock().await;
         let (session, context) = self.take_session(&mut state).await?;
-        let result = transaction::positions(&session, &context.group, partitions).await;
+        let reading = transaction::positions(&session, &context.group, partitions);
+        let result = self.patience.with("reading positions", reading).await;
         state.put_back(session, &result);
         result
     }
@@ -159,7 +175,8 @@ impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
     async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
         let mut state = self.state.lock().await;
         let (session, context) = self.take_session(&mut state).await?;
-        let result = transaction::write(&session, &context, &batch).await;
+        let writing = transaction::write(&session, &context, &batch);
+        let result = self.patience.with("writing a batch", writing).await;
         state.put_back(session, &result);
         result
     }
