@@ -27,13 +27,15 @@ const USER: &str = "tidegate";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Starts the server, waits for the end of its input, stops it: a fast shutdown,
-/// and at last the directory. A server that was killed is gone already.
+/// and at last the directory. A server that was killed is gone already; one that is
+/// only starting does not hear the first signal (a shell's background process ignores
+/// SIGINT), so it is sent until the shell has seen the end.
 const KEEPER: &str = r#"
 directory=$1; shift
 "$@" >>"$directory/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null
-kill -INT "$server" 2>/dev/null
+while kill -INT "$server" 2>/dev/null; do sleep 0.2; done &
 wait "$server"
 [ -e "$directory/keep" ] || rm -rf "$directory"
 "#;
@@ -148,8 +150,16 @@ impl Server {
         wait_until_gone(pid)
     }
 
+    /// Whether there is no server and none is starting. The keeper starts the server
+    /// first and `cat` after it: a keeper without `cat` has only begun.
     fn is_stopped(&self) -> bool {
-        self.keeper.is_none() || self.pid().is_none()
+        let Some((keeper, _)) = &self.keeper else { return true };
+        let live = children(keeper.id()).into_iter().filter(|pid| is_alive(*pid));
+        let names: Vec<String> = live
+            .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).ok())
+            .collect();
+        names.iter().any(|name| name.trim_end() == "cat")
+            && names.iter().all(|name| name.trim_end() == "cat")
     }
 
     fn is_ready(&self) -> bool {
@@ -293,4 +303,27 @@ fn children(parent: u32) -> Vec<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(is_child)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that is slow to start must not be started twice, nor survive its end.
+    #[test]
+    fn a_server_that_is_only_starting_can_be_ended() {
+        let mut server = Server::start(&["fsync=off"]).expect("starts");
+        for _ in 0..3 {
+            server.kill().expect("kills");
+            server.spawn().expect("spawns");
+            let (keeper, _) = server.keeper.as_ref().expect("a keeper");
+            let keeper = keeper.id();
+            assert!(!server.is_stopped(), "it is starting");
+            // At once: the server may not have asked for signals yet.
+            server.end_keeper();
+            assert!(!is_alive(keeper) && server.pid().is_none(), "it is gone");
+            server.start_again().expect("recovers");
+        }
+        assert_eq!(server.psql("postgres", "SELECT 1").expect("answers"), "1");
+    }
 }
