@@ -41,11 +41,13 @@
 //! # Layout
 //! Where a record goes: `decode` → `buffer` → `batch` → `sink/*` → commit.
 //! - [`decode`]: record → row, or the reason for a dead letter
+//! - `intake`: the thread that decodes
 //! - `buffer`: records of a partition in order; oldest head first
 //! - `batch`, `sizing`: what a sink gets; when a batch closes
 //! - `lifecycle`: what is owned, buffered, in flight, written (pure)
 //! - `engine/`: the task that carries events in and decisions out
-//! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `simulated`
+//! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `discard`,
+//!   `simulated`
 //! - `events`, `metrics`, `scrape`, `status`: what the outside can see
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
 //! - `pipeline`, `cluster`, `handle`, `options`, `error`: how it is put together
@@ -63,6 +65,7 @@ mod error;
 mod events;
 mod handle;
 pub mod http;
+mod intake;
 mod lifecycle;
 mod metrics;
 mod options;
@@ -84,7 +87,7 @@ pub use options::PipelineOptions;
 pub use pipeline::{Builder, Pipeline, Summary};
 pub use sink::postgres::{PostgresOptions, PostgresRow, PostgresSink, PostgresUrl};
 pub use sink::sqlite::{SqliteOptions, SqliteRow, SqliteSink, Synchronous};
-pub use sink::{HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
+pub use sink::{DiscardSink, HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
 pub use status::Phase;
 
 /// What a panic said, if it said it in words.

@@ -55,7 +55,8 @@ pub const METRICS: &[MetricInfo] = &[
     metric("tidegate_assigned_partitions", "gauge", None, "Partitions owned"),
     metric("tidegate_buffered_records", "gauge", None, "Records that wait for a batch"),
     metric("tidegate_buffered_bytes", "gauge", None, "Bytes of keys and payloads that wait for a batch"),
-    metric("tidegate_in_flight_records", "gauge", None, "Records in the batch being written"),
+    metric("tidegate_in_flight_records", "gauge", None, "Records in the batches being written"),
+    metric("tidegate_in_flight_batches", "gauge", None, "Batches handed to the sink and not yet written"),
     metric("tidegate_fetch_paused", "gauge", None, "1 while fetching is paused because the buffers are full, else 0"),
     metric("tidegate_oldest_record_age_seconds", "gauge", None, "Age of the oldest record received and not yet committed, 0 if there is none"),
 ];
@@ -89,6 +90,7 @@ pub(crate) struct Metrics {
     pub(crate) buffered_records: Gauge,
     pub(crate) buffered_bytes: Gauge,
     pub(crate) in_flight_records: Gauge,
+    pub(crate) in_flight_batches: Gauge,
 }
 
 /// 1 ms to 65 s: a real write to the demo's second and far beyond.
@@ -124,6 +126,7 @@ impl Metrics {
             buffered_records: Gauge::default(),
             buffered_bytes: Gauge::default(),
             in_flight_records: Gauge::default(),
+            in_flight_batches: Gauge::default(),
         }
     }
 
@@ -155,6 +158,7 @@ impl Metrics {
         add(registry, "tidegate_buffered_records", &self.buffered_records);
         add(registry, "tidegate_buffered_bytes", &self.buffered_bytes);
         add(registry, "tidegate_in_flight_records", &self.in_flight_records);
+        add(registry, "tidegate_in_flight_batches", &self.in_flight_batches);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::decode::Decoder;
 use crate::engine::{Engine, with_retries};
 use crate::events::{SinkFailed, Started};
 use crate::handle::PipelineHandle;
+use crate::intake;
 use crate::scrape::Scrape;
 use crate::sink::{Sink, SinkContext};
 use crate::status::{Phase, Status};
@@ -148,7 +149,8 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
         let (group, events) = spawned.map_err(|_| Error::GroupEnded)??;
         let _ = self.status.group.set(group.clone());
         self.status.set_phase(Phase::Running);
-        Engine::new(self.decoder, self.sink, group, self.options, revoke_timeout, self.status)
+        let events = intake::spawn(self.decoder, self.options.max_payload_bytes, events)?;
+        Engine::new(self.sink, group, self.options, revoke_timeout, self.status)
             .run(events, shutdown)
             .await
     }

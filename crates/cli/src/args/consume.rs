@@ -10,6 +10,8 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate consume --database 'postgres://me@db/trades?sslmode=verify-full' --batch-size 10000
+  tidegate consume --database postgres://me@db/trades --database-connections 4
+  tidegate consume --database none --metrics-addr off   reads and decodes, and drops
   tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
   KAFKA_BOOTSTRAP_SERVERS=localhost:9092 BATCH_SIZE=100 BATCH_PROCESSING_TIME=1 tidegate consume
   tidegate consume --log-format json --metrics-addr 0.0.0.0:8000
@@ -26,7 +28,8 @@ pub(crate) struct ConsumeArgs {
     pub(crate) kafka: KafkaArgs,
     #[command(flatten)]
     pub(crate) pod: PodArgs,
-    /// Where rows, dead letters and positions go [default: sqlite:tidegate.db]
+    /// Where rows, dead letters and positions go; "none" decodes and drops, to measure reading
+    /// [default: sqlite:tidegate.db]
     #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
     pub(crate) database: Option<String>,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
@@ -62,6 +65,9 @@ pub(crate) struct PodArgs {
     /// A batch closes when its first record has waited this long [default: 0.1]
     #[arg(long, value_name = "SECONDS", env = "BATCH_TIMEOUT_SECONDS")]
     pub(crate) batch_timeout_seconds: Option<f64>,
+    /// Connections to PostgreSQL, and so writes at once, 1 to 64 [default: 1]
+    #[arg(long, value_name = "COUNT", env = "TIDEGATE_DATABASE_CONNECTIONS")]
+    pub(crate) database_connections: Option<u64>,
     /// Simulated work on each record [default: 0]
     #[arg(long, value_name = "SECONDS", env = "MESSAGE_PROCESSING_TIME")]
     pub(crate) message_processing_time: Option<f64>,

@@ -8,8 +8,8 @@ use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
 use tidegate_load::audit::Database;
 use tidegate_pipeline::{
-    Pipeline, PipelineHandle, PipelineOptions, PostgresOptions, PostgresSink, SimulatedWrite, Sink,
-    SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
+    DiscardSink, Pipeline, PipelineHandle, PipelineOptions, PostgresOptions, PostgresSink,
+    SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
 };
 use tidegate_postgres::ConnectOptions;
 use tokio::time::{MissedTickBehavior, interval};
@@ -31,6 +31,10 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     let group = group_options(&config, args)?;
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
+    if config.consume.database == "none" {
+        logging::init(args.common.log_format);
+        return consume(args, &config, group, pipeline_options, DiscardSink);
+    }
     let database =
         parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
     logging::init(args.common.log_format);
@@ -40,7 +44,7 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
             consume(args, &config, group, pipeline_options, sink)
         }
         Database::Postgres(options) => {
-            let sink = PostgresSink::new(postgres_options(options));
+            let sink = PostgresSink::new(postgres_options(&config.consume, options));
             consume(args, &config, group, pipeline_options, sink)
         }
     }
@@ -146,8 +150,9 @@ fn sqlite_options(consume: &ConsumeConfig, path: PathBuf) -> SqliteOptions {
     }
 }
 
-fn postgres_options(options: ConnectOptions) -> PostgresOptions {
+fn postgres_options(consume: &ConsumeConfig, options: ConnectOptions) -> PostgresOptions {
     PostgresOptions {
+        connections: consume.database_connections as usize,
         password_file: options.password_file,
         connect_timeout_ms: options.connect_timeout_ms,
         ..PostgresOptions::new(options.url)

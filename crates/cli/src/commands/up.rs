@@ -252,6 +252,7 @@ fn consumer_command(
         ("--protocol", consume.protocol.clone().into()),
         ("--batch-size", consume.batch_size.to_string().into()),
         ("--batch-timeout-seconds", consume.batch_timeout_s.to_string().into()),
+        ("--database-connections", consume.database_connections.to_string().into()),
         ("--message-processing-time", consume.message_processing_time_s.to_string().into()),
         ("--batch-processing-time", config.up.batch_processing_time_s.to_string().into()),
         ("--database", files.database_url.clone().into()),

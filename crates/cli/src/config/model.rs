@@ -31,6 +31,7 @@ pub(crate) struct ConsumeConfig {
     pub(crate) protocol: String,
     pub(crate) database: String,
     pub(crate) database_password_file: PathBuf,
+    pub(crate) database_connections: u64,
     pub(crate) sqlite_synchronous: String,
     pub(crate) batch_size: u64,
     pub(crate) batch_max_bytes: u64,
@@ -145,6 +146,7 @@ impl ConsumeConfig {
         filled("consume.group", &self.group, "tx-trade-workers")?;
         one_of("consume.protocol", &self.protocol, &["auto", "consumer", "classic"])?;
         one_of("consume.sqlite_synchronous", &self.sqlite_synchronous, &["normal", "full"])?;
+        range("consume.database_connections", self.database_connections, 1, 64)?;
         range("consume.batch_size", self.batch_size, 1, 100_000)?;
         range("consume.batch_max_bytes", self.batch_max_bytes, 1024, 256 << 20)?;
         range("consume.batch_timeout_s", self.batch_timeout_s, 0.0, 60.0)?;

@@ -3,5 +3,6 @@
 
 mod assignment;
 mod ends;
+mod in_flight;
 mod world;
 mod writes;
