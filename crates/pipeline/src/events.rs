@@ -22,7 +22,14 @@ impl Started<'_> {
     pub(crate) fn emit(self) {
         let timeout_s = self.options.batch_timeout().as_secs_f64();
         tracing::info!("Starting Kafka batch processor for topic: {}", self.topic);
-        tracing::info!("Batch size: {}, Batch timeout: {timeout_s}s", self.options.batch_size);
+        match self.options.batch_size {
+            0 => tracing::info!(
+                "Batch size: adaptive, {} to {}, Batch timeout: {timeout_s}s",
+                self.options.batch_size_min,
+                self.options.batch_size_max
+            ),
+            size => tracing::info!("Batch size: {size}, Batch timeout: {timeout_s}s"),
+        }
     }
 }
 

@@ -120,6 +120,7 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
         fetch_wait_max_ms: consume.fetch_wait_max_ms,
         buffer_high_records: consume.buffer_high_records,
         buffer_low_records: consume.buffer_low_records,
+        prefetch_records: (consume.largest_batch() / 2).clamp(1_000, 20_000),
         commit_interval_ms: consume.commit_interval_ms,
         revoke_timeout_ms: consume.revoke_timeout_ms,
         ..GroupOptions::default()
@@ -131,6 +132,9 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
 fn pipeline_options(consume: &ConsumeConfig) -> PipelineOptions {
     PipelineOptions {
         batch_size: consume.batch_size as usize,
+        batch_size_min: consume.batch_size_min as usize,
+        batch_size_max: consume.batch_size_max as usize,
+        batch_latency_target_ms: (consume.batch_latency_target_s * 1000.0) as u64,
         batch_max_bytes: consume.batch_max_bytes as usize,
         batch_timeout_ms: consume.batch_timeout().as_millis() as u64,
         max_payload_bytes: consume.max_payload_bytes as usize,

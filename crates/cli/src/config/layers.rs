@@ -16,13 +16,20 @@ pub(crate) struct Layers {
     table: Table,
     /// What the flags and the environment said, for error messages.
     given: Vec<(&'static str, &'static str)>,
+    /// Keys of `[consume]` that the file has.
+    consume_keys: Vec<String>,
     file: Option<String>,
 }
 
 impl Layers {
     /// Defaults, then the file where one is given.
     pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut layers = Self { table: parse(DEFAULTS)?, given: Vec::new(), file: None };
+        let mut layers = Self {
+            table: parse(DEFAULTS)?,
+            given: Vec::new(),
+            consume_keys: Vec::new(),
+            file: None,
+        };
         if let Some(path) = file {
             let name = path.display().to_string();
             let text = std::fs::read_to_string(path)
@@ -50,6 +57,9 @@ impl Layers {
                         "{name}: {section}.{key}: unknown key, allowed are {known}"
                     )));
                 }
+                if section == "consume" {
+                    self.consume_keys.push(key.clone());
+                }
                 base.insert(key, value);
             }
         }
@@ -74,6 +84,19 @@ impl Layers {
             self.given.push((key, said_by));
         }
         Ok(())
+    }
+
+    /// A key of `[consume]` that neither file nor flag names has the value of the same
+    /// key of `[up]`.
+    pub(crate) fn consume_as_in_up(&mut self, key: &'static str) {
+        let is_given = self.consume_keys.iter().any(|name| name == key)
+            || self.given.iter().any(|(name, _)| *name == key);
+        let value = self.table.get("up").and_then(|up| up.get(key)).cloned();
+        if let (false, Some(value), Some(Value::Table(consume))) =
+            (is_given, value, self.table.get_mut("consume"))
+        {
+            consume.insert(key.to_owned(), value);
+        }
     }
 
     /// The resolved, checked configuration.

@@ -14,7 +14,7 @@ fn the_carried_defaults_resolve() {
     let config = Layers::read(None).and_then(Layers::resolve).expect("defaults");
     assert_eq!(config.kafka.topic, "trade-tx");
     assert_eq!(config.consume.group, "tx-trade-workers");
-    assert_eq!(config.consume.batch_size, 100);
+    assert_eq!(config.consume.batch_size, 0, "adaptive");
 }
 
 #[test]
@@ -81,4 +81,18 @@ fn the_laws_are_two_and_the_promise_has_a_range() {
     let layers = Layers::of("[up]\nlaw = \"slo\"\ntarget_age_s = 3.0").expect("file");
     let up = layers.resolve().expect("resolves").up;
     assert_eq!((up.law.as_str(), up.target_age_s), ("slo", 3.0));
+}
+
+#[test]
+fn a_local_world_has_batches_of_a_hundred_unless_told() {
+    let size = |text: &str, flag: Option<u64>| {
+        let mut layers = Layers::of(text).expect("file");
+        layers.set("consume", "batch_size", "--batch-size", flag).expect("set");
+        layers.consume_as_in_up("batch_size");
+        layers.resolve().expect("resolves").consume.batch_size
+    };
+    assert_eq!(size("", None), 100);
+    assert_eq!(size("[up]\nbatch_size = 50", None), 50);
+    assert_eq!(size("[consume]\nbatch_size = 7", None), 7);
+    assert_eq!(size("[consume]\nbatch_size = 7", Some(0)), 0, "auto");
 }

@@ -56,6 +56,7 @@ pub(crate) trait Group: Clone + Send + Sync + 'static {
     fn commit(&self, positions: Vec<Position>);
     fn seek(&self, partition: TopicPartition, next_offset: i64);
     fn release(&self, records: usize);
+    fn limit_buffer(&self, records: usize);
     fn leave(&self) -> impl Future<Output = Result<(), tidegate_kafka::Error>> + Send;
 }
 
@@ -70,6 +71,10 @@ impl Group for GroupHandle {
 
     fn release(&self, records: usize) {
         Self::release(self, records);
+    }
+
+    fn limit_buffer(&self, records: usize) {
+        Self::limit_buffer(self, records);
     }
 
     async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
@@ -152,6 +157,7 @@ where
     ) -> Result<(), Error> {
         let mut shutdown = pin!(shutdown);
         let mut group_ended = false;
+        self.group.limit_buffer(self.sizing.buffer_records());
         while !self.finished() {
             self.start_writes();
             self.publish();
@@ -249,6 +255,7 @@ where
         let in_flight = self.in_flight.iter().filter_map(|flight| flight.oldest_ms);
         let oldest = self.partitions.oldest_age_key_ms().into_iter().chain(in_flight).min();
         self.status.set_oldest_record_ms(oldest);
+        self.status.set_sink(self.sizing.report());
     }
 }
 

@@ -23,6 +23,7 @@ use crate::events::{
 };
 use crate::lifecycle::{Choice, FlightId};
 use crate::sink::{Sink, SinkError, Written};
+use crate::sizing::WriteEnd;
 
 /// A write in flight.
 pub(super) struct InFlight<R> {
@@ -59,6 +60,15 @@ where
     /// Starts writes as long as batches have closed and the sink takes more.
     pub(super) fn start_writes(&mut self) {
         let now = Instant::now();
+        self.start_due(now);
+        let is_busy = self.in_flight.len() >= self.writes_at_once();
+        let waits = is_busy
+            && (self.in_flight.len() > self.writes_at_once()
+                || self.partitions.batch_due(self.sizing.limits(), now, false));
+        self.sizing.blocked(waits, now);
+    }
+
+    fn start_due(&mut self, now: Instant) {
         let limits = self.sizing.limits();
         if self.drain.is_some() || self.retry_at.is_some_and(|at| now < at) {
             return;
@@ -150,8 +160,13 @@ where
         self.backoff.reset();
         self.failing = false;
         SinkWorks.emit(&self.status);
-        let took = flight.served.unwrap_or(flight.started).elapsed();
-        self.sizing.written(took);
+        let at = Instant::now();
+        let took = at - flight.served.unwrap_or(flight.started);
+        let running = 1 + self.in_flight.iter().filter(|flight| flight.served.is_some()).count();
+        // The next in line has just been given this one's turn.
+        let running = running.min(self.sizing.writes());
+        self.sizing.written(WriteEnd { records: flight.batch.len(), took, running, at });
+        self.group.limit_buffer(self.sizing.buffer_records());
         BatchWritten { batch: &flight.batch, written, took }.emit(&self.status);
         self.after_write();
     }

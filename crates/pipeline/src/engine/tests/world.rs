@@ -55,6 +55,8 @@ impl Group for FakeGroup {
         self.released.fetch_add(records, Ordering::SeqCst);
     }
 
+    fn limit_buffer(&self, _: usize) {}
+
     async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
         if self.leave_hangs {
             std::future::pending::<()>().await;
