@@ -14,14 +14,15 @@ use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupConsumer, GroupOptions};
 
 use crate::backoff::Backoff;
+use crate::batch::Batch;
 use crate::cluster::cluster_id;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Row};
 use crate::engine::{Engine, with_retries};
 use crate::events::{SinkFailed, Started};
 use crate::handle::PipelineHandle;
 use crate::intake;
 use crate::scrape::Scrape;
-use crate::sink::{Sink, SinkContext};
+use crate::sink::{HandlerSink, Sink, SinkContext, SinkError};
 use crate::status::{Phase, Status};
 use crate::{Error, PipelineOptions};
 
@@ -45,6 +46,16 @@ impl<D, S> Builder<D, S> {
     pub fn sink<N>(self, sink: N) -> Builder<D, N> {
         let Self { group, options, decoder, status, .. } = self;
         Builder { group, options, decoder, sink, status }
+    }
+
+    /// Gives the batches to an async closure, at least once: see [`HandlerSink`].
+    pub fn handler<R, F, Fut>(self, handler: F) -> Builder<D, HandlerSink<F>>
+    where
+        R: Row,
+        F: Fn(Arc<Batch<R>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), SinkError>> + Send,
+    {
+        self.sink(HandlerSink::new(handler))
     }
 
     /// Registers every metric in [`METRICS`](crate::METRICS). Once a registry.

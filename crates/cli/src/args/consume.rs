@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{CommonArgs, KafkaArgs};
+use crate::config::BatchSize;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,8 +61,8 @@ pub(crate) struct PodArgs {
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) protocol: Option<String>,
     /// Records a batch, or "auto": what the database's writes cost decides [default: auto; `up`: 100]
-    #[arg(long, value_name = "RECORDS", env = "BATCH_SIZE", value_parser = batch_size)]
-    pub(crate) batch_size: Option<u64>,
+    #[arg(long, value_name = "RECORDS", env = "BATCH_SIZE")]
+    pub(crate) batch_size: Option<BatchSize>,
     /// A batch of automatic size shall not take longer to write [default: 2]
     #[arg(long, value_name = "SECONDS", env = "TIDEGATE_BATCH_LATENCY_TARGET")]
     pub(crate) batch_latency_target: Option<f64>,
@@ -77,12 +78,4 @@ pub(crate) struct PodArgs {
     /// Simulated database write of a batch [default: 0; `up`: 0.2]
     #[arg(long, value_name = "SECONDS", env = "BATCH_PROCESSING_TIME")]
     pub(crate) batch_processing_time: Option<f64>,
-}
-
-/// `auto` is 0.
-fn batch_size(text: &str) -> Result<u64, String> {
-    match text {
-        "auto" => Ok(0),
-        _ => text.parse().map_err(|_| "allowed is auto, or a number of records".to_owned()),
-    }
 }

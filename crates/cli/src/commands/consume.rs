@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::parts;
 use crate::args::ConsumeArgs;
-use crate::config::{Config, ConsumeConfig, Layers};
+use crate::config::{BatchSize, Config, ConsumeConfig, Layers};
 use crate::exit::{Outcome, bad_input};
 use crate::logging;
 use crate::signals::{StopSignals, service_stop};
@@ -131,7 +131,10 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
 
 fn pipeline_options(consume: &ConsumeConfig) -> PipelineOptions {
     PipelineOptions {
-        batch_size: consume.batch_size as usize,
+        batch_size: match consume.batch_size {
+            BatchSize::Auto => 0,
+            BatchSize::Fixed(records) => records as usize,
+        },
         batch_size_min: consume.batch_size_min as usize,
         batch_size_max: consume.batch_size_max as usize,
         batch_latency_target_ms: (consume.batch_latency_target_s * 1000.0) as u64,

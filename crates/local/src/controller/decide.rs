@@ -71,6 +71,14 @@ impl Law {
         Decided { replicas: wanted, decisions, why }
     }
 
+    /// The pods say that the sink is the limit, or that it is not (any more); only
+    /// the SLO law listens.
+    pub fn set_sink_limited(&mut self, limited: bool) {
+        if let Self::Slo { law, .. } = self {
+            law.set_sink_limited(limited);
+        }
+    }
+
     /// What a table of autoscalers shows; `None` under a schedule.
     pub fn hpa_view(&self) -> Option<HpaView> {
         match self {

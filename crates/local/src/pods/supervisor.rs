@@ -110,6 +110,12 @@ impl Supervisor {
         totals
     }
 
+    /// Whether at least half of the pods that work say that the sink is the limit. One
+    /// alone may have a slow machine; one that came late may not know better.
+    pub fn sink_is_limit(&self) -> bool {
+        sink_is_limit(self.pods.iter().filter_map(|pod| pod.report.as_ref()))
+    }
+
     /// Makes it this many pods.
     pub fn scale(&mut self, desired: usize, log: &mut EventLog) {
         let now = Instant::now();
@@ -294,6 +300,15 @@ impl Supervisor {
     }
 }
 
+fn sink_is_limit<'a>(reports: impl Iterator<Item = &'a PodReport>) -> bool {
+    let (mut working, mut limited) = (0, 0);
+    for report in reports.filter(|report| report.ready && !report.assigned.is_empty()) {
+        working += 1;
+        limited += usize::from(report.sink_limited);
+    }
+    working > 0 && limited * 2 >= working
+}
+
 fn on_report(pod: &mut Pod, report: PodReport, log: &mut EventLog) {
     let name = pod.name();
     let changed = pod.report.as_ref().is_none_or(|last| last.assigned != report.assigned);
@@ -308,4 +323,24 @@ fn on_report(pod: &mut Pod, report: PodReport, log: &mut EventLog) {
         }
     }
     pod.report = Some(report);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(ready: bool, sink_limited: bool) -> PodReport {
+        PodReport { ready, sink_limited, assigned: vec![0], ..PodReport::default() }
+    }
+
+    #[test]
+    fn half_of_the_working_pods_have_to_say_it() {
+        let says = |pods: &[PodReport]| sink_is_limit(pods.iter());
+        assert!(!says(&[]));
+        assert!(says(&[pod(true, true), pod(true, false)]));
+        assert!(!says(&[pod(true, true), pod(true, false), pod(true, false)]));
+        assert!(says(&[pod(true, true), pod(false, false)]), "one that starts does not count");
+        let idle = PodReport { assigned: Vec::new(), ..pod(true, true) };
+        assert!(!says(&[idle, pod(true, false)]), "nor does one without partitions");
+    }
 }

@@ -245,6 +245,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
                 status: self.pods.replicas() as i32,
                 ready: self.pods.ready() as i32,
             };
+            self.law.set_sink_limited(self.pods.sink_is_limit());
             let decided =
                 self.law.decide(clock::now_ms(), elapsed_s, replicas, facts.as_ref(), load_over);
             for decision in &decided.decisions {

@@ -10,9 +10,12 @@
 //! throughput as well: then half of the possible throughput, n = fixed / row, is
 //! kept.
 //!
-//! Writes of one size say nothing about the cost of a row: the last known one stays
-//! until sizes differ again. A size moves at most by a factor of two a write, and
-//! not for a difference below a fifth, so that noise does not move it.
+//! The cost of a row is taken at the low end of what the measurements leave open
+//! (1.5 standard errors): a cost that they do not show does not keep a batch small,
+//! and larger batches show it. Writes of one size say nothing about it, so every
+//! sixteenth batch is half as large (twice, at the lower bound). Apart from that a
+//! size moves at most by a factor of two a write, and not for a difference below a
+//! fifth, so that noise does not move it.
 //!
 //! Rejected: additive increase, multiplicative decrease (oscillates by design, and
 //! needs the latency to be exceeded to learn anything); a target latency alone
@@ -26,6 +29,10 @@ const KNEE: f64 = 0.95;
 const DISTINCT: f64 = 0.1;
 /// Smaller differences are noise.
 const DEAD_BAND: f64 = 0.2;
+/// Standard errors that the cost of a row is taken below its estimate.
+const CAUTION: f64 = 1.5;
+/// One batch in so many has another size.
+const PROBE_EVERY: usize = 16;
 
 /// Bounds of a batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,6 +74,7 @@ pub(crate) struct Fit {
     rows: f64,
     seconds: f64,
     rows_squared: f64,
+    seconds_squared: f64,
     rows_seconds: f64,
     /// Known since sizes differed.
     row_s: f64,
@@ -81,6 +89,7 @@ impl Fit {
             (&mut self.rows, rows),
             (&mut self.seconds, seconds),
             (&mut self.rows_squared, rows * rows),
+            (&mut self.seconds_squared, seconds * seconds),
             (&mut self.rows_seconds, rows * seconds),
         ] {
             *sum = *sum * DECAY + value;
@@ -89,7 +98,11 @@ impl Fit {
         let variance = self.rows_squared / self.weight - mean_rows * mean_rows;
         if variance > (DISTINCT * mean_rows).powi(2) {
             let covariance = self.rows_seconds / self.weight - mean_rows * mean_s;
-            self.row_s = covariance / variance;
+            let slope = covariance / variance;
+            let scatter = self.seconds_squared / self.weight - mean_s * mean_s;
+            let unexplained = (scatter - slope * covariance).max(0.0);
+            let error = (unexplained / (variance * self.weight)).sqrt();
+            self.row_s = slope - CAUTION * error;
         }
         self.row_s = self.row_s.clamp(0.0, mean_s / mean_rows.max(1.0));
     }
@@ -113,16 +126,22 @@ impl Fit {
 pub(crate) struct AdaptiveSize {
     bounds: Bounds,
     size: usize,
+    writes: usize,
 }
 
 impl AdaptiveSize {
     /// Begins with the smallest size.
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, size: bounds.min }
+        Self { bounds, size: bounds.min, writes: 0 }
     }
 
-    pub(crate) fn size(&self) -> usize {
-        self.size
+    /// Most records of the next batch.
+    pub(crate) fn next(&self) -> usize {
+        if self.writes % PROBE_EVERY != PROBE_EVERY - 1 {
+            return self.size;
+        }
+        let half = self.size.div_ceil(2);
+        if half >= self.bounds.min { half } else { (self.size * 2).min(self.bounds.max) }
     }
 
     /// Whether it is where the cost says, or at a bound.
@@ -132,6 +151,7 @@ impl AdaptiveSize {
 
     /// A write of `rows` ended, and this is the cost as of now.
     pub(crate) fn written(&mut self, rows: usize, cost: Cost) {
+        self.writes += 1;
         let wanted = cost.wanted(self.bounds);
         // What is not used needs not grow: the cost of a larger batch is a guess.
         let is_used = rows * 2 >= self.size;
@@ -154,17 +174,18 @@ mod tests {
 
     const BOUNDS: Bounds = Bounds { min: 100, max: 10_000, target_s: 2.0 };
 
-    /// Sizes of consecutive batches of a sink that always has more to write.
+    /// Sizes after each of the writes of a sink that always has more to write.
     fn run(cost: Cost, bounds: Bounds, writes: usize, noise: &[f64]) -> Vec<usize> {
         let (mut law, mut fit) = (AdaptiveSize::new(bounds), Fit::default());
         (0..writes)
             .map(|write| {
-                let rows = law.size();
+                let rows = law.next();
+                assert!((bounds.min..=bounds.max).contains(&rows), "{rows}");
                 let seconds = cost.fixed_s + cost.row_s * rows as f64;
                 let noise = noise.get(write % noise.len().max(1)).copied().unwrap_or(1.0);
                 fit.observe(rows, seconds * noise);
                 law.written(rows, fit.cost());
-                law.size()
+                law.size
             })
             .collect()
     }
@@ -232,13 +253,13 @@ mod tests {
         let (mut law, mut fit) = (AdaptiveSize::new(BOUNDS), Fit::default());
         for row_s in [1e-5, 1e-3] {
             for _ in 0..150 {
-                let rows = law.size();
+                let rows = law.next();
                 fit.observe(rows, 0.01 + row_s * rows as f64);
                 law.written(rows, fit.cost());
             }
         }
         let wanted = Cost { fixed_s: 0.01, row_s: 1e-3 }.wanted(BOUNDS);
-        let took_s = 0.01 + 1e-3 * law.size() as f64;
-        assert!(took_s <= BOUNDS.target_s * 1.2, "{} where {wanted} is wanted", law.size());
+        let took_s = 0.01 + 1e-3 * law.size as f64;
+        assert!(took_s <= BOUNDS.target_s, "{} where {wanted} would do", law.size);
     }
 }

@@ -92,7 +92,7 @@ impl Sizing {
         });
         Self {
             limits: Limits {
-                max_records: size.as_ref().map_or(options.batch_size, AdaptiveSize::size),
+                max_records: size.as_ref().map_or(options.batch_size, AdaptiveSize::next),
                 max_bytes: options.batch_max_bytes,
                 max_age: options.batch_timeout(),
             },
@@ -151,7 +151,7 @@ impl Sizing {
         let mut at_bound = true;
         if let Some(size) = &mut self.size {
             size.written(write.records, cost);
-            self.limits.max_records = size.size();
+            self.limits.max_records = size.next();
             self.concurrency.written(write.records, self.blocked, now_s);
             at_bound = size.has_settled(cost) && self.concurrency.is_at_bound(now_s);
         }
