@@ -96,3 +96,22 @@ fn a_local_world_has_batches_of_a_hundred_unless_told() {
     assert_eq!(size("[consume]\nbatch_size = 7", None), BatchSize::Fixed(7));
     assert_eq!(size("[consume]\nbatch_size = 7", Some(BatchSize::Auto)), BatchSize::Auto);
 }
+
+/// The corpus of the fuzz target `config`: what is refused is refused in one line
+/// that names the file.
+#[test]
+fn every_input_of_the_corpus_resolves_or_is_refused_in_one_line() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/config");
+    let mut count = 0;
+    for file in std::fs::read_dir(corpus).expect(corpus) {
+        let path = file.expect("entry").path();
+        let bytes = std::fs::read(&path).expect("reads");
+        let Ok(text) = std::str::from_utf8(&bytes) else { continue };
+        count += 1;
+        if let Err(error) = Layers::from_text("c.toml", text).and_then(Layers::resolve) {
+            let line = error.to_string();
+            assert!(line.starts_with("c.toml: ") && !line.contains('\n'), "{path:?}: {line:?}");
+        }
+    }
+    assert!(count >= 3, "the corpus is missing");
+}
