@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tidegate_autoscale::lag::PartitionOffsets;
 use tidegate_autoscale::law::{
-    Compared, Decision, Facts as LawFacts, HpaView, Law as _, SloLaw, StockLaw,
+    Compared, Decision, Facts as LawFacts, HpaView, Law as _, SinkFacts, SloLaw, StockLaw,
 };
 
 use super::{Facts, ReplicaPath};
@@ -73,14 +73,6 @@ impl Law {
         Decided { replicas: wanted, decisions, why }
     }
 
-    /// The pods say that the sink is the limit, or that it is not (any more); only
-    /// the SLO law listens.
-    pub fn set_sink_limited(&mut self, limited: bool) {
-        if let Self::Slo { law, .. } = self {
-            law.set_sink_limited(limited);
-        }
-    }
-
     /// What a table of autoscalers shows; `None` under a schedule.
     pub fn hpa_view(&self) -> Option<HpaView> {
         match self {
@@ -100,6 +92,8 @@ pub struct LawReplicas {
     pub status: i32,
     /// Ready.
     pub ready: i32,
+    /// What the ready pods report of their sink; `None` if none works.
+    pub sink: Option<SinkFacts>,
 }
 
 /// Facts older than this are an error to the law, as a failed query would be.
@@ -111,7 +105,7 @@ fn law_facts(replicas: LawReplicas, facts: Option<&Facts>) -> LawFacts {
         status_replicas: replicas.status,
         ready_replicas: replicas.ready,
         offsets: law_offsets(facts),
-        sink: None,
+        sink: replicas.sink,
     }
 }
 
