@@ -45,6 +45,8 @@
 //! - `batch`, `sizing`: what a sink gets; when a batch closes
 //! - `lifecycle`: what is owned, buffered, in flight, written (pure)
 //! - `engine/`: the task that carries events in and decisions out
+//! - [`table`]: the rows' table, from a row type or a mapping file
+//! - [`dead_letters`]: reading and replaying them
 //! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `simulated`
 //! - `events`, `metrics`, `scrape`, `status`: what the outside can see
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
@@ -57,6 +59,7 @@ mod batch;
 mod buffer;
 mod clock;
 mod cluster;
+pub mod dead_letters;
 pub mod decode;
 mod engine;
 mod error;
@@ -71,6 +74,7 @@ mod scrape;
 pub mod sink;
 mod sizing;
 mod status;
+pub mod table;
 #[cfg(test)]
 mod testing;
 
@@ -84,8 +88,9 @@ pub use options::PipelineOptions;
 pub use pipeline::{Builder, Pipeline, Summary};
 pub use sink::postgres::{PostgresOptions, PostgresRow, PostgresSink, PostgresUrl};
 pub use sink::sqlite::{SqliteOptions, SqliteRow, SqliteSink, Synchronous};
-pub use sink::{HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
+pub use sink::{Database, HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
 pub use status::Phase;
+pub use table::{MappedDecoder, MappedRow, Mapping, MappingError};
 
 /// What a panic said, if it said it in words.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

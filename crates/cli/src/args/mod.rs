@@ -3,17 +3,22 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `consume`, `produce`, `up`, `tables`, `tools`: one struct a command
 
 mod common;
 mod consume;
 mod produce;
+mod tables;
 mod tools;
 mod up;
 
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use produce::ProduceArgs;
+pub(crate) use tables::{
+    DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
+    LettersReplayArgs, LettersShowArgs, TableArgs, TableCheckArgs, TableCommand, TableCreateArgs,
+};
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
@@ -53,6 +58,10 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Compare what was sent with what the database holds
     Audit(AuditArgs),
+    /// Create the table of a mapping, or compare it
+    Table(TableArgs),
+    /// See and replay records that could not be stored
+    DeadLetters(DeadLettersArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
     /// Look at the running loop

@@ -3,11 +3,13 @@
 
 mod audit;
 mod consume;
+mod dead_letters;
 mod generate;
 mod get;
 mod parts;
 mod produce;
 mod simulate;
+mod table;
 mod up;
 
 use crate::args::{Cli, Command};
@@ -20,6 +22,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Consume(args) => consume::run(&args),
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),

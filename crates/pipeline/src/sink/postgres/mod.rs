@@ -28,20 +28,26 @@
 //! - `schema`: tables, and whose database it is
 //! - `row`: how a row type becomes a table
 //! - `copy`: a batch in the binary COPY format
+//! - `arrays`: the same rows as one array a column
+//! - `statements`: what is prepared once a session, or sent with its text
 //! - `transaction`: positions, rows, dead letters, commit
-//! - `bisect`: the rows that the database refuses
+//! - `admin`, `letters`: for the tools: tables, dead letters
+//! - `sift`: the rows that the database refuses
 //! - `classify`: SQLSTATE as retry, fatal or the row's fault
 
-mod bisect;
+mod admin;
+mod arrays;
 mod classify;
 mod connect;
 mod copy;
+pub(crate) mod letters;
 mod row;
 mod schema;
+mod sift;
+mod statements;
 mod transaction;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,10 +58,15 @@ use tokio::sync::Mutex;
 pub use row::{BindError, CopyBinder, Numeric, PostgresRow, Timestamptz};
 pub use tidegate_postgres::{PostgresUrl, UrlError, tokio_postgres};
 
+pub(crate) use self::admin::{check, create};
+pub(crate) use self::copy::JSONB_VERSION;
+pub(crate) use self::schema::ddl;
+
 use self::connect::Session;
 use crate::batch::Batch;
-use crate::decode::TradeRow;
+use crate::decode::{Row, TradeRow};
 use crate::sink::{Sink, SinkContext, SinkError, Written};
+use crate::table::{MappedRow, Mapping, RecordField, TableShape};
 
 /// Which database, and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +81,21 @@ pub struct PostgresOptions {
     /// Longest wait for a lock before the attempt counts as failed and the
     /// pipeline backs off, milliseconds; 0 waits for ever.
     pub lock_timeout_ms: u64,
+    /// The server is reached through a pooler in transaction mode (PgBouncer):
+    /// nothing is kept between transactions. Costs an exchange a batch.
+    pub pooled: bool,
 }
 
 impl PostgresOptions {
     /// The defaults for a database.
     pub fn new(url: PostgresUrl) -> Self {
-        Self { url, password_file: None, connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 }
+        Self {
+            url,
+            password_file: None,
+            connect_timeout_ms: 5_000,
+            lock_timeout_ms: 5_000,
+            pooled: false,
+        }
     }
 
     fn connection(&self) -> ConnectOptions {
@@ -88,10 +108,28 @@ impl PostgresOptions {
 }
 
 /// The PostgreSQL sink.
-pub struct PostgresSink<R: PostgresRow = TradeRow> {
+pub struct PostgresSink<R = TradeRow> {
     options: PostgresOptions,
+    target: Target<R>,
     state: Mutex<State>,
-    row: PhantomData<fn() -> R>,
+}
+
+/// Where rows of a type go, and how they are given.
+pub(crate) struct Target<R> {
+    pub(crate) shape: TableShape,
+    bind: fn(&R, &mut CopyBinder<'_>) -> Result<(), BindError>,
+}
+
+/// The built-in trades.
+pub(crate) fn trades() -> Target<TradeRow> {
+    let (table, columns) = (TradeRow::TABLE, TradeRow::COLUMNS);
+    let shape = TableShape::typed(table, columns, RecordField::postgres_type);
+    Target { shape, bind: TradeRow::bind }
+}
+
+/// A mapping's rows.
+pub(crate) fn mapped(mapping: &Mapping) -> Target<MappedRow> {
+    Target { shape: mapping.postgres_shape(), bind: MappedRow::bind_postgres }
 }
 
 #[derive(Default)]
@@ -101,9 +139,36 @@ struct State {
 }
 
 impl<R: PostgresRow> PostgresSink<R> {
-    /// Does not connect yet; [`Sink::prepare`] does.
+    /// Rows are added to the row type's table. Does not connect yet;
+    /// [`Sink::prepare`] does.
     pub fn new(options: PostgresOptions) -> Self {
-        Self { options, state: Mutex::default(), row: PhantomData }
+        let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::postgres_type);
+        Self::with_shape(options, shape, R::bind)
+    }
+
+    /// Rows take the place of those with the same key; see
+    /// [`WriteMode::Upsert`](crate::table::WriteMode::Upsert).
+    #[must_use]
+    pub fn upsert(mut self, key: &[&str]) -> Self {
+        self.target.shape = self.target.shape.upsert(key);
+        self
+    }
+}
+
+impl PostgresSink<MappedRow> {
+    /// Rows of a mapping, for its [`MappedDecoder`](crate::table::MappedDecoder).
+    pub fn mapped(options: PostgresOptions, mapping: &Mapping) -> Self {
+        Self::with_shape(options, mapping.postgres_shape(), MappedRow::bind_postgres)
+    }
+}
+
+impl<R: Row> PostgresSink<R> {
+    pub(crate) fn with_shape(
+        options: PostgresOptions,
+        shape: TableShape,
+        bind: fn(&R, &mut CopyBinder<'_>) -> Result<(), BindError>,
+    ) -> Self {
+        Self { options, target: Target { shape, bind }, state: Mutex::default() }
     }
 
     /// Takes the session out, opening it if needed: whoever drops it gives the
@@ -114,7 +179,7 @@ impl<R: PostgresRow> PostgresSink<R> {
         };
         let session = match state.session.take().filter(Session::is_open) {
             Some(session) => session,
-            None => connect::open::<R>(&self.options, &context).await?,
+            None => connect::open(&self.options, &self.target.shape, &context).await?,
         };
         Ok((session, context))
     }
@@ -129,13 +194,13 @@ impl State {
     }
 }
 
-impl<R: PostgresRow> fmt::Debug for PostgresSink<R> {
+impl<R> fmt::Debug for PostgresSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresSink({})", self.options.url)
     }
 }
 
-impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
+impl<R: Row> Sink<R> for PostgresSink<R> {
     async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
         let mut state = self.state.lock().await;
         state.context = Some(context.clone());
@@ -159,11 +224,13 @@ impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
     async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
         let mut state = self.state.lock().await;
         let (session, context) = self.take_session(&mut state).await?;
-        let result = transaction::write(&session, &context, &batch).await;
+        let result = transaction::write(&session, &context, &self.target, &batch).await;
         state.put_back(session, &result);
         result
     }
 }
 
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
