@@ -125,3 +125,69 @@ fn a_scenario_that_is_missing_or_wrong_is_named() {
     let parts = [name, "pod.batch_size = 0", "1 to 1000000"];
     assert_one_line(&["simulate", "--scenario", name], 2, &parts);
 }
+
+#[test]
+fn a_decision_is_explained_from_a_simulations_log() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/spike.toml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let log = files.path().join("decisions.jsonl");
+    let log = log.to_str().expect("utf-8");
+    let simulated = tidegate()
+        .args(["simulate", "--scenario", scenario, "--law", "slo", "--decisions", log])
+        .output()
+        .expect("tidegate runs");
+    assert!(simulated.status.success(), "{simulated:?}");
+    let explain = |arguments: &[&str]| {
+        let output = tidegate().arg("explain").args(arguments).output().expect("tidegate runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("utf-8")
+    };
+    let story = explain(&[log, "--at", "299"]);
+    assert!(story.starts_with("299 s: stay at "), "{story}");
+    for part in ["why ", "records a second arrive", "limit ", "stock would say "] {
+        assert!(story.contains(part), "{part:?} is not in {story}");
+    }
+    let changes = explain(&[log, "--changes"]);
+    assert!(changes.lines().count() >= 2 && changes.contains("SLO: "), "{changes}");
+    assert_one_line(&["explain", log, "--at", "9999"], 2, &["--at 9999", "0 to 1"]);
+    assert_one_line(&["explain", "/nonexistent.jsonl"], 2, &["/nonexistent.jsonl"]);
+}
+
+#[test]
+fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
+    let published =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/check/tests/data/published.yaml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let sarif = files.path().join("check.sarif");
+    let output = tidegate()
+        .args(["check", published, "--json", "--partitions", "100", "--sarif"])
+        .arg(&sarif)
+        .output()
+        .expect("tidegate runs");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!(found["counts"]["errors"], 1, "{found}");
+    let log = std::fs::read_to_string(&sarif).expect("sarif");
+    let log: serde_json::Value = serde_json::from_str(&log).expect("json");
+    let results = log["runs"][0]["results"].as_array().expect("results").len();
+    assert_eq!(Some(results), found["findings"].as_array().map(Vec::len));
+
+    // Text without a terminal has no colours; warnings alone are no failure unless denied.
+    let warned = |more: &[&str]| {
+        let output = tidegate()
+            .args(["check", published, "--allow", "TG040"])
+            .args(more)
+            .output()
+            .expect("tidegate runs");
+        assert!(!output.stdout.contains(&0x1b));
+        output.status.code()
+    };
+    assert_eq!((warned(&[]), warned(&["--deny-warnings"])), (Some(0), Some(4)));
+
+    let broken = files.path().join("broken.yaml");
+    std::fs::write(&broken, "kind: ScaledObject\nspec: [1,\n").expect("file");
+    let name = broken.to_str().expect("utf-8");
+    assert_one_line(&["check", name], 2, &[name, ":3:"]);
+    assert_one_line(&["check", "/nonexistent.yaml"], 2, &["/nonexistent.yaml"]);
+    assert_one_line(&["check", published, "--allow", "TG999"], 2, &["TG999", "TG020"]);
+}

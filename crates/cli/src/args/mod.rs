@@ -3,17 +3,21 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `consume`, `produce`, `up`, `tables`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `tables`, `up`, `tools`: one struct a command
 
+mod check;
 mod common;
 mod consume;
+mod explain;
 mod produce;
 mod tables;
 mod tools;
 mod up;
 
+pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use tables::{
     DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
@@ -34,10 +38,12 @@ Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
   tidegate simulate --scenario config/scenarios/published.toml
+  tidegate explain decisions.jsonl --at 95
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
-  3 records lost, duplicated or out of order              130 interrupted";
+  3 records lost, duplicated or out of order              4 check found something
+  130 interrupted";
 
 /// Writes what arrives on Kafka into a database, each record's effect exactly
 /// once, with the number of consumers always where it has to be.
@@ -64,6 +70,10 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Say in plain words why an autoscaler decided what it did
+    Explain(ExplainArgs),
+    /// Check ScaledObject, Deployment and scenario against each other
+    Check(CheckArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

@@ -2,8 +2,10 @@
 //! runs them; the parts do the work.
 
 mod audit;
+mod check;
 mod consume;
 mod dead_letters;
+mod explain;
 mod generate;
 mod get;
 mod parts;
@@ -25,6 +27,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Table(args) => table::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -222,12 +222,12 @@ impl ColumnMapping {
         if self.pointer.is_empty() { "the payload" } else { &self.pointer[1..] }
     }
 
-    pub(super) fn from_bool(&self, value: bool) -> Option<Value> {
+    pub(super) fn of_bool(&self, value: bool) -> Option<Value> {
         (self.kind == ColumnType::Boolean).then_some(Value::Bool(value))
     }
 
     /// A whole number; `None` if the column takes none.
-    pub(super) fn from_integer(
+    pub(super) fn of_integer(
         &self,
         value: i128,
         row: &mut RowBuilder,
@@ -254,12 +254,12 @@ impl ColumnMapping {
         }))
     }
 
-    pub(super) fn from_f64(&self, value: f64) -> Option<Value> {
+    pub(super) fn of_f64(&self, value: f64) -> Option<Value> {
         (self.kind == ColumnType::Double).then_some(Value::Double(value))
     }
 
     /// A string; `None` if the column takes none.
-    pub(super) fn from_text(
+    pub(super) fn of_text(
         &self,
         text: &str,
         row: &mut RowBuilder,
@@ -328,7 +328,7 @@ impl ColumnMapping {
     }
 
     /// A JSON value as it is written, of a column that is numeric or jsonb.
-    pub(super) fn from_raw(&self, text: &str, row: &mut RowBuilder) -> Result<Value, Rejection> {
+    pub(super) fn of_raw(&self, text: &str, row: &mut RowBuilder) -> Result<Value, Rejection> {
         if text == "null" {
             return self.on_null(row);
         }

@@ -107,7 +107,7 @@ impl<'m> Walk<'m> {
         let column = &columns[index];
         let value = if matches!(column.kind, ColumnType::Numeric | ColumnType::Jsonb) {
             let raw = <&'de RawValue as serde::Deserialize>::deserialize(json)?;
-            column.from_raw(raw.get(), &mut self.row).map_err(|why| self.stop(why))?
+            column.of_raw(raw.get(), &mut self.row).map_err(|why| self.stop(why))?
         } else {
             json.deserialize_any(LeafVisitor { column, walk: self })?
         };
@@ -318,27 +318,27 @@ impl<'de> Visitor<'de> for LeafVisitor<'_, '_, '_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        let value = self.column.from_bool(value);
+        let value = self.column.of_bool(value);
         self.value("true or false", Ok(value))
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        let value = self.column.from_integer(value.into(), &mut self.walk.row);
+        let value = self.column.of_integer(value.into(), &mut self.walk.row);
         self.value("a number", value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        let value = self.column.from_integer(value.into(), &mut self.walk.row);
+        let value = self.column.of_integer(value.into(), &mut self.walk.row);
         self.value("a number", value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        let value = self.column.from_f64(value);
+        let value = self.column.of_f64(value);
         self.value("not a whole number", Ok(value))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        let value = self.column.from_text(text, &mut self.walk.row);
+        let value = self.column.of_text(text, &mut self.walk.row);
         self.value("a string", value)
     }
 

@@ -91,7 +91,7 @@ pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
 pub(super) fn bytes(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     match encoding {
         Encoding::Base64 => BASE64.decode(text).ok(),
-        Encoding::Hex if text.len() % 2 == 0 => text
+        Encoding::Hex if text.len().is_multiple_of(2) => text
             .as_bytes()
             .chunks(2)
             .map(|pair| Some(hex_digit(pair[0])? << 4 | hex_digit(pair[1])?))
