@@ -27,12 +27,15 @@ const USER: &str = "tidegate";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Starts the server, waits for the end of its input, stops it: a fast shutdown,
-/// and at last the directory. A server that was killed is gone already.
+/// and at last the directory. A server that was killed is gone already. One that
+/// has only begun to start ignores SIGINT, as every background process of a
+/// shell does: SIGTERM ends it.
 const KEEPER: &str = r#"
 directory=$1; shift
 "$@" >>"$directory/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null
+kill -TERM "$server" 2>/dev/null
 kill -INT "$server" 2>/dev/null
 wait "$server"
 [ -e "$directory/keep" ] || rm -rf "$directory"

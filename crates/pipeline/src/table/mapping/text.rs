@@ -126,7 +126,7 @@ mod tests {
             "2024-02-29T12:30:45Z",
             "2000-01-01T00:00:00.5Z",
             "0001-01-01T00:00:00Z",
-            "9999-12-31T23:59:59.123Z",
+            "9999-12-30T20:59:59.123Z",
         ] {
             let at: jiff::Timestamp = text.parse().expect(text);
             assert_eq!(usual_time_us(text.as_bytes()), Some(at.as_microsecond()), "{text}");
