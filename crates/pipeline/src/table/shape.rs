@@ -158,6 +158,13 @@ impl TableShape {
         }
     }
 
+    /// Whether a new table gets an `id` that numbers its rows: in append mode,
+    /// unless a column has this name.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.mode == WriteMode::Append
+            && !self.written().any(|column| column.name.eq_ignore_ascii_case("id"))
+    }
+
     /// The name as SQL reads it literally.
     pub(crate) fn quoted_table(&self) -> String {
         self.table.split('.').map(quoted).collect::<Vec<_>>().join(".")

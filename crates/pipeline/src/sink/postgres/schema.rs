@@ -14,7 +14,7 @@ use tidegate_postgres::tokio_postgres::{Client, Error, Row};
 
 use super::classify::sink_error;
 use crate::sink::{SinkContext, SinkError};
-use crate::table::{Drift, FoundColumn, TableShape, WriteMode, compare, drift_lines, quoted};
+use crate::table::{Drift, FoundColumn, TableShape, compare, drift_lines, quoted};
 
 /// Stored in `meta`; another number is another program's database.
 const SCHEMA_VERSION: &str = "1";
@@ -123,7 +123,7 @@ pub(super) async fn create(client: &Client, shape: &TableShape) -> Result<(), Er
 /// The statements that make an empty database ready for a shape.
 pub(crate) fn ddl(shape: &TableShape) -> String {
     let mut lines: Vec<String> = Vec::new();
-    if shape.mode == WriteMode::Append {
+    if shape.is_numbered() {
         lines.push("id bigint GENERATED ALWAYS AS IDENTITY".into());
     }
     lines.extend(shape.written().map(|column| {

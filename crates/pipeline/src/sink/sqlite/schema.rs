@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use super::classify::sink_error;
 use super::{SqliteOptions, Synchronous, transaction};
 use crate::sink::{SinkContext, SinkError};
-use crate::table::{Drift, FoundColumn, TableShape, WriteMode, compare, drift_lines, quoted};
+use crate::table::{Drift, FoundColumn, TableShape, compare, drift_lines, quoted};
 
 /// Stored in `meta`; another number is another program's database.
 const SCHEMA_VERSION: &str = "1";
@@ -118,7 +118,7 @@ pub(super) fn create(connection: &mut Connection, shape: &TableShape) -> rusqlit
 /// The statements that make an empty database ready for a shape.
 pub(crate) fn ddl(shape: &TableShape) -> String {
     let mut lines: Vec<String> = Vec::new();
-    if shape.mode == WriteMode::Append {
+    if shape.is_numbered() {
         lines.push("id INTEGER PRIMARY KEY AUTOINCREMENT".into());
     }
     lines.extend(shape.written().map(|column| {
