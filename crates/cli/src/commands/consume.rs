@@ -9,14 +9,15 @@ use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
 use tidegate_load::audit::Database;
 use tidegate_pipeline::table::TableKind;
 use tidegate_pipeline::{
-    Decoder, MappedDecoder, Pipeline, PipelineHandle, PipelineOptions, PostgresOptions,
-    PostgresSink, SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
+    Decoder, DiscardSink, MappedDecoder, Pipeline, PipelineHandle, PipelineOptions,
+    PostgresOptions, PostgresSink, SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous,
+    TradeDecoder,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::parts;
 use crate::args::ConsumeArgs;
-use crate::config::{Config, ConsumeConfig, Layers};
+use crate::config::{BatchSize, Config, ConsumeConfig, Layers};
 use crate::exit::{Outcome, bad_input};
 use crate::logging;
 use crate::signals::{StopSignals, service_stop};
@@ -31,15 +32,23 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     let group = group_options(&config, args)?;
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
+    let table = parts::table_kind(Some(&config.consume.mapping))?;
+    let run = Run { args, config: &config, group, pipeline_options };
+    if config.consume.database == "none" {
+        logging::init(args.common.log_format);
+        return match table {
+            TableKind::Trades => run.consume(TradeDecoder, DiscardSink),
+            TableKind::Mapped(mapping) => run.consume(MappedDecoder::new(mapping), DiscardSink),
+        };
+    }
     let database =
         parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
     logging::init(args.common.log_format);
-    let table = parts::table_kind(Some(&config.consume.mapping))?;
     let postgres = |options| PostgresOptions {
+        connections: config.consume.database_connections as usize,
         pooled: config.consume.database_pooler,
         ..parts::postgres_options(options)
     };
-    let run = Run { args, config: &config, group, pipeline_options };
     match (database, table) {
         (Database::Sqlite(path), TableKind::Trades) => {
             run.consume(TradeDecoder, SqliteSink::new(sqlite_options(&config.consume, path))?)
@@ -137,6 +146,7 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
         fetch_wait_max_ms: consume.fetch_wait_max_ms,
         buffer_high_records: consume.buffer_high_records,
         buffer_low_records: consume.buffer_low_records,
+        prefetch_records: (consume.largest_batch() / 2).clamp(1_000, 20_000),
         commit_interval_ms: consume.commit_interval_ms,
         revoke_timeout_ms: consume.revoke_timeout_ms,
         ..GroupOptions::default()
@@ -147,7 +157,13 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
 
 fn pipeline_options(consume: &ConsumeConfig) -> PipelineOptions {
     PipelineOptions {
-        batch_size: consume.batch_size as usize,
+        batch_size: match consume.batch_size {
+            BatchSize::Auto => 0,
+            BatchSize::Fixed(records) => records as usize,
+        },
+        batch_size_min: consume.batch_size_min as usize,
+        batch_size_max: consume.batch_size_max as usize,
+        batch_latency_target_ms: (consume.batch_latency_target_s * 1000.0) as u64,
         batch_max_bytes: consume.batch_max_bytes as usize,
         batch_timeout_ms: consume.batch_timeout().as_millis() as u64,
         max_payload_bytes: consume.max_payload_bytes as usize,

@@ -1,6 +1,7 @@
 //! A session: a connection with its settings made, its tables there and its
 //! statements prepared.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_postgres::tokio_postgres::Client;
@@ -23,12 +24,15 @@ const SETTINGS: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interva
 /// Tables and statements may wait for another pod that creates the tables.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Columns of a table and their types, in the order of the COPY.
+pub(super) type Columns = Arc<Vec<Column>>;
+
 /// A connection that can write batches.
 pub(super) struct Session {
     connected: Connected,
     pub(super) statements: Statements,
     /// Columns of the rows' table in the order in which they are written.
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Columns,
     /// Which of them are the key; none in append mode.
     pub(super) key_columns: Vec<usize>,
     /// How a transaction begins.
@@ -81,5 +85,5 @@ pub(super) async fn open(
         options.lock_timeout_ms
     );
     let key_columns = shape.key_columns();
-    Ok(Session { connected, statements, columns, key_columns, begin })
+    Ok(Session { connected, statements, columns: Arc::new(columns), key_columns, begin })
 }

@@ -20,7 +20,7 @@ use super::arrays::arrays;
 use super::classify::{is_rows_fault, sink_error};
 use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
-use super::{Target, sift};
+use super::sift;
 use crate::batch::{Batch, PositionUpdate};
 use crate::decode::Rejection;
 use crate::sink::headers::headers_json;
@@ -66,14 +66,14 @@ impl Failed {
     }
 }
 
-/// Writes the batch, or nothing.
+/// Writes the batch, encoded as `rows` and `rejected`, or nothing.
 pub(super) async fn write<R>(
     session: &Session,
     context: &SinkContext,
-    target: &Target<R>,
     batch: &Batch<R>,
+    mut rows: CopyRows,
+    rejected: Rejected,
 ) -> Result<Written, SinkError> {
-    let (mut rows, rejected) = CopyRows::encode(batch, &session.columns, target)?;
     match write_whole(session, context, batch, &mut rows, &rejected).await {
         Ok(committed_at_ms) => Ok(Written { committed_at_ms, rejected }),
         Err(Failed::Sink(error)) => Err(error),
