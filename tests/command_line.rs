@@ -160,7 +160,7 @@ fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
     let broken = files.path().join("broken.yaml");
     std::fs::write(&broken, "kind: ScaledObject\nspec: [1,\n").expect("file");
     let name = broken.to_str().expect("utf-8");
-    assert_one_line(&["check", name], 2, &[name, ":3:"]);
+    assert_one_line(&["check", name], 2, &[name, ":2:7"]);
     assert_one_line(&["check", "/nonexistent.yaml"], 2, &["/nonexistent.yaml"]);
     assert_one_line(&["check", published, "--allow", "TG999"], 2, &["TG999", "TG020"]);
 }

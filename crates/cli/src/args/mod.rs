@@ -3,22 +3,26 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `produce`, `profile`, `tune`, `up`, `tools`: one struct a command
 
 mod check;
 mod common;
 mod consume;
 mod produce;
+mod profile;
 mod tools;
+mod tune;
 mod up;
 
 pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use produce::ProduceArgs;
+pub(crate) use profile::ProfileArgs;
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
+pub(crate) use tune::{AgeName, ObjectiveName, PlanArgs, TuneArgs};
 pub(crate) use up::UpArgs;
 
 use clap::{Parser, Subcommand};
@@ -60,6 +64,12 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
+    /// Search the settings of an autoscaler for scenarios
+    Tune(TuneArgs),
+    /// Plan partitions, pods, database and cost for a promise
+    Plan(PlanArgs),
+    /// Measure a consumer pod on a real Kafka, and write the scenario
+    Profile(ProfileArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script
