@@ -50,7 +50,20 @@ pub struct Options {
     pub name: String,
 }
 
-/// A measurement whose Kafka is ready.
+/// The step in which pods join.
+pub(crate) const JOINS: &str = "joins";
+
+/// The step of a batch size.
+pub(crate) fn batch_step(size: u64) -> String {
+    format!("batch{size}")
+}
+
+fn topic_name(name: &str, step: &str) -> String {
+    format!("{name}-{step}")
+}
+
+/// A measurement whose Kafka is ready. Drop it outside a runtime: it then deletes its
+/// topics, which blocks.
 pub struct Measuring {
     pub(crate) options: Options,
     pub(crate) is_own_broker: bool,
@@ -85,15 +98,27 @@ impl Measuring {
         let admin = Admin::new(&ConnectionOptions::new(bootstrap.clone()))?;
         admin.wait_ready(READY)?;
         let is_own_broker = broker.is_some();
-        Ok(Self { options, is_own_broker, broker, bootstrap, admin, topics: Vec::new() })
+        let mut measuring =
+            Self { options, is_own_broker, broker, bootstrap, admin, topics: Vec::new() };
+        measuring.create_topics()?;
+        Ok(measuring)
     }
 
-    /// A new topic with this many records in it; its group begins at its start.
-    pub(crate) async fn topic(&mut self, step: &str, records: u64) -> Result<String, Error> {
-        let topic = format!("{}-{step}", self.options.name);
-        self.admin.create_topic(&topic, self.options.partitions as i32, -1, &[])?;
-        self.topics.push(topic.clone());
-        self.admin.pin_start_offsets(&topic, &topic)?;
+    /// All of them before the first step: the admin client blocks.
+    fn create_topics(&mut self) -> Result<(), Error> {
+        let sizes = self.options.sizes.iter().map(|size| batch_step(*size));
+        for step in sizes.chain([JOINS.to_owned()]) {
+            let topic = topic_name(&self.options.name, &step);
+            self.admin.create_topic(&topic, self.options.partitions as i32, -1, &[])?;
+            self.admin.pin_start_offsets(&topic, &topic)?;
+            self.topics.push(topic);
+        }
+        Ok(())
+    }
+
+    /// A step's topic with this many records in it; its group begins at its start.
+    pub(crate) async fn fill(&self, step: &str, records: u64) -> Result<String, Error> {
+        let topic = topic_name(&self.options.name, step);
         if records > 0 {
             self.produce(&topic, FILL_PER_S, records as f64 / FILL_PER_S).await?;
         }
@@ -139,7 +164,7 @@ impl Measuring {
     }
 
     /// Deletes what was created, and stops what was started.
-    pub(crate) fn finish(&mut self) {
+    fn finish(&mut self) {
         if !self.is_own_broker {
             for topic in std::mem::take(&mut self.topics) {
                 if let Err(error) = self.admin.delete_topic(&topic) {

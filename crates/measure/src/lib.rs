@@ -2,8 +2,8 @@
 //! service curve, highest rate, ramp-up, start, rebalance.
 //!
 //! Contract: a broker is found or started, topics of its own are filled, pods are the same
-//! processes that `tidegate up` starts; everything that was started or created is gone when
-//! [`Measuring::run`] returns, or its future is dropped. Bounded in time by the windows.
+//! processes that `tidegate up` starts; no pod is left when [`Measuring::run`] returns or its
+//! future is dropped, and no broker or topic when [`Measuring`] is dropped. Bounded in time by the windows.
 //!
 //! Threads: the caller's current-thread runtime; a pod is a child process.
 //!

@@ -7,7 +7,7 @@ use tidegate_kafka::GroupProtocol;
 use tidegate_local::pods::{PodState, PodView};
 
 use crate::Error;
-use crate::bench::{Measuring, Pods};
+use crate::bench::{JOINS, Measuring, Pods, batch_step};
 use crate::fit::{Curve, Point, fit};
 use crate::samples::{RampUp, Samples};
 
@@ -45,11 +45,12 @@ pub struct Measured {
 }
 
 impl Measuring {
-    /// Measures. `say` gets a line for each step.
+    /// Measures. `say` gets a line for each step. No pod is left when it returns or is
+    /// dropped.
     ///
     /// # Errors
-    /// [`Error`]; everything is stopped then.
-    pub async fn run(mut self, say: &mut dyn FnMut(&str)) -> Result<Measured, Error> {
+    /// [`Error`].
+    pub async fn run(&self, say: &mut dyn FnMut(&str)) -> Result<Measured, Error> {
         let mut starts = Vec::new();
         let mut points = Vec::new();
         let mut peak: Option<RampUp> = None;
@@ -59,7 +60,7 @@ impl Measuring {
             let is_main = *size == options.batch_size;
             let window = if is_main { 2 * options.window } else { options.window };
             let records = records_for(*size, window);
-            let topic = self.topic(&format!("batch{size}"), records).await?;
+            let topic = self.fill(&batch_step(*size), records).await?;
             let mut pods = self.pods(&topic, *size)?;
             starts.push(start(&mut pods, 1).await?);
             let samples = work(&mut pods, records, window).await?;
@@ -88,7 +89,6 @@ impl Measuring {
             peak.rate_per_s, peak.seconds
         ));
         let joins = self.joins(&curve, peak.rate_per_s, &mut starts, say).await?;
-        self.finish();
         Ok(Measured {
             points,
             curve,
@@ -104,13 +104,13 @@ impl Measuring {
 
     /// Two pods under a load that they carry, a third joins, then a fourth.
     async fn joins(
-        &mut self,
+        &self,
         curve: &Curve,
         rate_per_s: f64,
         starts: &mut Vec<f64>,
         say: &mut dyn FnMut(&str),
     ) -> Result<Joins, Error> {
-        let topic = self.topic("joins", 0).await?;
+        let topic = self.fill(JOINS, 0).await?;
         let load_per_s = (0.8 * rate_per_s).clamp(10.0, 10_000.0);
         let seconds = 6.0 * self.options.window.as_secs_f64() + 60.0;
         let load = tokio::spawn(self.produce(&topic, load_per_s, seconds));

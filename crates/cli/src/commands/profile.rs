@@ -40,6 +40,8 @@ pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
             }
         }
     })?;
+    // Outside the runtime: topics and broker go.
+    drop(measuring);
     let Some(measured) = measured else { return Ok(Outcome::Interrupted) };
     let text = scenario::toml(&measured, &options, is_own_broker);
     tidegate_sim::Scenario::from_text("profile.toml", &text)

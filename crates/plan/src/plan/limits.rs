@@ -115,9 +115,14 @@ impl Limits<'_> {
         all
     }
 
-    /// The tightest's name, and what to do about it.
+    /// The name of the limit that binds, and what to do about it: one that is broken and
+    /// that pods cannot buy off, else the tightest.
     pub(super) fn binding(&self, all: &[Limit], is_kept: bool) -> (String, String) {
-        let Some(limit) = all.first() else { return (String::new(), String::new()) };
+        // Pods that stand by buy off a slow start; nothing buys off the others.
+        let hard = all.iter().find(|limit| limit.name != "pod start" && limit.share() > 1.0);
+        let Some(limit) = hard.or_else(|| all.first()) else {
+            return (String::new(), String::new());
+        };
         let (used, allowed, unit) = (short(limit.used), short(limit.allowed), limit.unit);
         let advice = match limit.name {
             "batch time" => format!(
@@ -131,7 +136,7 @@ impl Limits<'_> {
                 "{used} new connections {unit} at the steepest join, {allowed} are accepted; joins have to be paced"
             ),
             "pod start" => format!(
-                "new pods work {used} {unit} after the load grew, {allowed} are promised: {}",
+                "new pods work up to {used} {unit} after the load grew, {allowed} are promised: {}",
                 if self.chosen.standby_pods > 0 {
                     format!("{} pods stand by for that", self.chosen.standby_pods)
                 } else {
