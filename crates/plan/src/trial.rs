@@ -85,26 +85,19 @@ impl SloSettings {
     }
 }
 
-/// What the SLO law is told: of a pod what its operator would know, the rest it measures.
+/// What the SLO law is told: settings, and of a pod what its operator would know.
 pub fn slo_options(
     scenario: &Scenario,
     object: &ScaledObject,
     settings: &SloSettings,
 ) -> SloOptions {
-    let pod = &scenario.pod;
-    let batch_s = pod.batch_s + pod.record_s * f64::from(pod.batch_size);
     SloOptions {
         target_age_s: settings.target_age_s,
         headroom: settings.headroom,
         hold_s: settings.hold_s,
         drain_s: settings.drain_s,
         max_replicas: settings.max_replicas,
-        pod_rate_per_s: pod.capacity_per_s(),
-        pod_start_s: pod.start_s.max + pod.ready_s,
-        rebalance_s: scenario.group.times().settle_s.max,
-        // A record waits for its batch, for the one being written, and for the commit.
-        in_flight_s: 2.0 * batch_s + pod.batch_timeout_s + scenario.group.commit_interval_s,
-        ..SloOptions::for_object(object)
+        ..tidegate_sim::slo_options(scenario, object)
     }
 }
 
