@@ -161,8 +161,8 @@ pub fn yaml(base: &Base, space: &Space, genes: &[u8], comments: &Comments) -> St
     writer.text
 }
 
-/// The external scaler's address where the object is applied.
-const SCALER_ADDRESS: &str = "tidegate-scaler.tidegate.svc:9090";
+/// The external scaler's Service in the object's namespace.
+const SCALER_ADDRESS: &str = "tidegate-scaler:6000";
 
 fn slo_manifest(base: &Base, space: &Space, genes: &[u8]) -> Value {
     let value = |name| space.value(genes, name);
@@ -183,19 +183,25 @@ fn slo_manifest(base: &Base, space: &Space, genes: &[u8]) -> Value {
             metadata.insert(name.into(), json!(text));
         }
     }
+    metadata.insert("minReplicas".into(), json!(base.object.min_replicas().to_string()));
+    metadata.insert("maxReplicas".into(), json!(max.to_string()));
     // The decision is taken already: the HPA is to follow it at once.
-    let follow = json!({
-        "stabilizationWindowSeconds": 0,
-        "selectPolicy": "Max",
-        "tolerance": 0,
-        "policies": [{ "type": "Pods", "value": max, "periodSeconds": 15 }],
-    });
+    let follow = |kind: &str, value: i32| {
+        json!({
+            "stabilizationWindowSeconds": 0,
+            "selectPolicy": "Max",
+            "tolerance": 0,
+            "policies": [{ "type": kind, "value": value, "periodSeconds": 15 }],
+        })
+    };
     let spec = &mut manifest["spec"];
     spec["maxReplicaCount"] = json!(max);
     spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] =
-        json!({ "scaleUp": follow.clone(), "scaleDown": follow });
+        json!({ "scaleUp": follow("Pods", max), "scaleDown": follow("Percent", 100) });
+    // The law has a cooldown of its own.
+    spec["cooldownPeriod"] = json!(0);
     spec["triggers"] = json!([{
-        "type": "external",
+        "type": "external-push",
         "metricType": "AverageValue",
         "metadata": metadata,
     }]);
@@ -352,7 +358,7 @@ mod tests {
         let text = yaml(&base, &space, &genes, &Comments::default());
         let read: Value = serde_saphyr::from_str(&text).expect(&text);
         let trigger = &read["spec"]["triggers"][0];
-        assert_eq!(trigger["type"], "external");
+        assert_eq!(trigger["type"], "external-push");
         assert_eq!(trigger["metadata"]["topic"], "trade-tx");
         assert!(trigger["metadata"]["targetAgeSeconds"].is_string());
     }
