@@ -19,9 +19,6 @@ const READY: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(20);
 /// A pod that does not end after this long is killed.
 const GRACE: Duration = Duration::from_secs(20);
-/// Records a second at most while a topic is filled.
-const FILL_PER_S: f64 = 50_000.0;
-
 /// What is measured, and with what.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -120,7 +117,7 @@ impl Measuring {
     pub(crate) async fn fill(&self, step: &str, records: u64) -> Result<String, Error> {
         let topic = topic_name(&self.options.name, step);
         if records > 0 {
-            self.produce(&topic, FILL_PER_S, records as f64 / FILL_PER_S).await?;
+            self.send(&topic, LoadProfile::constant(1.0, None), Some(records)).await?;
         }
         Ok(topic)
     }
@@ -132,11 +129,22 @@ impl Measuring {
         rate_per_s: f64,
         seconds: f64,
     ) -> impl Future<Output = Result<(), Error>> + 'static {
+        self.send(topic, LoadProfile::constant(rate_per_s, Some(seconds)), None)
+    }
+
+    /// By a profile, or as fast as the client takes them.
+    fn send(
+        &self,
+        topic: &str,
+        profile: LoadProfile,
+        full_speed: Option<u64>,
+    ) -> impl Future<Output = Result<(), Error>> + 'static {
         let options = ProduceOptions {
             connection: ConnectionOptions::new(self.bootstrap.clone()),
             topic: topic.to_owned(),
             client: ProducerOptions::default(),
-            profile: LoadProfile::constant(rate_per_s, Some(seconds)),
+            profile,
+            full_speed,
             ledger: None,
         };
         let produce = Produce::new(options, &mut Registry::default());

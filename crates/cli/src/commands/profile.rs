@@ -10,7 +10,7 @@ use tidegate_measure::{Measuring, Options, scenario};
 
 use super::parts;
 use crate::args::ProfileArgs;
-use crate::config::{Config, Layers};
+use crate::config::{BatchSize, Config, Layers};
 use crate::exit::{Outcome, bad_input};
 use crate::logging;
 use crate::signals::StopSignals;
@@ -18,6 +18,8 @@ use crate::signals::StopSignals;
 /// Seconds of a step.
 const WINDOW_S: u64 = 8;
 const QUICK_WINDOW_S: u64 = 2;
+/// The simulator knows fixed sizes only: this one where none is given.
+const UNSAID_BATCH_SIZE: u64 = 100;
 
 pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     let config = resolve(args)?;
@@ -75,7 +77,10 @@ fn resolve(args: &ProfileArgs) -> anyhow::Result<Config> {
 
 fn options(args: &ProfileArgs, config: &Config, run_dir: &Path) -> anyhow::Result<Options> {
     let consume = &config.consume;
-    let batch_size = consume.batch_size;
+    let batch_size = match consume.batch_size {
+        BatchSize::Fixed(records) => records,
+        BatchSize::Auto => UNSAID_BATCH_SIZE,
+    };
     let mut sizes = if !args.sizes.is_empty() {
         args.sizes.clone()
     } else if args.quick {
