@@ -69,8 +69,10 @@ impl World<'_> {
 
     /// Kafka's committed offsets follow what was written.
     pub(super) fn commit(&mut self) {
-        for part in &mut self.partitions {
-            part.visible = part.committed;
+        if self.troubles.paused_us.is_none() {
+            for part in &mut self.partitions {
+                part.visible = part.committed;
+            }
         }
         self.after(us(self.scenario.group.commit_interval_s), Event::Commit);
     }
@@ -153,6 +155,7 @@ impl World<'_> {
             return;
         }
         self.counts.duplicated += part.go_back();
+        self.counts.expired += part.delete_before(0);
         part.owner = part.heir;
         let Some(pod) = part.heir else { return };
         if self.pods[pod].is_alive() {
@@ -230,6 +233,7 @@ impl World<'_> {
         let part = &mut self.partitions[partition];
         part.heir = None;
         self.counts.duplicated += part.go_back();
+        self.counts.expired += part.delete_before(0);
     }
 
     fn shorten_batches(&mut self, probability: f64) {
