@@ -24,17 +24,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let object = ScaledObject::from_yaml(SCALED_OBJECT, "scaled-object-demo.yaml")?;
     let day = Scenario::from_text("diurnal.toml", DAY)?;
     let started = Instant::now();
-    let summary =
-        Prepared::new(&day, 1).summarize(&mut stock_law(object.clone(), &day.control));
+    let summary = Prepared::new(&day, 1).summarize(&mut stock_law(object.clone(), &day.control));
     let took_s = started.elapsed().as_secs_f64();
     println!("{summary}");
     println!("a day          in {took_s:.3} s, {:.0} times as fast", 86_400.0 / took_s);
 
-    let window = Scenario {
-        duration_s: WINDOW_S,
-        load: spike(PUBLISHED)?.load,
-        ..spike(PUBLISHED)?
-    };
+    let window =
+        Scenario { duration_s: WINDOW_S, load: spike(PUBLISHED)?.load, ..spike(PUBLISHED)? };
     let started = Instant::now();
     let prepared = Prepared::new(&window, 1);
     let mut pod_seconds = 0.0;
@@ -53,10 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The published scenario with a short time before its spike.
 fn spike(text: &str) -> Result<Scenario, Box<dyn Error>> {
     let mut scenario = Scenario::from_text("published.toml", text)?;
-    let steady = tidegate_profile::Phase::Step {
-        rate_per_s: 1000.0,
-        duration_s: f64::from(BEFORE_SPIKE_S),
-    };
+    let steady =
+        tidegate_profile::Phase::Step { rate_per_s: 1000.0, duration_s: f64::from(BEFORE_SPIKE_S) };
     if let Some(first) = scenario.load.phases.first_mut() {
         *first = steady;
     }

@@ -24,6 +24,8 @@ const MANY: f64 = 1_000.0;
 #[derive(Debug, Clone)]
 pub(crate) struct ArrivalCurve {
     at: Vec<f64>,
+    /// 1 / records of the step that begins here; 0 without any.
+    per_record: Vec<f64>,
     /// Width of a step, microseconds, and its inverse.
     step_us: f64,
     steps_per_us: f64,
@@ -61,7 +63,17 @@ impl ArrivalCurve {
             at.push(sum);
         }
         let steps_per_us = step_us.recip();
-        Self { at, step_us, steps_per_us, before, before_us: before_us as f64 }
+        let risen = |step: usize| at.get(step + 1).map_or(0.0, |next| next - at[step]);
+        let per_record = (0..at.len()).map(risen);
+        let per_record = per_record.map(|rise| if rise > 0.0 { rise.recip() } else { 0.0 });
+        Self {
+            per_record: per_record.collect(),
+            at,
+            step_us,
+            steps_per_us,
+            before,
+            before_us: before_us as f64,
+        }
     }
 
     /// Records until a time, the initial backlog included; before the start, what of it had
@@ -98,25 +110,34 @@ impl ArrivalCurve {
         if wanted > self.at[last] {
             return None;
         }
-        let step = self.step_before(wanted, self.guess(wanted, place.0.min(last - 1)));
+        let (mut step, mut part) = self.part_of(wanted, place.0.min(last));
+        if !(part > 0.0 && part <= 1.0) {
+            // A straight line from here is there or near, unless the rate changed.
+            let guess = (step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as usize;
+            (step, part) = self.part_of(wanted, guess.min(last));
+            if !(part > 0.0 && part <= 1.0) {
+                (step, part) = self.part_of(wanted, self.step_before(wanted, step));
+            }
+        }
         place.0 = step;
-        let (low, high) = (self.at[step], self.at[step + 1]);
-        let part = if high > low { (wanted - low) / (high - low) } else { 0.0 };
         let exact_us = (step as f64 + part) * self.step_us;
         let whole_us = exact_us as i64;
         Some(whole_us + i64::from((whole_us as f64) < exact_us))
     }
 
-    /// Where a straight line through the step at a place is at the wanted number.
-    fn guess(&self, wanted: f64, step: usize) -> usize {
-        let low = self.at[step];
-        let slope = self.at[step + 1] - low;
-        if slope <= 0.0 {
-            return step;
+    /// Time from one record to the next, microseconds, where the curve reaches a number of
+    /// records, at a place that [`Self::reached_us`] found.
+    pub(crate) fn us_per_record(&self, records: f64, place: Place) -> f64 {
+        if records <= self.before {
+            return self.before_us / self.before.max(1.0);
         }
-        let away = ((wanted - low) / slope).clamp(-1e6, 1e6);
-        let guess = step as f64 + away;
-        (guess.max(0.0) as usize).min(self.at.len() - 1)
+        self.per_record[place.0] * self.step_us
+    }
+
+    /// How much of a step has passed when the wanted number is reached, if the curve went on
+    /// as there; 0 in a step without arrivals.
+    fn part_of(&self, wanted: f64, step: usize) -> (usize, f64) {
+        (step, (wanted - self.at[step]) * self.per_record[step])
     }
 
     /// The last step that is below the wanted number, 0 at least; some later step is not.

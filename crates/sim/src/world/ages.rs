@@ -9,8 +9,10 @@ const MIDDLE: usize = 6_000;
 const COARSE_S: f64 = 60.0;
 const COARSE: usize = 10_080;
 
-/// A batch's ages spread evenly; it is counted in this many parts.
+/// A batch's ages spread evenly; it is counted in this many parts, unless they differ by
+/// less than this share.
 const PARTS: u64 = 4;
+const ALIKE: f64 = 0.05;
 
 #[derive(Debug)]
 pub(crate) struct Ages {
@@ -29,7 +31,7 @@ impl Ages {
     pub(crate) fn add(&mut self, records: u64, oldest_s: f64, youngest_s: f64) {
         let mean_s = f64::midpoint(oldest_s, youngest_s);
         let spread_s = oldest_s - youngest_s;
-        if records < PARTS || spread_s < FINE_S {
+        if records < PARTS || spread_s < FINE_S + ALIKE * oldest_s {
             self.bins[bin(mean_s)] += records;
         } else {
             let (each, step_s) = (records / PARTS, spread_s / PARTS as f64);
@@ -65,12 +67,12 @@ impl Ages {
 }
 
 fn bin(age_s: f64) -> usize {
-    let fine = (age_s / FINE_S) as usize;
+    let fine = (age_s * FINE_S.recip()) as usize;
     if fine < FINE {
         return fine;
     }
     let above_s = age_s - FINE_S * FINE as f64;
-    let middle = (above_s / MIDDLE_S) as usize;
+    let middle = (above_s * MIDDLE_S.recip()) as usize;
     if middle < MIDDLE {
         return FINE + middle;
     }

@@ -6,7 +6,7 @@
 //!
 //! Ages: a batch that took all that was there holds records that arrived evenly since the
 //! pod's last batch; only its oldest is looked up. Where partitions wait for different
-//! times, each one's first and last record are.
+//! times, the middle record of each is, and its others at the rate of that moment.
 
 use super::World;
 use super::events::us;
@@ -174,7 +174,9 @@ impl World<'_> {
     }
 
     fn start_batch(&mut self, pod: usize, full: u64, waiting: Waiting) {
-        let first_us = self.arrival_us(waiting).unwrap_or(self.now_us);
+        let takes_all = waiting.records <= full;
+        let first_us = if takes_all { self.arrival_us(waiting) } else { None };
+        let first_us = first_us.unwrap_or(self.now_us);
         self.start_batch_since(pod, full, waiting, first_us);
     }
 
@@ -207,7 +209,8 @@ impl World<'_> {
         let mut service_s = options.batch_s + options.record_s * records as f64;
         if options.jitter > 0.0 {
             state.batches += 1;
-            let swing = 2.0 * unit(self.random.batches ^ ((pod as u64) << 40 | state.batches)) - 1.0;
+            let swing =
+                2.0 * unit(self.random.batches ^ ((pod as u64) << 40 | state.batches)) - 1.0;
             service_s *= 1.0 + options.jitter * swing;
         }
         service_s *= self.troubles.slowdown;
@@ -256,12 +259,10 @@ impl World<'_> {
     fn end_part(&mut self, taken: Taken, counts_ages: bool) {
         let part = &mut self.partitions[taken.partition];
         if counts_ages {
-            let first_us = part.arrival_us(part.written, self.curve);
-            let last_us = part.arrival_us(part.written + taken.records - 1, self.curve);
-            let age_s = |at_us: Option<i64>| {
-                at_us.map_or(0.0, |at_us| (self.now_us - at_us).max(0) as f64 / 1e6)
-            };
-            self.ages.add(taken.records, age_s(first_us), age_s(last_us));
+            let (middle_us, spread_us) = part.arrivals_us(taken.records, self.curve);
+            let age_s = |at_us: f64| (self.now_us as f64 - at_us).max(0.0) / 1e6;
+            let half_us = spread_us / 2.0;
+            self.ages.add(taken.records, age_s(middle_us - half_us), age_s(middle_us + half_us));
         }
         self.counts.expired += part.write(taken.records);
         if !self.group.refuses_commits() {
@@ -303,6 +304,14 @@ fn unit(number: u64) -> f64 {
 fn share_out(batch: &mut Vec<Taken>, wanted: u64) {
     let total: u64 = batch.iter().map(|taken| taken.records).sum();
     if total <= wanted {
+        return;
+    }
+    let each = wanted / batch.len() as u64;
+    if each > 0 && batch.iter().all(|taken| taken.records > each) {
+        let more = (wanted % batch.len() as u64) as usize;
+        for (index, taken) in batch.iter_mut().enumerate() {
+            taken.records = each + u64::from(index < more);
+        }
         return;
     }
     // The level to which everybody is filled.

@@ -73,8 +73,8 @@ impl World<'_> {
             self.facts.offsets = Ok(stale.clone());
             return;
         }
-        let mut offsets = std::mem::replace(&mut self.facts.offsets, Ok(Vec::new()))
-            .unwrap_or_default();
+        let mut offsets =
+            std::mem::replace(&mut self.facts.offsets, Ok(Vec::new())).unwrap_or_default();
         self.read_offsets(&mut offsets);
         self.facts.offsets = Ok(offsets);
     }

@@ -132,7 +132,9 @@ impl World<'_> {
         let claim = part.claim;
         self.group.moves += 1;
         if target.is_some() {
-            let at_us = self.partitions[partition].released_us.max(self.now_us + settle_us);
+            // After its old owner's batch, not beside it.
+            let released_us = self.partitions[partition].released_us + 1;
+            let at_us = released_us.max(self.now_us + settle_us);
             self.queue.push(at_us, Event::Assign { partition, claim });
         }
     }

@@ -207,7 +207,8 @@ impl<'a> World<'a> {
             self.queue.push(0, Event::Retention);
         }
         if self.scenario.nodes.consolidate_after_s > 0.0 {
-            self.queue.push(0, Event::Consolidate);
+            // Between two seconds, so that no row shows a pod that is being replaced.
+            self.queue.push(500_000, Event::Consolidate);
         }
         self.last.0 = self.arrived();
         self.queue.push(self.law.next_due_ms().max(0) * 1000, Event::Law);

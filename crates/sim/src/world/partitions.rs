@@ -63,10 +63,15 @@ impl Partition {
         ((record + 1) as i64 as f64 - self.phase) * self.spacing
     }
 
-    /// When a record arrives, microseconds; `None` when it never does.
-    pub(crate) fn arrival_us(&mut self, record: u64, curve: &ArrivalCurve) -> Option<i64> {
-        let records = self.on_curve(record);
-        curve.reached_us(records, &mut self.place)
+    /// When the middle one of its next records to be written arrived, and how far its first
+    /// and last are apart, microseconds.
+    pub(crate) fn arrivals_us(&mut self, records: u64, curve: &ArrivalCurve) -> (f64, f64) {
+        let others = (records - 1) as f64;
+        let middle = self.on_curve(self.written) + others / 2.0 * self.spacing;
+        let Some(middle_us) = curve.reached_us(middle, &mut self.place) else {
+            return (f64::MAX, 0.0);
+        };
+        (middle_us as f64, others * self.spacing * curve.us_per_record(middle, self.place))
     }
 
     /// Begins at the committed position: returns how many records will be read again.

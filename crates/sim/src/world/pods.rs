@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use super::batches::Taken;
-use super::{NEVER_US, World, draw_us};
 use super::events::{Event, us};
+use super::{NEVER_US, World, draw_us};
 use crate::scenario::OnStop;
 
 /// How often nodes are looked at for consolidation, seconds.
@@ -129,7 +129,8 @@ impl World<'_> {
 
     fn create_pod(&mut self) -> usize {
         let options = &self.scenario.pod;
-        let ramp_up_us = draw_us(options.ramp_up_s, &mut self.random.pods);
+        let ramps = options.ramp_up_s.max > 0.0;
+        let ramp_up_us = if ramps { draw_us(options.ramp_up_s, &mut self.random.pods) } else { 0 };
         self.pods.push(Pod::new(ramp_up_us, u64::from(options.batch_size)));
         self.present.push(self.pods.len() - 1);
         self.pods.len() - 1

@@ -48,7 +48,9 @@ impl World<'_> {
             arrival_per_s: (sum.end - self.last.0) as f64,
             processed_per_s: (self.counts.processed - self.last.1) as f64,
             backlog: (sum.end - sum.written) as i64,
-            lag_metric: (sum.end - sum.visible) as i64,
+            lag_metric: self
+                .law
+                .seen_lag((sum.end - sum.visible) as i64, self.partitions.len() as i64),
             oldest_age_s: self.age_s(sum.oldest),
             replicas_desired: self.control.spec_replicas,
             replicas_current: self.replicas(),
