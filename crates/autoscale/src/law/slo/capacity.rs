@@ -165,6 +165,8 @@ impl PodRate {
                 .fold((f64::MAX, 0.0_f64), |(a, b), d| (a.min(d.records), b.max(d.records)));
             let proven = (records - 0.5 * (most - least)) / span_s / pods;
             self.proven_per_s = self.proven_per_s.max(proven);
+            // What pods did before a slow spell they can do after it.
+            self.best_per_s = self.best_per_s.max(proven);
             self.rate_per_s = self.rate_per_s.max(proven);
         }
     }

@@ -57,6 +57,8 @@ const FULL_STAY: f64 = 0.5;
 /// Where no allowed count is enough, pods that the mean would not use still give a
 /// partition of this many times the mean a better chance of few neighbours.
 const SKEWED: f64 = 1.5;
+/// A ramp is met this many leads ahead, so that it is followed in fewer steps.
+const AHEAD: f64 = 1.5;
 /// Standard deviations of the rate that count as certain.
 const SURE_SIGMA: f64 = 2.0;
 
@@ -138,7 +140,7 @@ impl Plan {
         let drain_s = drain_time_s(situation, options);
         let lead_s = situation.pod_start_s + situation.rebalance_s;
         let aim = Criteria {
-            rate: 1.0 + situation.trend * lead_s,
+            rate: 1.0 + situation.trend * lead_s * AHEAD,
             utilisation: options.headroom,
             drain_s,
             stalls: 0.0,
