@@ -51,6 +51,8 @@ const UNPROVEN_SAMPLES: usize = 12;
 /// times the hold: few, large steps.
 const LARGE_SAVING: f64 = 0.25;
 const SMALL_SAVING_HOLDS: f64 = 5.0;
+/// A backlog that asks for more this soon after an increase gets twice as many, seconds.
+const AGAIN_S: f64 = 60.0;
 /// So many seconds' worth of joins may be ordered at once.
 const JOINS_BURST_S: f64 = 5.0;
 /// Looks in a row at a backlog that is too much before it raises the count.
@@ -67,6 +69,7 @@ pub struct SloLaw {
     last_active_s: f64,
     last_readable_s: f64,
     last_change_s: f64,
+    last_raise_s: Option<f64>,
     last_spec: Option<i32>,
     /// What was enough, with its time; the last `hold_s`.
     enough: VecDeque<(f64, i32)>,
@@ -114,6 +117,7 @@ impl SloLaw {
             last_active_s: now_s,
             last_readable_s: now_s,
             last_change_s: now_s,
+            last_raise_s: None,
             last_spec: None,
             enough: VecDeque::new(),
             backlog_looks: 0,
@@ -141,6 +145,9 @@ impl SloLaw {
         });
         if last_spec != spec {
             self.last_change_s = now_s;
+            if spec > last_spec {
+                self.last_raise_s = Some(now_s);
+            }
             self.regret.changed(now_s, last_spec, spec);
             self.fewer_since_s = None;
             self.last_spec = Some(spec);
@@ -242,7 +249,7 @@ impl SloLaw {
         if sink_limited {
             return Verdict::new(spec, SloTerm::Sink);
         }
-        if let Some(verdict) = self.more(spec, estimate, plan) {
+        if let Some(verdict) = self.more(now_s, spec, estimate, plan) {
             return verdict;
         }
         let idle_s = now_s - self.last_active_s;
@@ -266,7 +273,7 @@ impl SloLaw {
         Verdict::new(to, SloTerm::Backlog).noted("records wait and there is no pod".into())
     }
 
-    fn more(&self, spec: i32, estimate: &Estimate, plan: &Plan) -> Option<Verdict> {
+    fn more(&self, now_s: f64, spec: i32, estimate: &Estimate, plan: &Plan) -> Option<Verdict> {
         let due = plan.steady_due || self.backlog_looks >= BACKLOG_LOOKS;
         if !due || plan.target <= spec {
             return None;
@@ -281,8 +288,13 @@ impl SloLaw {
         if by_rate && unproven && !plan.drain_due && spec == estimate.situation.ready {
             return Some(Verdict::new(spec, SloTerm::Warmup));
         }
-        let term = if by_rate { SloTerm::Rate } else { SloTerm::Backlog };
-        Some(Verdict::new(plan.target, term))
+        if by_rate {
+            return Some(Verdict::new(plan.target, SloTerm::Rate));
+        }
+        // The last increase was not enough: not in small steps then.
+        let again = self.last_raise_s.is_some_and(|at_s| now_s - at_s < AGAIN_S);
+        let to = if again { plan.target.max(plan.doubled) } else { plan.target };
+        Some(Verdict::new(to, SloTerm::Backlog))
     }
 
     /// The most that was enough within the hold, when that is fewer than now.

@@ -123,6 +123,8 @@ pub(super) struct Plan {
     pub(super) target: i32,
     /// Of that, what the rates alone ask for.
     pub(super) steady: i32,
+    /// Twice the present count, as far as allowed: where an increase was not enough.
+    pub(super) doubled: i32,
     /// The least count that holds with room to spare, a rescale there and back included.
     pub(super) enough: i32,
     /// Whether the rates are too much for the present count.
@@ -182,6 +184,7 @@ impl Plan {
         let stays = load_due.lasts(spec, carried, due);
         Self {
             target: load.bounded(wanted, options),
+            doubled: load.bounded(spec.saturating_mul(2), options),
             steady: load.bounded(steady, options),
             enough: load.bounded(enough, options),
             steady_due: !stays && !load_due.carries(spec, due),
