@@ -23,7 +23,7 @@ const TARGET_AGE_S: f64 = 90.0;
 const MAX_REPLICAS: i32 = 100;
 const SEED: u64 = 1;
 const SEEDS: u64 = 5;
-const CANDIDATES: usize = 120;
+const CANDIDATES: usize = 60;
 /// Pods that 5,000 a second need at least.
 const ENOUGH_PODS: i32 = 50;
 /// Detection that the physical bound allows, seconds.
