@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod consume;
+mod dead_letters;
 mod explain;
 mod generate;
 mod get;
@@ -12,6 +13,7 @@ mod plan;
 mod produce;
 mod profile;
 mod simulate;
+mod table;
 mod tune;
 mod up;
 
@@ -25,6 +27,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Consume(args) => consume::run(&args),
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
