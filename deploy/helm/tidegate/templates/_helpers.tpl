@@ -58,32 +58,32 @@ capabilities: { drop: [ALL] }
   value: {{ .Values.kafka.topic | quote }}
 {{- if eq $auth.mechanism "msk-iam" }}
 - name: KAFKA_SECURITY_PROTOCOL
-  value: sasl_ssl
+  value: SASL_SSL
 - name: KAFKA_SASL_MECHANISM
-  value: aws-msk-iam
+  value: AWS_MSK_IAM
 - name: AWS_REGION
   value: {{ required "kafka.auth.region is required with msk-iam" $auth.region | quote }}
 {{- else if ne $auth.mechanism "none" }}
 - name: KAFKA_SECURITY_PROTOCOL
-  value: {{ ternary "ssl" "sasl_ssl" (has $auth.mechanism (list "tls" "mtls")) }}
+  value: {{ ternary "SSL" "SASL_SSL" (has $auth.mechanism (list "tls" "mtls")) }}
 {{- end }}
 {{- if or (eq $auth.mechanism "plain") (hasPrefix "scram" $auth.mechanism) }}
 {{- $secret := required (printf "kafka.auth.secretName is required with %s" $auth.mechanism) $auth.secretName }}
 - name: KAFKA_SASL_MECHANISM
-  value: {{ $auth.mechanism }}
+  value: {{ $auth.mechanism | upper }}
 - name: KAFKA_SASL_USERNAME
   valueFrom: { secretKeyRef: { name: {{ $secret }}, key: username } }
 - name: KAFKA_SASL_PASSWORD_FILE
   value: /etc/tidegate/kafka/password
 {{- end }}
 {{- if eq $auth.mechanism "mtls" }}
-- name: KAFKA_SSL_CERTIFICATE_FILE
+- name: KAFKA_TLS_CERTIFICATE
   value: /etc/tidegate/kafka/tls.crt
-- name: KAFKA_SSL_KEY_FILE
+- name: KAFKA_TLS_KEY
   value: /etc/tidegate/kafka/tls.key
 {{- end }}
 {{- if $auth.privateCa }}
-- name: KAFKA_SSL_CA_FILE
+- name: KAFKA_TLS_CA
   value: /etc/tidegate/kafka/ca.crt
 {{- end }}
 {{- end -}}
@@ -124,5 +124,17 @@ capabilities: { drop: [ALL] }
   labelSelector:
     matchLabels:
       {{- include "tidegate.selector" $ | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* The consumer's settings file: what has no flag or variable. */}}
+{{- define "tidegate.consumerConfig" -}}
+[kafka]
+start_jitter_ms = {{ .Values.consumer.startJitterMs | int }}
+
+[consume]
+drain_timeout_ms = {{ mul .Values.consumer.drainTimeoutSeconds 1000 }}
+{{- with .Values.consumer.config }}
+{{ . }}
 {{- end }}
 {{- end -}}
