@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TIDEGATE := target/release/tidegate
 
-.PHONY: help demo test build lint docs bench clean
+.PHONY: help demo test test-postgres-versions build lint docs bench chaos clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ demo: ## the whole loop on this machine, about four minutes
 test: ## everything the tests need, then all tests
 	@scripts/test.sh
 
+test-postgres-versions: ## the PostgreSQL sink on servers 13 to 18 (not in make test)
+	@scripts/test-postgres-versions.sh
+
 build: ## the release binary
 	$(CARGO) build --release --locked -p tidegate
 
@@ -27,6 +30,9 @@ docs: ## rustdoc of the libraries
 
 bench: ## every benchmark; raw output under benches/runs/ (about an hour)
 	@scripts/bench.sh
+
+chaos: ## CHAOS_FAULTS (1,000) faults of CHAOS_SEED, an audit after each round (about half an hour)
+	@scripts/chaos.sh
 
 clean: ## what was built here (the Kafka cache stays)
 	$(CARGO) clean

@@ -31,6 +31,7 @@ have_postgres() {
   have initdb && have postgres
 }
 [ "$purpose" != test ] || have_postgres || packages+=(postgresql)
+[ "$purpose" != test ] || have pgbouncer || [ -x /usr/sbin/pgbouncer ] || packages+=(pgbouncer)
 
 if [ ${#packages[@]} -gt 0 ]; then
   have apt-get || die "missing: ${packages[*]} (Debian's names); install them with your package manager and run this again"
@@ -70,7 +71,8 @@ if [ "$(printf '1.89\n%s\n' "$version" | sort -V | head -n 1)" != 1.89 ]; then
   die "Rust $version is too old: install 1.89 or newer (rustup update stable)"
 fi
 if [ "$purpose" = test ]; then
-  cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1 \
-    || die "rustfmt or clippy is missing: rustup component add rustfmt clippy"
+  if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    die "rustfmt or clippy is missing: rustup component add rustfmt clippy"
+  fi
 fi
 say "all there"

@@ -125,3 +125,144 @@ fn a_scenario_that_is_missing_or_wrong_is_named() {
     let parts = [name, "pod.batch_size = 0", "1 to 1000000"];
     assert_one_line(&["simulate", "--scenario", name], 2, &parts);
 }
+
+#[test]
+fn a_decision_is_explained_from_a_simulations_log() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/spike.toml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let log = files.path().join("decisions.jsonl");
+    let log = log.to_str().expect("utf-8");
+    let simulated = tidegate()
+        .args(["simulate", "--scenario", scenario, "--law", "slo", "--decisions", log])
+        .output()
+        .expect("tidegate runs");
+    assert!(simulated.status.success(), "{simulated:?}");
+    let explain = |arguments: &[&str]| {
+        let output = tidegate().arg("explain").args(arguments).output().expect("tidegate runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("utf-8")
+    };
+    let story = explain(&[log, "--at", "299"]);
+    assert!(story.starts_with("299 s: stay at "), "{story}");
+    for part in ["why ", "records a second arrive", "limit ", "stock would say "] {
+        assert!(story.contains(part), "{part:?} is not in {story}");
+    }
+    let changes = explain(&[log, "--changes"]);
+    assert!(changes.lines().count() >= 2 && changes.contains("SLO: "), "{changes}");
+    assert_one_line(&["explain", log, "--at", "9999"], 2, &["--at 9999", "0 to 1"]);
+    assert_one_line(&["explain", "/nonexistent.jsonl"], 2, &["/nonexistent.jsonl"]);
+}
+
+#[test]
+fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
+    let published =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/check/tests/data/published.yaml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let sarif = files.path().join("check.sarif");
+    let output = tidegate()
+        .args(["check", published, "--json", "--partitions", "100", "--sarif"])
+        .arg(&sarif)
+        .output()
+        .expect("tidegate runs");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!(found["counts"]["errors"], 1, "{found}");
+    let log = std::fs::read_to_string(&sarif).expect("sarif");
+    let log: serde_json::Value = serde_json::from_str(&log).expect("json");
+    let results = log["runs"][0]["results"].as_array().expect("results").len();
+    assert_eq!(Some(results), found["findings"].as_array().map(Vec::len));
+
+    // Text without a terminal has no colours; warnings alone are no failure unless denied.
+    let warned = |more: &[&str]| {
+        let output = tidegate()
+            .args(["check", published, "--allow", "TG040"])
+            .args(more)
+            .output()
+            .expect("tidegate runs");
+        assert!(!output.stdout.contains(&0x1b));
+        output.status.code()
+    };
+    assert_eq!((warned(&[]), warned(&["--deny-warnings"])), (Some(0), Some(4)));
+
+    let broken = files.path().join("broken.yaml");
+    std::fs::write(&broken, "kind: ScaledObject\nspec: [1,\n").expect("file");
+    let name = broken.to_str().expect("utf-8");
+    assert_one_line(&["check", name], 2, &[name, ":2:7"]);
+    assert_one_line(&["check", "/nonexistent.yaml"], 2, &["/nonexistent.yaml"]);
+    assert_one_line(&["check", published, "--allow", "TG999"], 2, &["TG999", "TG020"]);
+}
+
+/// A short scenario, and its name as an argument.
+fn short_scenario(directory: &std::path::Path) -> String {
+    let path = directory.join("short.toml");
+    std::fs::write(
+        &path,
+        "duration_s = 180\ntopic.partitions = 24\npod.replicas = 3\npod.batch_s = 1.0\n\
+         load.phases = [{ kind = 'step', rate_per_s = 200.0, duration_s = 60.0 },\n\
+         { kind = 'step', rate_per_s = 1500.0, duration_s = 120.0 }]\n",
+    )
+    .expect("file");
+    path.to_str().expect("utf-8").to_owned()
+}
+
+#[test]
+fn tune_writes_a_manifest_that_is_read_and_goes_on_from_a_checkpoint() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let checkpoint = files.path().join("tune.json");
+    let tune = |output: &str| {
+        let manifest = files.path().join(output);
+        let output = tidegate()
+            .args(["tune", "--scenario", &scenario, "--configurations", "200", "--seeds", "1"])
+            .args(["--json", "--checkpoint"])
+            .arg(&checkpoint)
+            .arg("--output")
+            .arg(&manifest)
+            .output()
+            .expect("tidegate runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+        (found, manifest.to_str().expect("utf-8").to_owned())
+    };
+    let (found, manifest) = tune("a.yaml");
+    assert_eq!(found["evaluated"], 200);
+    assert!(found["held_out"]["age_s"].as_f64() < found["before"]["age_s"].as_f64(), "{found}");
+    // The search is over: the checkpoint gives the same at once.
+    assert_eq!(found, tune("b.yaml").0);
+    let simulated = tidegate()
+        .args(["simulate", "--scenario", &scenario, "--scaled-object", &manifest])
+        .status()
+        .expect("tidegate runs");
+    assert!(simulated.success());
+    assert_one_line(
+        &[
+            "tune",
+            "--scenario",
+            &scenario,
+            "--seed",
+            "9",
+            "--checkpoint",
+            checkpoint.to_str().expect("utf-8"),
+        ],
+        2,
+        &["--checkpoint", "other"],
+    );
+    assert_one_line(&["tune", "--scenario", &scenario, "--target-age", "5"], 2, &["--target-age"]);
+}
+
+#[test]
+fn plan_exits_3_when_the_simulation_breaks_the_promise() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let plan = |slo: &str| {
+        let output = tidegate()
+            .args(["plan", "--scenario", &scenario, "--seeds", "1", "--json", "--slo", slo])
+            .output()
+            .expect("tidegate runs");
+        let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+        (output.status.code(), plan["is_kept"].as_bool(), plan["binding"].clone())
+    };
+    assert_eq!((plan("30").0, plan("30").1), (Some(0), Some(true)));
+    assert_eq!(plan("0.5"), (Some(3), Some(false), "batch time".into()));
+    assert_one_line(&["plan", "--scenario", &scenario, "--slo", "0"], 2, &["--slo"]);
+}

@@ -3,20 +3,34 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `tables`, `tune`, `up`,
+//!   `tools`: one struct a command
 
+mod check;
 mod common;
 mod consume;
+mod explain;
 mod produce;
+mod profile;
+mod tables;
 mod tools;
+mod tune;
 mod up;
 
+pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
+pub(crate) use profile::ProfileArgs;
+pub(crate) use tables::{
+    DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
+    LettersReplayArgs, LettersShowArgs, TableArgs, TableCheckArgs, TableCommand, TableCreateArgs,
+};
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
+pub(crate) use tune::{AgeName, ObjectiveName, PlanArgs, TuneArgs};
 pub(crate) use up::UpArgs;
 
 use clap::{Parser, Subcommand};
@@ -29,10 +43,12 @@ Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
   tidegate simulate --scenario config/scenarios/published.toml
+  tidegate explain decisions.jsonl --at 95
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
-  3 records lost, duplicated or out of order              130 interrupted";
+  3 records lost, duplicated or out of order              4 check found something
+  130 interrupted";
 
 /// Writes what arrives on Kafka into a database, each record's effect exactly
 /// once, with the number of consumers always where it has to be.
@@ -53,8 +69,22 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Compare what was sent with what the database holds
     Audit(AuditArgs),
+    /// Create the table of a mapping, or compare it
+    Table(TableArgs),
+    /// See and replay records that could not be stored
+    DeadLetters(DeadLettersArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Say in plain words why an autoscaler decided what it did
+    Explain(ExplainArgs),
+    /// Check ScaledObject, Deployment and scenario against each other
+    Check(CheckArgs),
+    /// Search the settings of an autoscaler for scenarios
+    Tune(TuneArgs),
+    /// Plan partitions, pods, database and cost for a promise
+    Plan(PlanArgs),
+    /// Measure a consumer pod on a real Kafka, and write the scenario
+    Profile(ProfileArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

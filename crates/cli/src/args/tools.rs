@@ -20,7 +20,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) ledger: PathBuf,
     /// The database that `consume` or `up` wrote
-    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
+    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE", hide_env_values = true)]
     pub(crate) database: String,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
     #[arg(
@@ -67,6 +67,9 @@ pub(crate) struct SimulateArgs {
     /// Write one row a second to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    /// Write every decision as a line of JSON, for `tidegate explain`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) decisions: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,

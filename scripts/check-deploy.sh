@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Checks of deploy/ that need helm, promtool, shellcheck: lint, renders of the value
+# sets against deploy/helm/golden, refusals, alert rules.
+# Usage: check-deploy.sh [--update]     --update writes the renders anew
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+update=false
+[ "${1:-}" != --update ] || update=true
+failed=0
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "FAILED: $*"; failed=$((failed + 1)); }
+
+packages=()
+command -v shellcheck >/dev/null || packages+=(shellcheck)
+command -v promtool >/dev/null || packages+=(prometheus)
+if [ ${#packages[@]} -gt 0 ]; then
+  [ "$(id -u)" -eq 0 ] || { say "missing: ${packages[*]}; run as root: apt-get install ${packages[*]}"; exit 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+PATH=$(scripts/deploy-tools.sh)$PATH
+export PATH
+
+chart=deploy/helm/tidegate
+say "== shellcheck"
+shellcheck -x ./*.sh scripts/*.sh scripts/deploy/*.sh || fail shellcheck
+
+say "== promtool"
+promtool check rules $chart/files/rules.yaml >/dev/null || fail "promtool check rules"
+promtool test rules deploy/alerts/rules_test.yaml >/dev/null || fail "promtool test rules"
+
+say "== helm"
+for set in deploy/helm/sets/*.yaml; do
+  name=$(basename "$set" .yaml)
+  helm lint --quiet --strict $chart --values "$set" || fail "helm lint, $name"
+  golden=deploy/helm/golden/$name.yaml
+  [ "$name" != plain ] || golden=deploy/kubernetes/tidegate.yaml
+  render=$(mktemp)
+  helm template trades $chart --namespace trades --values "$set" >"$render" || { fail "helm template, $name"; continue; }
+  if $update; then mkdir -p "$(dirname "$golden")"; cp "$render" "$golden"; fi
+  diff -u "$golden" "$render" || fail "$golden is not what the chart renders: scripts/check-deploy.sh --update"
+  rm -f "$render"
+done
+
+# refuse TEXT --set ...: the chart must not render, and must say TEXT.
+refuse() {
+  local text=$1 said; shift
+  if said=$(helm template trades $chart --set kafka.brokers=kafka:9092 "$@" 2>&1 >/dev/null); then
+    fail "helm template $* is not refused"
+  elif ! grep -qF -- "$text" <<<"$said"; then
+    fail "helm template $* does not say $text: $said"
+  fi
+}
+refuse kafka.brokers --set kafka.brokers=
+refuse brokers --set kafka.brokers=kafka
+refuse law --set scaling.law=fast
+refuse maxReplicas --set scaling.maxReplicas=0
+refuse batchSize --set consumer.batchSize=many
+refuse url --set database.url=postgres://me:secret@db/trades
+refuse promiseSeconds --set monitoring.promiseSeconds=7
+refuse kafka.auth.region --set kafka.auth.mechanism=msk-iam --set scaling.stock.podIdentity=aws
+refuse kafka.auth.secretName --set kafka.auth.mechanism=scram-sha-512
+refuse "scaling.stock.podIdentity" --set kafka.auth.mechanism=msk-iam --set kafka.auth.region=eu-west-1
+refuse consumr --set consumr.enabled=true
+
+[ "$failed" -eq 0 ] || { say "$failed check(s) failed"; exit 1; }
+say "deploy: all checks passed"

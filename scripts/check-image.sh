@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# The image without a container engine: built by buildah from the release binary, run
+# by runc as an unprivileged user on a read-only root.
+# Usage: check-image.sh [--bootstrap HOST:PORT --topic TOPIC --records N]
+#   with a broker it also consumes: N records must arrive in the container's SQLite file.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+LIMIT_MIB=40
+bootstrap='' topic=trade-tx records=0
+while [ $# -gt 0 ]; do
+  case $1 in
+    --bootstrap) bootstrap=$2; shift 2 ;;
+    --topic) topic=$2; shift 2 ;;
+    --records) records=$2; shift 2 ;;
+    *) echo "unknown argument $1" >&2; exit 2 ;;
+  esac
+done
+say() { printf 'image: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+packages=()
+for tool in buildah runc jq sqlite3; do command -v $tool >/dev/null || packages+=("$tool"); done
+if [ ${#packages[@]} -gt 0 ]; then
+  [ "$(id -u)" -eq 0 ] || die "missing: ${packages[*]}; run as root: apt-get install ${packages[*]}"
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+[ "$(id -u)" -eq 0 ] || die "run as root: runc is used without a user namespace"
+
+binary=target/release/tidegate
+[ -x $binary ] || cargo build --release --locked -p tidegate
+work=$(mktemp -d)
+container=tidegate-check-$$
+export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
+buildah_() { buildah --root "$work/storage" --runroot "$work/run" "$@"; }
+cleanup() {
+  runc --root "$work/runc" delete --force "$container" 2>/dev/null || true
+  buildah_ rm --all >/dev/null 2>&1 || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+strip --strip-all -o "$work/tidegate" $binary
+scripts/image-rootfs.sh "$work/tidegate" "$work/rootfs"
+from=$(buildah_ from scratch)
+buildah_ copy --quiet "$from" "$work/rootfs" / >/dev/null
+buildah_ config --user 65532:65532 --workingdir /data --entrypoint '["/usr/bin/tidegate"]' --cmd --help --port 8000 "$from"
+buildah_ commit --quiet --format oci "$from" "oci-archive:$work/image.tar" >/dev/null
+size=$(( ($(stat -c %s "$work/image.tar") + 1048575) / 1048576 ))
+say "$size MiB compressed"
+[ "$size" -lt $LIMIT_MIB ] || die "more than $LIMIT_MIB MiB"
+
+# bundle ARGUMENT...: what runc needs to run the image with these arguments.
+bundle() {
+  mkdir -p "$work/bundle"
+  (cd "$work/bundle" && rm -f config.json && runc spec)
+  jq --arg rootfs "$work/rootfs" --args '
+      .process.args = ["/usr/bin/tidegate"] + $ARGS.positional
+    | .process.terminal = false
+    | .process.user = {uid: 65532, gid: 65532}
+    | .process.capabilities = {} | .process.noNewPrivileges = true
+    | .process.cwd = "/data"
+    | .root = {path: $rootfs, readonly: true}
+    | .linux.namespaces |= map(select(.type != "network"))
+    | .mounts += [{destination: "/data", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "mode=1777"]}]
+    ' "$work/bundle/config.json" "$@" >"$work/bundle/new.json"
+  mv "$work/bundle/new.json" "$work/bundle/config.json"
+}
+run() { runc --root "$work/runc" run --bundle "$work/bundle" "$container"; }
+
+bundle consume --help
+run >"$work/help.txt" || die "consume --help does not run"
+grep -q -- --database "$work/help.txt" || die "consume --help says nothing of --database"
+say "consume --help runs as user 65532 on a read-only root"
+
+if [ -n "$bootstrap" ]; then
+  # /data is shared with the host, so that the rows can be counted from outside.
+  mkdir -m 1777 "$work/data"
+  bundle consume --brokers "$bootstrap" --topic "$topic" --group image-check --database sqlite:/data/trades.db --metrics-addr off
+  jq --arg data "$work/data" '.mounts |= map(if .destination == "/data" then {destination: "/data", type: "bind", source: $data, options: ["rbind", "rw"]} else . end)' \
+    "$work/bundle/config.json" >"$work/bundle/new.json" && mv "$work/bundle/new.json" "$work/bundle/config.json"
+  run >"$work/consume.log" 2>&1 &
+  consumer=$!
+  stored=0
+  for _ in $(seq 300); do
+    stored=$(sqlite3 "$work/data/trades.db" 'SELECT count(*) FROM trades' 2>/dev/null || echo 0)
+    [ "$stored" -lt "$records" ] || break
+    kill -0 $consumer 2>/dev/null || { cat "$work/consume.log" >&2; die "the consumer ended"; }
+    sleep 0.2
+  done
+  runc --root "$work/runc" kill "$container" TERM
+  wait $consumer || { cat "$work/consume.log" >&2; die "SIGTERM does not end it with 0"; }
+  [ "$stored" -eq "$records" ] || die "$stored of $records records stored"
+  say "$stored records consumed from $bootstrap, and a clean end on SIGTERM"
+fi
+say "all checks passed"
