@@ -23,11 +23,12 @@ mod run;
 mod steps;
 mod timeline;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::cases::Case;
 use crate::findings::Machine;
@@ -35,8 +36,10 @@ use crate::run::Bench;
 
 /// Measures tidegate on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate-bench")]
+#[command(name = "tidegate-bench", args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// What to measure [default: all]
     cases: Vec<Case>,
     /// The binary to measure, built with --release
@@ -47,8 +50,24 @@ struct Args {
     results: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a command that dies with this process' parent
+    #[command(hide = true)]
+    ExecGuarded {
+        #[arg(long)]
+        parent: u32,
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    // A broker of the case `peers` is started through this program, and dies with it.
+    if let Some(Command::ExecGuarded { parent, command }) = &args.command {
+        return Err(tidegate_local::process::exec_guarded(*parent, command).into());
+    }
     let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let results = args.results.unwrap_or_else(|| PathBuf::from("benches/runs").join(today));
     let tidegate = std::fs::canonicalize(&args.tidegate)

@@ -5,6 +5,7 @@ mod demo;
 mod footprint;
 mod incumbent;
 mod kill;
+mod peers;
 mod postgres;
 mod rescale;
 mod soak;
@@ -38,10 +39,12 @@ pub(crate) enum Case {
     Adaptive,
     /// One pod, 1,000 partitions: memory over time.
     Soak,
+    /// Beside Kafka Connect, Kafka's performance tools and kcat.
+    Peers,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -52,6 +55,7 @@ impl Case {
         Self::Postgres,
         Self::Adaptive,
         Self::Soak,
+        Self::Peers,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -66,6 +70,7 @@ impl Case {
             Self::Postgres => "postgres",
             Self::Adaptive => "adaptive",
             Self::Soak => "soak",
+            Self::Peers => "peers",
         }
     }
 
@@ -81,6 +86,7 @@ impl Case {
             Self::Postgres => postgres::run(bench),
             Self::Adaptive => adaptive::run(bench),
             Self::Soak => soak::run(bench),
+            Self::Peers => peers::run(bench),
         }
     }
 }

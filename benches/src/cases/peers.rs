@@ -76,8 +76,7 @@ impl World<'_> {
             ours.push(self.fill(&topic)?);
             let topic = format!("theirs-{round}");
             broker::create_topic(self.bootstrap, &topic, PARTITIONS)?;
-            let settings =
-                ProducerSettings { compression: "lz4", linger_ms: 5, record_bytes: 182 };
+            let settings = ProducerSettings { compression: "lz4", linger_ms: 5, record_bytes: 182 };
             theirs.push(perf::produce(
                 self.peers,
                 self.bootstrap,
@@ -125,7 +124,12 @@ impl World<'_> {
                 median(&mut kcat[range]),
             );
             findings.extend([
-                Finding::new(format!("read {when}: tidegate, decoded"), ours, "msg/s", Target::Told),
+                Finding::new(
+                    format!("read {when}: tidegate, decoded"),
+                    ours,
+                    "msg/s",
+                    Target::Told,
+                ),
                 Finding::new(
                     format!("read {when}: kafka-consumer-perf-test, fetch only"),
                     java,
@@ -164,15 +168,19 @@ impl World<'_> {
 
     fn store(&self, scratch: &Path) -> anyhow::Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        for (mode, wanted) in
-            [(connect::Mode::Insert, "insert"), (connect::Mode::Upsert, "upsert")]
+        for (mode, wanted) in [(connect::Mode::Insert, "insert"), (connect::Mode::Upsert, "upsert")]
         {
             say(&format!("peers: into PostgreSQL, {wanted}"));
             let ours = self.ours_into_postgres(mode)?;
             let theirs = self.connect_into_postgres(mode, &scratch.join(wanted))?;
             self.keep(&scratch.join(wanted), "connect.log")?;
             findings.extend([
-                Finding::new(format!("{wanted}: tidegate"), ours.rows_per_s, "rows/s", Target::Told),
+                Finding::new(
+                    format!("{wanted}: tidegate"),
+                    ours.rows_per_s,
+                    "rows/s",
+                    Target::Told,
+                ),
                 Finding::new(
                     format!("{wanted}: Kafka Connect"),
                     theirs.rows_per_s,
@@ -185,7 +193,12 @@ impl World<'_> {
                     "x",
                     Target::AtLeast(4.0),
                 ),
-                Finding::new(format!("{wanted}: memory, tidegate"), ours.peak_mib, "MiB", Target::Told),
+                Finding::new(
+                    format!("{wanted}: memory, tidegate"),
+                    ours.peak_mib,
+                    "MiB",
+                    Target::Told,
+                ),
                 Finding::new(
                     format!("{wanted}: memory, Kafka Connect"),
                     theirs.peak_mib,
@@ -230,8 +243,7 @@ impl World<'_> {
             server.psql("tidegate", "ALTER TABLE trades ADD PRIMARY KEY (trade_id)")?;
         }
         let url = server.url("tidegate");
-        let guarded =
-            connect::start(self.peers, self.bootstrap, TOPIC, &url, mode, directory)?;
+        let guarded = connect::start(self.peers, self.bootstrap, TOPIC, &url, mode, directory)?;
         measure(&server, guarded, &self.kept.join(format!("connect-{mode:?}.csv")))
             .with_context(|| format!("Kafka Connect: see {}", directory.display()))
     }
@@ -276,7 +288,8 @@ fn measure(server: &Server, guarded: Guarded, series: &Path) -> anyhow::Result<S
     ensure!(counted == RECORDS.to_string(), "{counted} rows of {RECORDS}");
     std::fs::write(series, csv)?;
     let total = RECORDS as f64;
-    let rows_per_s = 0.85 * total / (crossing(&points, 0.95 * total) - crossing(&points, 0.1 * total));
+    let rows_per_s =
+        0.85 * total / (crossing(&points, 0.95 * total) - crossing(&points, 0.1 * total));
     Ok(Stored { rows_per_s, peak_mib })
 }
 
@@ -307,7 +320,9 @@ fn read_rate(port: u16) -> anyhow::Result<f64> {
 /// The counter of processed records; `None` while nobody answers.
 fn processed(port: u16) -> Option<f64> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let name = "kafka_messages_processed_total{status=\"success\"}";

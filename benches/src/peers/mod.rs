@@ -34,7 +34,9 @@ impl Peers {
         let cache = cache_dir()?.join("peers-4.3.1");
         let complete = cache.join("complete");
         if !complete.exists() {
-            say("peers: fetching Kafka Connect and the Debezium JDBC sink with Maven (about 150 MB, once)");
+            say(
+                "peers: fetching Kafka Connect and the Debezium JDBC sink with Maven (about 150 MB, once)",
+            );
             fetch(&cache)?;
             fs::write(&complete, "")?;
         }

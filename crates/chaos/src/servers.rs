@@ -48,6 +48,7 @@ impl Servers {
                 ("group.consumer.session.timeout.ms".into(), session_ms.to_string()),
                 ("group.consumer.heartbeat.interval.ms".into(), "300".into()),
             ],
+            ..BrokerOptions::default()
         };
         let directory = directory.join("kafka");
         let broker =

@@ -73,6 +73,7 @@ mod tests {
         let options = BrokerOptions {
             advertised_port: Some(29092),
             settings: vec![("group.consumer.session.timeout.ms".into(), "3000".into())],
+            ..BrokerOptions::default()
         };
         let text = server(PORTS, Path::new("/data"), &options);
         assert!(text.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:29092\n"), "{text}");

@@ -37,6 +37,8 @@ pub struct BrokerOptions {
     pub advertised_port: Option<u16>,
     /// Lines of `server.properties` that replace the stock ones.
     pub settings: Vec<(String, String)>,
+    /// Flags of the JVM in the place of the stock ones, which are for a fast start.
+    pub jvm_flags: Option<Vec<String>>,
 }
 
 /// A one-node Kafka that belongs to this world, and ends with it.
@@ -47,6 +49,7 @@ pub struct Broker {
     log: PathBuf,
     distribution: Distribution,
     directory: PathBuf,
+    jvm_flags: Vec<String>,
 }
 
 impl Broker {
@@ -77,7 +80,9 @@ impl Broker {
             .map_err(Error::file(&settings))?;
         let logging = directory.join(LOGGING);
         fs::write(&logging, LOG4J).map_err(Error::file(&logging))?;
-        let java = Java { distribution, directory };
+        let stock = || JVM_FLAGS.iter().map(ToString::to_string).collect();
+        let jvm_flags: Vec<String> = options.jvm_flags.clone().unwrap_or_else(stock);
+        let java = Java { distribution, directory, jvm_flags: &jvm_flags };
         java.format_storage()?;
         let child = java.spawn_broker()?;
         let bootstrap = format!("127.0.0.1:{}", ports.broker);
@@ -87,6 +92,7 @@ impl Broker {
             log: directory.join(LOG),
             distribution: distribution.clone(),
             directory: directory.to_owned(),
+            jvm_flags,
         };
         broker.wait_ready()?;
         Ok(broker)
@@ -99,7 +105,11 @@ impl Broker {
     /// [`Error::Spawn`], [`Error::File`].
     pub fn start_again(&mut self) -> Result<(), Error> {
         self.kill();
-        let java = Java { distribution: &self.distribution, directory: &self.directory };
+        let java = Java {
+            distribution: &self.distribution,
+            directory: &self.directory,
+            jvm_flags: &self.jvm_flags,
+        };
         self.child = java.spawn_broker()?;
         Ok(())
     }
@@ -182,6 +192,7 @@ impl Drop for Broker {
 struct Java<'a> {
     distribution: &'a Distribution,
     directory: &'a Path,
+    jvm_flags: &'a [String],
 }
 
 impl Java<'_> {
@@ -194,7 +205,7 @@ impl Java<'_> {
             path.push(jar);
             path
         });
-        let mut arguments: Vec<OsString> = JVM_FLAGS.iter().map(OsString::from).collect();
+        let mut arguments: Vec<OsString> = self.jvm_flags.iter().map(OsString::from).collect();
         let file = |name| self.directory.join(name);
         arguments.push(format!("-Dlog4j2.configurationFile={}", file(LOGGING).display()).into());
         arguments.push(format!("-Dtidegate.log={}", file(LOG).display()).into());
