@@ -81,9 +81,8 @@ impl<'a> Chart<'a> {
 }
 
 fn decisions(seconds: &[Second]) -> Vec<Decision<'_>> {
-    let changes = seconds.windows(2).filter(|pair| {
-        pair[0].replicas_desired != pair[1].replicas_desired
-    });
+    let changes =
+        seconds.windows(2).filter(|pair| pair[0].replicas_desired != pair[1].replicas_desired);
     changes
         .map(|pair| Decision {
             t: pair[1].t_s,

@@ -8,7 +8,9 @@ fn report(seconds: &[Second]) -> String {
         subtitle: "demo".into(),
         seconds,
         promise_s: Some(5.0),
-        figures: Report::figures_from("age            half within 0.4 s\npods           peak 16\nno value"),
+        figures: Report::figures_from(
+            "age            half within 0.4 s\npods           peak 16\nno value",
+        ),
     }
     .html()
 }

@@ -3,12 +3,13 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `produce`, `report`, `up`, `tools`: one struct a command
 
 mod check;
 mod common;
 mod consume;
 mod produce;
+mod report;
 mod tools;
 mod up;
 
@@ -16,6 +17,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use produce::ProduceArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Draw a run that `--csv` kept as one HTML page
+    Report(ReportArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
     /// Look at the running loop
