@@ -27,4 +27,4 @@ mod world;
 
 pub use scenario::{Scenario, ScenarioError};
 pub use summary::Summary;
-pub use world::{Prepared, Run, simulate, stock_law};
+pub use world::{Prepared, Run, simulate, slo_options, stock_law};

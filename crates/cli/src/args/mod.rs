@@ -3,11 +3,12 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `produce`, `report`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `report`, `up`, `tools`: one struct a command
 
 mod check;
 mod common;
 mod consume;
+mod explain;
 mod produce;
 mod report;
 mod tools;
@@ -16,6 +17,7 @@ mod up;
 pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use report::ReportArgs;
 pub(crate) use tools::{
@@ -33,6 +35,7 @@ Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
   tidegate simulate --scenario config/scenarios/published.toml
+  tidegate explain decisions.jsonl --at 95
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
@@ -60,6 +63,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Say in plain words why an autoscaler decided what it did
+    Explain(ExplainArgs),
     /// Draw a run that `--csv` kept as one HTML page
     Report(ReportArgs),
     /// Check ScaledObject, Deployment and scenario against each other

@@ -72,6 +72,9 @@ pub(crate) struct SimulateArgs {
     /// Write the run as one page with charts; it needs no network
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Write every decision as a line of JSON, for `tidegate explain`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) decisions: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
