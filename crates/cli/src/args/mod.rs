@@ -3,15 +3,19 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `explain`, `produce`, `report`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `report`, `tables`, `tune`, `up`,
+//!   `tools`: one struct a command
 
 mod check;
 mod common;
 mod consume;
 mod explain;
 mod produce;
+mod profile;
 mod report;
+mod tables;
 mod tools;
+mod tune;
 mod up;
 
 pub(crate) use check::CheckArgs;
@@ -19,10 +23,16 @@ pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
+pub(crate) use profile::ProfileArgs;
 pub(crate) use report::ReportArgs;
+pub(crate) use tables::{
+    DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
+    LettersReplayArgs, LettersShowArgs, TableArgs, TableCheckArgs, TableCommand, TableCreateArgs,
+};
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
+pub(crate) use tune::{AgeName, ObjectiveName, PlanArgs, TuneArgs};
 pub(crate) use up::UpArgs;
 
 use clap::{Parser, Subcommand};
@@ -61,6 +71,10 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Compare what was sent with what the database holds
     Audit(AuditArgs),
+    /// Create the table of a mapping, or compare it
+    Table(TableArgs),
+    /// See and replay records that could not be stored
+    DeadLetters(DeadLettersArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
     /// Say in plain words why an autoscaler decided what it did
@@ -69,6 +83,12 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
+    /// Search the settings of an autoscaler for scenarios
+    Tune(TuneArgs),
+    /// Plan partitions, pods, database and cost for a promise
+    Plan(PlanArgs),
+    /// Measure a consumer pod on a real Kafka, and write the scenario
+    Profile(ProfileArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

@@ -4,13 +4,18 @@
 mod audit;
 mod check;
 mod consume;
+mod dead_letters;
 mod explain;
 mod generate;
 mod get;
 mod parts;
+mod plan;
 mod produce;
+mod profile;
 mod report;
 mod simulate;
+mod table;
+mod tune;
 mod up;
 
 use crate::args::{Cli, Command};
@@ -23,10 +28,15 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Consume(args) => consume::run(&args),
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Tune(args) => tune::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

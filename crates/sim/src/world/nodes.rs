@@ -48,7 +48,7 @@ impl NodePool {
 
     /// A node whose pods have fitted elsewhere for this long, if nobody waits for room. It
     /// takes no more.
-    pub(crate) fn to_be_emptied(
+    pub(crate) fn next_to_empty(
         &mut self,
         now_us: i64,
         after_us: i64,

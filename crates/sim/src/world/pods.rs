@@ -222,7 +222,7 @@ impl World<'_> {
     pub(super) fn consolidate(&mut self) {
         let pending = self.present().any(|pod| pod.state == State::Pending);
         let after_us = us(self.scenario.nodes.consolidate_after_s);
-        if let Some(node) = self.nodes.to_be_emptied(self.now_us, after_us, pending) {
+        if let Some(node) = self.nodes.next_to_empty(self.now_us, after_us, pending) {
             let here = self.present.iter().copied();
             let moved: Vec<usize> = here
                 .filter(|pod| self.pods[*pod].node == Some(node) && self.pods[*pod].counts())
