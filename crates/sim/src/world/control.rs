@@ -32,17 +32,6 @@ pub fn stock_law(object: ScaledObject, control: &scenario::Control) -> StockLaw 
     StockLaw::new(object, options, 0)
 }
 
-/// Before anybody looked.
-pub(super) fn no_facts() -> Facts {
-    Facts {
-        spec_replicas: 0,
-        status_replicas: 0,
-        ready_replicas: 0,
-        offsets: Ok(Vec::new()),
-        sink: None,
-    }
-}
-
 /// What the operator of a scenario's pods could tell the SLO law; the rest it measures.
 /// Bounds and names are those of the ScaledObject, the promise is the default.
 pub fn slo_options(scenario: &Scenario, object: &ScaledObject) -> SloOptions {
@@ -55,6 +44,17 @@ pub fn slo_options(scenario: &Scenario, object: &ScaledObject) -> SloOptions {
         // A record waits for its batch, for the one being written, and for the commit.
         in_flight_s: 2.0 * batch_s + pod.batch_timeout_s + scenario.group.commit_interval_s,
         ..SloOptions::for_object(object)
+    }
+}
+
+/// Before anybody looked.
+pub(super) fn no_facts() -> Facts {
+    Facts {
+        spec_replicas: 0,
+        status_replicas: 0,
+        ready_replicas: 0,
+        offsets: Ok(Vec::new()),
+        sink: None,
     }
 }
 
