@@ -6,6 +6,7 @@ mod incumbent;
 mod kill;
 mod postgres;
 mod rescale;
+mod scaler;
 mod startup;
 
 use clap::ValueEnum;
@@ -32,10 +33,12 @@ pub(crate) enum Case {
     Demo,
     /// 2,000,000 waiting trades into PostgreSQL, against psql's own copy.
     Postgres,
+    /// 500 ScaledObjects of 100 partitions served by one scaler.
+    Scaler,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -44,6 +47,7 @@ impl Case {
         Self::Incumbent,
         Self::Demo,
         Self::Postgres,
+        Self::Scaler,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +60,7 @@ impl Case {
             Self::Incumbent => "incumbent",
             Self::Demo => "demo",
             Self::Postgres => "postgres",
+            Self::Scaler => "scaler",
         }
     }
 
@@ -69,6 +74,7 @@ impl Case {
             Self::Incumbent => incumbent::run(bench),
             Self::Demo => demo::run(bench),
             Self::Postgres => postgres::run(bench),
+            Self::Scaler => scaler::run(bench),
         }
     }
 }

@@ -3,17 +3,19 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `consume`, `produce`, `scaler`, `up`, `tools`: one struct a command
 
 mod common;
 mod consume;
 mod produce;
+mod scaler;
 mod tools;
 mod up;
 
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use produce::ProduceArgs;
+pub(crate) use scaler::{KubernetesArgs, ReplayArgs, ScalerArgs, ScalerCommand};
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Tell KEDA how many pods there should be: an external scaler
+    Scaler(ScalerArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

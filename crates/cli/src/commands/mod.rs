@@ -7,6 +7,7 @@ mod generate;
 mod get;
 mod parts;
 mod produce;
+mod scaler;
 mod simulate;
 mod up;
 
@@ -21,6 +22,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Scaler(args) => scaler::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
