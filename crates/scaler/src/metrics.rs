@@ -146,14 +146,40 @@ fn add(
 
 #[cfg(test)]
 mod tests {
+    use tidegate_autoscale::law::{StockLaw, StockOptions};
+    use tidegate_autoscale::scaled_object::ScaledObject;
+    use tidegate_kafka::PartitionOffsets;
+
     use super::*;
+    use crate::kubernetes::HpaCounts;
+    use crate::metadata::Settings;
+    use crate::object::ObjectKey;
+
+    /// A registry with one object for which everything is known.
+    fn known() -> Registry {
+        let metadata = [("consumerGroup", "g"), ("topic", "t")];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let settings = Settings::read("so", &metadata.clone().into()).expect("settings");
+        let key = ObjectKey { namespace: "n".into(), name: "so".into(), metadata: metadata.into() };
+        let registry = Registry::new(1, 1);
+        let object = Object::new(key, settings, 0, None).expect("object");
+        let object = registry.add(0, object).expect("room");
+        let demo = include_str!("../../../config/scaled-object-demo.yaml");
+        let demo = ScaledObject::from_yaml(demo, "demo").expect("manifest");
+        object.compare_with(StockLaw::new(demo, StockOptions::default(), 0));
+        let hpa = Some(HpaCounts { desired: 1, current: 1 });
+        let partition =
+            PartitionOffsets { partition: 0, committed: Some(1), start: Some(0), end: Some(5) };
+        object.observe(1000, Ok(vec![partition]), Some(Vec::new()), hpa, true);
+        registry
+    }
 
     #[test]
     fn every_metric_of_the_table_is_exported() {
         let counters = Counters::default();
         counters.request("IsActive", tonic::Code::Ok);
         counters.fenced(true);
-        let text = text(&Registry::new(1, 1), &Reads::new(1), &counters, 0).expect("text");
+        let text = text(&known(), &Reads::new(1), &counters, 0).expect("text");
         for (name, kind, help) in METRICS {
             let family = name.trim_end_matches("_total");
             assert!(text.contains(&format!("# TYPE {family} {kind}\n")), "{name}\n{text}");

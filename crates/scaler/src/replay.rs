@@ -159,16 +159,32 @@ mod tests {
         }
     }
 
-    /// The recording of a real KEDA and HPA: 1,000/s, from second 240 on 5,000/s.
     #[test]
-    fn the_step_is_answered_within_seconds_of_the_recording() {
-        let text = include_str!("../../sim/tests/data/demo-config.csv");
-        let rows = read(text).expect("rows");
-        let options = SloOptions { pod_start_s: 60.0, ..SloOptions::default() };
-        let mut law = SloLaw::new(options, (rows[0].t_s * 1000.0) as i64).expect("law");
+    fn a_step_is_answered_within_seconds_whatever_was_recorded() {
+        let mut text = "t_s,arrival_per_s,backlog,replicas_desired,pods_ready\n".to_owned();
+        for second in 0..120 {
+            let (rate, backlog) =
+                if second < 90 { (600, 200) } else { (3000, 200 + (second - 90) * 2000) };
+            text.push_str(&format!("{second},{rate},{backlog},10,10\n"));
+        }
+        let rows = read(&text).expect("rows");
+        let options = SloOptions { pod_rate_per_s: 100.0, ..SloOptions::default() };
+        let mut law = SloLaw::new(options, 0).expect("law");
         let replayed = replay(&rows, 100, &mut law);
-        let enough = replayed.iter().find(|r| r.decision.to >= 50).expect("it asks for fifty");
-        assert!((240.0..250.0).contains(&enough.t_s), "{enough:?}");
-        assert!(enough.recorded < 15, "the recording was far from there: {enough:?}");
+        let enough = replayed.iter().find(|replayed| replayed.decision.to >= 34);
+        let enough = enough.expect("it asks for what 3,000/s need");
+        assert!((90.0..95.0).contains(&enough.t_s), "{enough:?}");
+        assert_eq!(enough.recorded, 10);
+    }
+
+    /// The recording of a real KEDA and HPA.
+    #[test]
+    fn a_real_recording_is_read_to_its_end() {
+        let rows = read(include_str!("../../sim/tests/data/demo-config.csv")).expect("rows");
+        let mut law = SloLaw::new(SloOptions::default(), -60_000).expect("law");
+        let replayed = replay(&rows, 100, &mut law);
+        let ends = replayed.iter().map(|replayed| replayed.t_s).fold(0.0, f64::max);
+        assert!(replayed.iter().any(|replayed| replayed.decision.to >= 50), "{replayed:?}");
+        assert!(rows.last().is_some_and(|row| row.t_s > 1400.0 && ends <= row.t_s));
     }
 }
