@@ -11,7 +11,8 @@
 //! yet: then the members are counted until their number has been the same for a
 //! while ([`Settling`]); until then requests for the metric fail, and at a failed
 //! metric the HPA keeps what it has. So a restart of the scaler changes nothing.
-//! Where the Kubernetes API may be read, its HPA's own numbers count instead.
+//! Where the Kubernetes API may be read, nothing is counted: the HPA says what there is,
+//! and one that does something else than it was told for three syncs is followed.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -33,6 +34,9 @@ const QUIET_MS: i64 = 15_000;
 /// Members must have been as many for this long after a start, at most.
 const SETTLE_MOST_S: f64 = 30.0;
 const SETTLE_LEAST_S: f64 = 5.0;
+/// An HPA that wants something else than it was told for this long, three syncs, was
+/// told otherwise by somebody: what it wants is what there is.
+const DIFFERS_MS: i64 = 45_000;
 
 /// Name of an object and of its trigger's settings: an edited object is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,7 +114,25 @@ struct Mind {
     spec: Option<i32>,
     settling: Settling,
     good_ms: Option<i64>,
+    /// Since when the HPA has wanted something else.
+    differs_ms: Option<i64>,
     members: Vec<GroupMember>,
+}
+
+impl Mind {
+    /// Follows an HPA that does not do what it is told: bounded, paused, scaled by hand.
+    fn follow(&mut self, now_ms: i64, hpa: Option<HpaCounts>) {
+        let Some(desired) =
+            hpa.map(|hpa| hpa.desired).filter(|desired| Some(*desired) != self.spec)
+        else {
+            self.differs_ms = None;
+            return;
+        };
+        let since_ms = *self.differs_ms.get_or_insert(now_ms);
+        if self.spec.is_some() && now_ms.saturating_sub(since_ms) >= DIFFERS_MS {
+            (self.spec, self.differs_ms) = (Some(desired), None);
+        }
+    }
 }
 
 /// Counting members after a start.
@@ -173,6 +195,7 @@ impl Object {
                 spec,
                 settling: Settling::default(),
                 good_ms: None,
+                differs_ms: None,
                 members: Vec::new(),
             }),
             told: Mutex::new(Told::default()),
@@ -303,6 +326,9 @@ impl Object {
         let error = offsets.as_ref().err().cloned();
         if error.is_none() {
             mind.good_ms = Some(now_ms);
+        }
+        if acts {
+            mind.follow(now_ms, hpa);
         }
         let present = hpa.map(|hpa| hpa.desired).or(count);
         // Without acting (shadow) the world decides what there is.

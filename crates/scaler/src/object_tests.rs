@@ -144,3 +144,21 @@ fn decisions_are_bounded_and_the_newest_is_there() {
     assert_eq!(decisions.last().map(|decision| decision.at_ms), Some(199_000));
     assert!(decisions.windows(2).all(|pair| pair[0].at_ms < pair[1].at_ms));
 }
+
+#[test]
+fn an_hpa_that_does_something_else_is_followed_after_three_syncs() {
+    let object = object(&[]);
+    let feed = |seconds: std::ops::Range<i64>, desired| {
+        for second in seconds {
+            let hpa = Some(HpaCounts { desired, current: desired });
+            object.observe(second * 1000, steady(second), members(desired), hpa, true);
+        }
+    };
+    feed(1..10, 14);
+    assert_eq!(object.metric(10_000), Ok((1, 14)));
+    // Somebody set it to 30 by hand; what the law decides next starts from there.
+    feed(10..54, 30);
+    assert_eq!(object.metric(54_000), Ok((1, 14)));
+    feed(54..57, 30);
+    assert_eq!(object.metric(57_000), Ok((1, 30)));
+}
