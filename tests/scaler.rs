@@ -91,11 +91,8 @@ impl Scaler {
         let process = Process::start(directory, "scaler", &arguments, None);
         let http = process.said("Metrics available at http://").replace("/metrics", "");
         let grpc = process.said("gRPC available at ");
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let endpoint = Channel::from_shared(format!("http://{grpc}")).expect("endpoint");
         let channel = runtime.block_on(endpoint.connect()).expect("connects");
         let client = ExternalScalerClient::new(channel.clone());
@@ -169,13 +166,12 @@ struct Metric {
 }
 
 fn object(name: &str, topic: &str, pairs: &[(&str, &str)]) -> ScaledObjectRef {
-    let pairs = [
+    let binding = [
         ("scalerAddress", "tidegate-scaler:6000"),
         ("topic", topic),
         ("consumerGroup", "tx-trade-workers"),
-    ]
-    .iter()
-    .chain(pairs);
+    ];
+    let pairs = binding.iter().chain(pairs);
     let scaler_metadata: HashMap<String, String> =
         pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     ScaledObjectRef { name: name.into(), namespace: "trades".into(), scaler_metadata }
@@ -287,7 +283,7 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
 
     let decisions: serde_json::Value =
         serde_json::from_str(&scaler.get("/decisions?name=trades")).expect("JSON");
-    let decisions = decisions[0]["decisions"].as_array().expect("decisions").clone();
+    let decisions = decisions["trades/trades"].as_array().expect("decisions").clone();
     let at = |decision: &serde_json::Value| decision["at_ms"].as_i64().expect("time");
     assert!(decisions.windows(2).all(|pair| at(&pair[0]) <= at(&pair[1])), "the newest is last");
     assert!(decisions.iter().any(|decision| decision["to"].as_i64() == Some(wanted)));

@@ -98,3 +98,6 @@ pub(crate) fn take_oldest<'a, R: 'a>(
     }
     batch
 }
+
+#[cfg(test)]
+mod tests;

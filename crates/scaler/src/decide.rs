@@ -75,6 +75,8 @@ impl Decider {
             status_replicas: seen.spec,
             ready_replicas: seen.ready,
             offsets,
+            // The pods are not asked; what they cannot write shows in the group's lag.
+            sink: None,
         };
         let stock_wanted = self.stock.as_mut().map(|stock| {
             stock.tick(seen.now_ms, &facts).last().map_or(seen.spec, |decision| decision.to)
@@ -130,6 +132,8 @@ fn stock(
         decided_by: By::Keda,
         from: seen.spec,
         to: wanted,
+        status_replicas: None,
+        ready_replicas: Some(seen.ready),
         lag: lag.map(|lag| lag.total_with_persistent),
         metric: lag.map(|lag| lag.total),
         target,
@@ -143,6 +147,7 @@ fn stock(
             .err()
             .map_or_else(String::new, |why| format!("holding: {why}")),
         terms: None,
+        alternative: None,
     };
     Decided {
         wanted,

@@ -10,10 +10,11 @@
 //! Ready does not mean that Kafka answers: a scaler that is not ready is not asked, and
 //! could then neither hold a count nor say why.
 //!
-//! `GET /decisions` is an array of `{namespace, name, decisions}` in the order of the
-//! names; decisions are [`tidegate_autoscale::law::Decision`], the newest last.
+//! `GET /decisions` is an object of lists by `namespace/name`; an element is a
+//! [`tidegate_autoscale::law::Decision`], the newest last.
 //! `?namespace=N&name=N` selects, `&last=N` shortens.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,7 +23,7 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tidegate_autoscale::law::Decision;
 
 use crate::clock::Clock;
@@ -90,32 +91,21 @@ struct Which {
     last: Option<usize>,
 }
 
-/// Decisions of one object.
-#[derive(Debug, Serialize)]
-struct OfObject {
-    namespace: String,
-    name: String,
-    decisions: Vec<Decision>,
-}
-
 async fn decisions(State(pages): State<Pages>, Query(which): Query<Which>) -> Response {
     let is_asked =
         |asked: &Option<String>, value: &str| asked.as_deref().is_none_or(|a| a == value);
-    let answer: Vec<OfObject> = pages
-        .registry
-        .all()
-        .into_iter()
-        .filter(|object| {
-            let key = object.key();
-            is_asked(&which.namespace, &key.namespace) && is_asked(&which.name, &key.name)
-        })
-        .map(|object| {
-            let mut decisions = object.decisions();
-            let drop = decisions.len() - which.last.unwrap_or(decisions.len()).min(decisions.len());
-            decisions.drain(..drop);
-            let key = object.key();
-            OfObject { namespace: key.namespace.clone(), name: key.name.clone(), decisions }
-        })
-        .collect();
+    let mut answer: BTreeMap<String, Vec<Decision>> = BTreeMap::new();
+    for object in pages.registry.all() {
+        let key = object.key();
+        if is_asked(&which.namespace, &key.namespace) && is_asked(&which.name, &key.name) {
+            answer.entry(object.label()).or_default().extend(object.decisions());
+        }
+    }
+    for decisions in answer.values_mut() {
+        // Two triggers of one object are told together.
+        decisions.sort_by_key(|decision| decision.at_ms);
+        let surplus = decisions.len().saturating_sub(which.last.unwrap_or(usize::MAX));
+        decisions.drain(..surplus);
+    }
     axum::Json(answer).into_response()
 }

@@ -21,6 +21,9 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "0.1 to 86400",
         "slo: 99 % of the records are stored before this age; default 30",
     ),
+    ("maxCost", "podCost to 1e15", "slo: most that all pods may cost; default: no such bound"),
+    ("podCost", "1e-9 to 1e9", "slo: what a pod costs, in the same unit; default 1"),
+    ("joinsPerSecond", "0.1 to 10000", "slo: pods that may join the group a second; default 20"),
     (
         "drainSeconds",
         "0.1 to 86400",
@@ -258,6 +261,9 @@ impl Reader<'_> {
             min_replicas,
             max_replicas: max_replicas.max(min_replicas),
             target_age_s: real("targetAgeSeconds", 0.1, 86_400.0, default.target_age_s)?,
+            max_cost: self.real("maxCost", 0.0, 1e15)?,
+            pod_cost: real("podCost", 1e-9, 1e9, default.pod_cost)?,
+            joins_per_s: real("joinsPerSecond", 0.1, 10_000.0, default.joins_per_s)?,
             drain_s: self.real("drainSeconds", 0.1, 86_400.0)?,
             pod_rate_per_s: real("podRatePerSecond", 0.001, 1e9, default.pod_rate_per_s)?,
             pod_start_s: real("podStartSeconds", 0.0, 3600.0, default.pod_start_s)?,
@@ -321,6 +327,9 @@ mod tests {
             ("fallbackReplicas", "6"),
             ("hpaTolerance", "0.1"),
             ("law", "slo"),
+            ("maxCost", "12.5"),
+            ("podCost", "0.25"),
+            ("joinsPerSecond", "4"),
             ("bootstrapServers", "b:9092"),
         ])
         .expect("allowed");
@@ -339,6 +348,9 @@ mod tests {
             headroom: 0.7,
             hold_s: 90.0,
             cooldown_s: 120.0,
+            max_cost: Some(12.5),
+            pod_cost: 0.25,
+            joins_per_s: 4.0,
             stale_after_s: 45.0,
             fallback_replicas: Some(6),
             ..SloOptions::default()

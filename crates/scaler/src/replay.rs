@@ -98,6 +98,7 @@ pub fn replay(rows: &[Row], partitions: u32, law: &mut dyn Law) -> Vec<Replayed>
             status_replicas: row.spec,
             ready_replicas: row.ready,
             offsets: Ok(spread(committed, end, partitions)),
+            sink: None,
         };
         for decision in law.tick((row.t_s * 1000.0) as i64, &facts) {
             if told != Some(decision.to) {

@@ -3,11 +3,13 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `produce`, `scaler`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `scaler`, `up`, `tools`: one struct a
+//!   command
 
 mod check;
 mod common;
 mod consume;
+mod explain;
 mod produce;
 mod scaler;
 mod tools;
@@ -16,6 +18,7 @@ mod up;
 pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use scaler::{KubernetesArgs, ReplayArgs, ScalerArgs, ScalerCommand};
 pub(crate) use tools::{
@@ -33,6 +36,7 @@ Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
   tidegate simulate --scenario config/scenarios/published.toml
+  tidegate explain decisions.jsonl --at 95
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
@@ -60,6 +64,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Say in plain words why an autoscaler decided what it did
+    Explain(ExplainArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
     /// Tell KEDA how many pods there should be: an external scaler

@@ -157,7 +157,11 @@ fn law(args: &UpArgs, config: &Config) -> anyhow::Result<LawOptions> {
     if config.up.law == "slo" {
         let options = slo_options(config, &object);
         options.check().map_err(|error| bad_input(format!("--law slo: {error}")))?;
-        return Ok(LawOptions::Slo(Box::new(options)));
+        return Ok(LawOptions::Slo {
+            options: Box::new(options),
+            scaled_object: Box::new(object),
+            hpa_sync_period: Duration::from_secs_f64(config.up.hpa_sync_period_s),
+        });
     }
     Ok(LawOptions::Stock {
         scaled_object: Box::new(object),

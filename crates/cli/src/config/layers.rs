@@ -22,14 +22,22 @@ pub(crate) struct Layers {
 impl Layers {
     /// Defaults, then the file where one is given.
     pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut layers = Self { table: parse(DEFAULTS)?, given: Vec::new(), file: None };
-        if let Some(path) = file {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| bad_input(format!("{name}: cannot be read: {error}")))?;
-            layers.lay_file(&name, &text)?;
-        }
+        let Some(path) = file else { return Self::defaults() };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| bad_input(format!("{name}: cannot be read: {error}")))?;
+        Self::from_text(&name, &text)
+    }
+
+    /// Defaults, then the text of a file.
+    pub(crate) fn from_text(name: &str, text: &str) -> anyhow::Result<Self> {
+        let mut layers = Self::defaults()?;
+        layers.lay_file(name, text)?;
         Ok(layers)
+    }
+
+    fn defaults() -> anyhow::Result<Self> {
+        Ok(Self { table: parse(DEFAULTS)?, given: Vec::new(), file: None })
     }
 
     fn lay_file(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -40,14 +48,16 @@ impl Layers {
                 (self.table.get_mut(&section), value)
             else {
                 return Err(bad_input(format!(
-                    "{name}: {section}: unknown section, allowed are [{known}]"
+                    "{name}: {}: unknown section, allowed are [{known}]",
+                    section.escape_debug()
                 )));
             };
             for (key, value) in values {
                 if !base.contains_key(&key) {
                     let known = base.keys().cloned().collect::<Vec<_>>().join(", ");
                     return Err(bad_input(format!(
-                        "{name}: {section}.{key}: unknown key, allowed are {known}"
+                        "{name}: {section}.{}: unknown key, allowed are {known}",
+                        key.escape_debug()
                     )));
                 }
                 base.insert(key, value);
@@ -104,8 +114,6 @@ fn first_line(text: &str) -> String {
 #[cfg(test)]
 impl Layers {
     pub(super) fn of(text: &str) -> anyhow::Result<Self> {
-        let mut layers = Self::read(None)?;
-        layers.lay_file("test.toml", text)?;
-        Ok(layers)
+        Self::from_text("test.toml", text)
     }
 }

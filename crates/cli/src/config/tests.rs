@@ -82,3 +82,22 @@ fn the_laws_are_two_and_the_promise_has_a_range() {
     let up = layers.resolve().expect("resolves").up;
     assert_eq!((up.law.as_str(), up.target_age_s), ("slo", 3.0));
 }
+
+/// The corpus of the fuzz target `config`: what is refused is refused in one line
+/// that names the file.
+#[test]
+fn every_input_of_the_corpus_resolves_or_is_refused_in_one_line() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/config");
+    let mut count = 0;
+    for file in std::fs::read_dir(corpus).expect(corpus) {
+        let path = file.expect("entry").path();
+        let bytes = std::fs::read(&path).expect("reads");
+        let Ok(text) = std::str::from_utf8(&bytes) else { continue };
+        count += 1;
+        if let Err(error) = Layers::from_text("c.toml", text).and_then(Layers::resolve) {
+            let line = error.to_string();
+            assert!(line.starts_with("c.toml: ") && !line.contains('\n'), "{path:?}: {line:?}");
+        }
+    }
+    assert!(count >= 3, "the corpus is missing");
+}
