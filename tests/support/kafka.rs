@@ -96,7 +96,7 @@ impl Kafka {
              group.initial.rebalance.delay.ms=0\n\
              group.consumer.heartbeat.interval.ms=500\n\
              group.consumer.min.heartbeat.interval.ms=100\n\
-             group.consumer.session.timeout.ms=30000\n\
+             group.consumer.session.timeout.ms=45000\n\
              group.consumer.assignment.interval.ms=0\n\
              log.cleaner.dedupe.buffer.size=8388608\n",
             data.display()
