@@ -1,5 +1,6 @@
 //! One file a benchmark.
 
+mod adaptive;
 mod demo;
 mod footprint;
 mod incumbent;
@@ -7,6 +8,7 @@ mod kill;
 mod postgres;
 mod rescale;
 mod scaler;
+mod soak;
 mod startup;
 
 use clap::ValueEnum;
@@ -33,12 +35,16 @@ pub(crate) enum Case {
     Demo,
     /// 2,000,000 waiting trades into PostgreSQL, against psql's own copy.
     Postgres,
+    /// 8 pods, a sink with a second a batch: batches of automatic size.
+    Adaptive,
+    /// One pod, 1,000 partitions: memory over time.
+    Soak,
     /// 500 ScaledObjects of 100 partitions served by one scaler.
     Scaler,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -47,6 +53,8 @@ impl Case {
         Self::Incumbent,
         Self::Demo,
         Self::Postgres,
+        Self::Adaptive,
+        Self::Soak,
         Self::Scaler,
     ];
 
@@ -60,6 +68,8 @@ impl Case {
             Self::Incumbent => "incumbent",
             Self::Demo => "demo",
             Self::Postgres => "postgres",
+            Self::Adaptive => "adaptive",
+            Self::Soak => "soak",
             Self::Scaler => "scaler",
         }
     }
@@ -74,6 +84,8 @@ impl Case {
             Self::Incumbent => incumbent::run(bench),
             Self::Demo => demo::run(bench),
             Self::Postgres => postgres::run(bench),
+            Self::Adaptive => adaptive::run(bench),
+            Self::Soak => soak::run(bench),
             Self::Scaler => scaler::run(bench),
         }
     }

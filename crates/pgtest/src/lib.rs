@@ -25,15 +25,20 @@ use binaries::{Binaries, as_server_user, output};
 /// Name of the superuser.
 const USER: &str = "tidegate";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const SPAWN_RETRY: Duration = Duration::from_secs(2);
 
 /// Starts the server, waits for the end of its input, stops it: a fast shutdown,
-/// and at last the directory. A server that was killed is gone already.
+/// and at last the directory. A server that was killed is gone already; one that has
+/// only just started ignores the signal, so it is sent until it works.
 const KEEPER: &str = r#"
 directory=$1; shift
 "$@" >>"$directory/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null
-kill -INT "$server" 2>/dev/null
+while kill -INT "$server" 2>/dev/null; do
+  case $(cat "/proc/$server/stat" 2>/dev/null) in "" | *") Z "*) break ;; esac
+  sleep 0.1
+done
 wait "$server"
 [ -e "$directory/keep" ] || rm -rf "$directory"
 "#;
@@ -90,10 +95,14 @@ impl Server {
     /// It does not answer within a minute.
     pub fn start_again(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + READY_TIMEOUT;
+        let mut spawned: Option<Instant> = None;
         while !self.is_ready() {
-            // After a SIGKILL the old server's memory may still be in use.
-            if self.is_stopped() {
+            // After a SIGKILL the old server's memory may still be in use. One that
+            // was just started has no process id to be found by yet.
+            let has_had_time = spawned.is_none_or(|at| at.elapsed() > SPAWN_RETRY);
+            if has_had_time && self.is_stopped() {
                 self.spawn()?;
+                spawned = Some(Instant::now());
             }
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.directory.path().join("log"));

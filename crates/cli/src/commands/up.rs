@@ -100,6 +100,7 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
     let mut layers = Layers::read(args.common.config.as_deref())?;
     parts::lay_kafka(&mut layers, &args.kafka)?;
     parts::lay_pod(&mut layers, &args.pod)?;
+    layers.consume_as_in_up("batch_size");
     let pod = &args.pod;
     layers.set(
         "up",
@@ -122,7 +123,13 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
 
 /// A ScaledObject by name or file.
 pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
-    let (name, text) = match named {
+    let (name, text) = scaled_object_text(named)?;
+    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
+}
+
+/// The name and text of a ScaledObject by name or file.
+pub(super) fn scaled_object_text(named: &str) -> anyhow::Result<(String, String)> {
+    Ok(match named {
         "local" => ("scaled-object-local.yaml".to_owned(), LOCAL_SCALED_OBJECT.to_owned()),
         "demo" => ("scaled-object-demo.yaml".to_owned(), DEMO_SCALED_OBJECT.to_owned()),
         file => {
@@ -130,8 +137,7 @@ pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
                 .map_err(|error| bad_input(format!("--scaled-object {file}: {error}")))?;
             (file.to_owned(), text)
         }
-    };
-    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
+    })
 }
 
 fn load_profile(args: &UpArgs, config: &Config) -> anyhow::Result<LoadProfile> {
@@ -179,7 +185,7 @@ const UNKNOWN_POD_RATE_PER_S: f64 = 5000.0;
 fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
     let consume = &config.consume;
     let batch_s = config.up.batch_processing_time_s
-        + consume.batch_size as f64 * consume.message_processing_time_s;
+        + consume.largest_batch() as f64 * consume.message_processing_time_s;
     // A record waits for its batch, for the one being written, and for the commit.
     let in_flight_s =
         2.0 * batch_s + consume.batch_timeout_s + consume.commit_interval_ms as f64 / 1000.0;
@@ -195,7 +201,7 @@ fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
 
 /// What a pod can do when its work is simulated; measured otherwise.
 fn pod_capacity(config: &Config) -> Option<f64> {
-    let records = config.consume.batch_size as f64;
+    let records = config.consume.largest_batch() as f64;
     let seconds =
         config.up.batch_processing_time_s + records * config.consume.message_processing_time_s;
     (seconds > 0.0).then(|| records / seconds)
@@ -255,7 +261,9 @@ fn consumer_command(
         ("--group", consume.group.clone().into()),
         ("--protocol", consume.protocol.clone().into()),
         ("--batch-size", consume.batch_size.to_string().into()),
+        ("--batch-latency-target", consume.batch_latency_target_s.to_string().into()),
         ("--batch-timeout-seconds", consume.batch_timeout_s.to_string().into()),
+        ("--database-connections", consume.database_connections.to_string().into()),
         ("--message-processing-time", consume.message_processing_time_s.to_string().into()),
         ("--batch-processing-time", config.up.batch_processing_time_s.to_string().into()),
         ("--database", files.database_url.clone().into()),

@@ -16,6 +16,8 @@ pub(crate) struct Layers {
     table: Table,
     /// What the flags and the environment said, for error messages.
     given: Vec<(&'static str, &'static str)>,
+    /// Keys of `[consume]` that the file has.
+    consume_keys: Vec<String>,
     file: Option<String>,
 }
 
@@ -37,7 +39,12 @@ impl Layers {
     }
 
     fn defaults() -> anyhow::Result<Self> {
-        Ok(Self { table: parse(DEFAULTS)?, given: Vec::new(), file: None })
+        Ok(Self {
+            table: parse(DEFAULTS)?,
+            given: Vec::new(),
+            consume_keys: Vec::new(),
+            file: None,
+        })
     }
 
     fn lay_file(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -59,6 +66,9 @@ impl Layers {
                         "{name}: {section}.{}: unknown key, allowed are {known}",
                         key.escape_debug()
                     )));
+                }
+                if section == "consume" {
+                    self.consume_keys.push(key.clone());
                 }
                 base.insert(key, value);
             }
@@ -84,6 +94,19 @@ impl Layers {
             self.given.push((key, said_by));
         }
         Ok(())
+    }
+
+    /// A key of `[consume]` that neither file nor flag names has the value of the same
+    /// key of `[up]`.
+    pub(crate) fn consume_as_in_up(&mut self, key: &'static str) {
+        let is_given = self.consume_keys.iter().any(|name| name == key)
+            || self.given.iter().any(|(name, _)| *name == key);
+        let value = self.table.get("up").and_then(|up| up.get(key)).cloned();
+        if let (false, Some(value), Some(Value::Table(consume))) =
+            (is_given, value, self.table.get_mut("consume"))
+        {
+            consume.insert(key.to_owned(), value);
+        }
     }
 
     /// The resolved, checked configuration.

@@ -23,6 +23,9 @@ use crate::{Error, TopicPartition};
 /// command waits; an idle member wakes this often and does nothing.
 const POLL_WAIT: Duration = Duration::from_millis(100);
 
+/// How often a full buffer is looked at.
+const HOLD_STEP: Duration = Duration::from_millis(2);
+
 /// How long a resume may wait for the answers that show the fetchers awake.
 const WAKE_WAIT: Duration = Duration::from_millis(100);
 /// No record is as young as this, so no broker searches for one. Unix ms.
@@ -46,14 +49,20 @@ impl Poller {
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let config = options.client_config(protocol)?;
-        let pressure = Backpressure::new(options.buffer_high_records, options.buffer_low_records);
         let commit_interval = Duration::from_millis(options.commit_interval_ms);
         let topic = options.topic.clone();
         let context = Context::new(options, events, shared.clone());
         let consumer = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|error| Error::client("create the consumer", &error))?;
         consumer.subscribe(&[&topic]).map_err(|error| Error::client("subscribe", &error))?;
-        Ok(Self { consumer, inbox, shared, pressure, commit_interval, commit_at: Instant::now() })
+        Ok(Self {
+            consumer,
+            inbox,
+            shared,
+            pressure: Backpressure::default(),
+            commit_interval,
+            commit_at: Instant::now(),
+        })
     }
 
     pub(super) fn run(mut self) {
@@ -62,6 +71,10 @@ impl Poller {
                 Ok(None) => {}
                 Ok(Some(leaving)) => break Some(leaving),
                 Err(error) => break self.fail(error),
+            }
+            if self.apply_backpressure() == Step::Hold {
+                std::thread::park_timeout(HOLD_STEP);
+                continue;
             }
             if let Err(error) = self.poll_once() {
                 break self.fail(error);
@@ -100,7 +113,6 @@ impl Poller {
         if let Some(error) = context.state().end.take() {
             return Err(error);
         }
-        self.apply_backpressure();
         if Instant::now() >= self.commit_at {
             self.consumer.context().commit_due(&self.consumer);
             self.commit_at = Instant::now() + self.commit_interval;
@@ -128,13 +140,14 @@ impl Poller {
         }
     }
 
-    fn apply_backpressure(&mut self) {
+    fn apply_backpressure(&mut self) -> Step {
         let held = self.shared.held_records.load(Ordering::Acquire);
+        let (high, low) = self.marks();
         let changed = std::mem::take(&mut self.consumer.context().state().assignment_changed);
-        let step = self.pressure.step(held);
+        let step = self.pressure.step(held, high, low, Instant::now());
         let pause = step == Step::Pause || (changed && self.pressure.is_paused());
         if !pause && step != Step::Resume {
-            return;
+            return step;
         }
         let list = self.owned();
         // Both always answer Ok; an error of one partition is not reported.
@@ -145,6 +158,7 @@ impl Poller {
             self.wake_fetchers(&list);
         }
         self.shared.status().paused = self.pressure.is_paused();
+        step
     }
 
     /// The client's broker threads sleep for up to a second while all their
@@ -159,6 +173,15 @@ impl Poller {
         if let Err(error) = self.consumer.offsets_for_times(asked, WAKE_WAIT) {
             tracing::debug!(%error, "fetching resumes within a second");
         }
+    }
+
+    /// High and low mark: the engine's wish, bounded by the options.
+    fn marks(&self) -> (u64, u64) {
+        let options = &self.consumer.context().options;
+        let most = options.buffer_high_records;
+        let high = self.shared.buffer_records.load(Ordering::Acquire).min(most);
+        let low = options.buffer_low_records as f64 * high as f64 / most as f64;
+        (high, (low as u64).min(high - 1))
     }
 
     fn owned(&self) -> TopicPartitionList {

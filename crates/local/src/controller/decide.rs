@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tidegate_autoscale::lag::PartitionOffsets;
 use tidegate_autoscale::law::{
-    Compared, Decision, Facts as LawFacts, HpaView, Law as _, SloLaw, StockLaw,
+    Compared, Decision, Facts as LawFacts, HpaView, Law as _, SinkFacts, SloLaw, StockLaw,
 };
 
 use super::{Facts, ReplicaPath};
@@ -92,6 +92,8 @@ pub struct LawReplicas {
     pub status: i32,
     /// Ready.
     pub ready: i32,
+    /// What the ready pods report of their sink; `None` if none works.
+    pub sink: Option<SinkFacts>,
 }
 
 /// Facts older than this are an error to the law, as a failed query would be.
@@ -103,7 +105,7 @@ fn law_facts(replicas: LawReplicas, facts: Option<&Facts>) -> LawFacts {
         status_replicas: replicas.status,
         ready_replicas: replicas.ready,
         offsets: law_offsets(facts),
-        sink: None,
+        sink: replicas.sink,
     }
 }
 
