@@ -31,6 +31,7 @@ have_postgres() {
   have initdb && have postgres
 }
 [ "$purpose" != test ] || have_postgres || packages+=(postgresql)
+[ "$purpose" != test ] || have pgbouncer || [ -x /usr/sbin/pgbouncer ] || packages+=(pgbouncer)
 
 if [ ${#packages[@]} -gt 0 ]; then
   have apt-get || die "missing: ${packages[*]} (Debian's names); install them with your package manager and run this again"

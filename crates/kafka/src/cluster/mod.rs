@@ -494,7 +494,7 @@ impl ClusterReader {
 }
 
 /// Whole topics, up to so many partitions a part.
-fn chunks<'a>(topics: BTreeMap<&'a str, Vec<i32>>) -> Vec<Vec<(&'a str, Vec<i32>)>> {
+fn chunks(topics: BTreeMap<&str, Vec<i32>>) -> Vec<Vec<(&str, Vec<i32>)>> {
     let mut parts: Vec<Vec<(&str, Vec<i32>)>> = Vec::new();
     let mut partitions = usize::MAX;
     for (topic, of_topic) in topics {
