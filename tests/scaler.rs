@@ -275,7 +275,10 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
     wait_for("the member is seen", POLL, || {
         scaler
             .get("/metrics")
-            .contains("tidegate_scaler_group_members{namespace=\"trades\",name=\"trades\"} 1.0")
+            .contains(
+                "tidegate_scaler_group_members{namespace=\"trades\",name=\"trades\",\
+                 group=\"tx-trade-workers\",topic=\"trade-tx\"} 1.0",
+            )
             .then_some(())
     });
     assert!(load.stop().success());

@@ -46,7 +46,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn file(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
+    pub(crate) fn file(path: impl Into<PathBuf>, reason: &impl ToString) -> Self {
         Self::File { path: path.into(), reason: reason.to_string() }
     }
 }

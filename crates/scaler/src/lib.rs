@@ -37,5 +37,6 @@ pub mod service;
 pub mod shadow;
 
 pub use error::Error;
+pub use metrics::{METRICS, MetricInfo};
 pub use options::{ScalerOptions, TlsFiles};
 pub use server::Scaler;

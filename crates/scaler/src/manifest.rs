@@ -32,15 +32,29 @@ pub enum Trigger {
 }
 
 impl Manifest {
+    /// One that is in no file: a group on a topic, everything else as by default.
+    pub fn of_group(namespace: &str, group: &str, topic: &str, target_age_s: f64) -> Self {
+        let metadata = [
+            ("consumerGroup", group.to_owned()),
+            ("topic", topic.to_owned()),
+            ("targetAgeSeconds", target_age_s.to_string()),
+        ];
+        Self {
+            namespace: namespace.to_owned(),
+            name: group.to_owned(),
+            trigger: Trigger::External(metadata.map(|(key, value)| (key.to_owned(), value)).into()),
+        }
+    }
+
     /// Reads the first ScaledObject of a file.
     ///
     /// # Errors
     /// One line: file, field, value, what is allowed.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::file(path, format!("cannot be read: {error}")))?;
+            .map_err(|error| Error::file(path, &format!("cannot be read: {error}")))?;
         Self::from_yaml(&text, &path.display().to_string())
-            .map_err(|reason| Error::file(path, reason))
+            .map_err(|reason| Error::file(path, &reason))
     }
 
     fn from_yaml(text: &str, source: &str) -> Result<Self, String> {
@@ -144,6 +158,17 @@ mod tests {
         );
         let LawSettings::Slo(options) = settings.law else { panic!("slo") };
         assert_eq!((options.target_age_s, options.max_replicas), (12.0, 100));
+    }
+
+    #[test]
+    fn a_group_needs_no_file() {
+        let manifest = Manifest::of_group("n", "g", "t", 7.5);
+        let settings = manifest.settings(1.0).expect("settings");
+        let LawSettings::Slo(options) = settings.law else { panic!("slo") };
+        assert_eq!((settings.group.as_str(), settings.topic.as_str()), ("g", "t"));
+        assert_eq!(options.target_age_s, 7.5);
+        let refused = Manifest::of_group("n", "g", "t", -1.0).settings(1.0);
+        assert!(refused.expect_err("refused").contains("targetAgeSeconds"));
     }
 
     #[test]

@@ -7,32 +7,58 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as Prometheus;
-use tidegate_autoscale::law::SloTerms;
+use tidegate_autoscale::law::{Decision, SloTerms};
 
 use crate::object::Object;
 use crate::observe::Reads;
 use crate::registry::Registry;
 
-/// A metric as `/metrics` shows it: name, kind, help with its unit.
+/// A metric as `/metrics` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricInfo {
+    /// Full name, with the suffix `_total` of counters.
+    pub name: &'static str,
+    /// `counter` or `gauge`.
+    pub kind: &'static str,
+    /// Label names.
+    pub labels: &'static [&'static str],
+    /// What it says, with its unit.
+    pub help: &'static str,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricInfo {
+    MetricInfo { name, kind, labels, help }
+}
+
+/// Labels of what is told by ScaledObject: as many values as there are objects.
+const OBJECT: &[&str] = &["namespace", "name", "group", "topic"];
+
+/// Every metric.
 #[rustfmt::skip]
-pub const METRICS: &[(&str, &str, &str)] = &[
-    ("tidegate_scaler_desired_replicas", "gauge", "Pods that the law wants"),
-    ("tidegate_scaler_hpa_desired_replicas", "gauge", "Pods that the HPA wants, where it may be asked"),
-    ("tidegate_scaler_stock_desired_replicas", "gauge", "Pods that stock KEDA and its HPA would want on the same facts (shadow)"),
-    ("tidegate_scaler_active", "gauge", "1 while there should be any pod, else 0"),
-    ("tidegate_scaler_group_members", "gauge", "Members of the consumer group"),
-    ("tidegate_scaler_lag_records", "gauge", "Records not yet committed, without transaction markers"),
-    ("tidegate_scaler_oldest_record_age_seconds", "gauge", "Age of the oldest of them"),
-    ("tidegate_scaler_arrival_rate", "gauge", "Records that arrive a second"),
-    ("tidegate_scaler_pod_rate", "gauge", "Records a second that a busy pod does"),
-    ("tidegate_scaler_facts_age_seconds", "gauge", "Seconds since the facts were read"),
-    ("tidegate_scaler_facts_up", "gauge", "1 if the last read of Kafka answered for this object, else 0"),
-    ("tidegate_scaler_objects", "gauge", "ScaledObjects that are served"),
-    ("tidegate_scaler_kafka_connections", "gauge", "Connections to brokers that are open"),
-    ("tidegate_scaler_reads_total", "counter", "Reads of a cluster, by outcome: complete, partial"),
-    ("tidegate_scaler_read_seconds_total", "counter", "Time of all reads"),
-    ("tidegate_scaler_requests_total", "counter", "gRPC calls by method and code"),
-    ("tidegate_scaler_fenced_members_total", "counter", "Members of gone pods taken out of their group, by outcome: fenced, failed"),
+pub const METRICS: &[MetricInfo] = &[
+    metric("tidegate_scaler_desired_replicas", "gauge", OBJECT, "Pods that the law wants"),
+    metric("tidegate_scaler_hpa_desired_replicas", "gauge", OBJECT, "Pods that the HPA wants, where it may be asked"),
+    metric("tidegate_scaler_stock_desired_replicas", "gauge", OBJECT, "Pods that stock KEDA and its HPA would want on the same facts (shadow)"),
+    metric("tidegate_scaler_active", "gauge", OBJECT, "1 while there should be any pod, else 0"),
+    metric("tidegate_scaler_group_members", "gauge", OBJECT, "Members of the consumer group"),
+    metric("tidegate_scaler_lag_records", "gauge", OBJECT, "Records not yet committed, without transaction markers"),
+    metric("tidegate_scaler_oldest_age_seconds", "gauge", OBJECT, "Age of the oldest of them in seconds, estimated from the offsets; law slo only"),
+    metric("tidegate_scaler_arrival_rate", "gauge", OBJECT, "Records that arrive a second"),
+    metric("tidegate_scaler_pod_rate", "gauge", OBJECT, "Records a second that a busy pod does"),
+    metric("tidegate_scaler_facts_age_seconds", "gauge", OBJECT, "Seconds since Kafka was read successfully for this object"),
+    metric("tidegate_scaler_facts_up", "gauge", OBJECT, "1 if the last read of Kafka answered for this object, else 0"),
+    metric("tidegate_scaler_decision_info", "gauge", &["namespace", "name", "group", "topic", "by", "decided", "binding"], "Always 1: the last decision, who made it (slo, keda), what it was (up, down, hold), and what bound it"),
+    metric("tidegate_scaler_objects", "gauge", &[], "ScaledObjects that are served"),
+    metric("tidegate_scaler_kafka_connections", "gauge", &[], "Connections to brokers that are open"),
+    metric("tidegate_scaler_reads_total", "counter", &["outcome"], "Reads of a cluster, by outcome: complete, partial"),
+    metric("tidegate_scaler_read_seconds_total", "counter", &[], "Time of all reads"),
+    metric("tidegate_scaler_requests_total", "counter", &["method", "code"], "gRPC calls by method and code"),
+    metric("tidegate_scaler_fenced_members_total", "counter", &["outcome"], "Members of gone pods taken out of their group, by outcome: fenced, failed"),
 ];
 
 type Labels = Vec<(&'static str, String)>;
@@ -57,7 +83,7 @@ impl Counters {
 }
 
 fn help(name: &str) -> &'static str {
-    METRICS.iter().find(|(known, ..)| *known == name).map_or("", |(_, _, help)| help)
+    METRICS.iter().find(|known| known.name == name).map_or("", |known| known.help)
 }
 
 /// The text of a scrape.
@@ -88,6 +114,15 @@ pub fn text(
         }
         add(&mut prometheus, series.name, family);
     }
+    let decided = Family::<Labels, Gauge>::default();
+    for object in &objects {
+        if let Some(decision) = object.newest() {
+            let mut labels = labels(object);
+            labels.extend(decision_labels(&decision));
+            decided.get_or_create(&labels).set(1);
+        }
+    }
+    add(&mut prometheus, "tidegate_scaler_decision_info", decided);
     let reads_by_outcome = Family::<Labels, Counter>::default();
     for (outcome, value) in [("complete", &reads.complete), ("partial", &reads.partial)] {
         let labels = vec![("outcome", outcome.to_owned())];
@@ -116,10 +151,10 @@ const SERIES: &[Series] = &[
     Series { name: "tidegate_scaler_active", value: |o, _| read(o).then(|| f64::from(u8::from(o.status().active))) },
     Series { name: "tidegate_scaler_group_members", value: |o, _| o.status().members.map(f64::from) },
     Series { name: "tidegate_scaler_lag_records", value: |o, _| read(o).then(|| o.status().lag as f64) },
-    Series { name: "tidegate_scaler_oldest_record_age_seconds", value: |o, _| terms(o).map(|terms| terms.oldest_age_s) },
+    Series { name: "tidegate_scaler_oldest_age_seconds", value: |o, _| terms(o).map(|terms| terms.oldest_age_s) },
     Series { name: "tidegate_scaler_arrival_rate", value: |o, _| terms(o).map(|terms| terms.arrival_per_s) },
     Series { name: "tidegate_scaler_pod_rate", value: |o, _| terms(o).map(|terms| terms.pod_rate_per_s) },
-    Series { name: "tidegate_scaler_facts_age_seconds", value: |o, now_ms| read(o).then(|| (now_ms - o.status().at_ms).max(0) as f64 / 1000.0) },
+    Series { name: "tidegate_scaler_facts_age_seconds", value: |o, now_ms| Some((now_ms - o.status().facts_ms).max(0) as f64 / 1000.0) },
     Series { name: "tidegate_scaler_facts_up", value: |o, _| read(o).then(|| f64::from(u8::from(o.status().error.is_none()))) },
 ];
 
@@ -132,8 +167,36 @@ fn terms(object: &Object) -> Option<SloTerms> {
 }
 
 fn labels(object: &Object) -> Labels {
-    let key = object.key();
-    vec![("namespace", key.namespace.clone()), ("name", key.name.clone())]
+    let (key, wants) = (object.key(), object.wants());
+    vec![
+        ("namespace", key.namespace.clone()),
+        ("name", key.name.clone()),
+        ("group", wants.group.clone()),
+        ("topic", wants.topic.clone()),
+    ]
+}
+
+/// Words only: a number or a sentence would be a new series with each decision.
+fn decision_labels(decision: &Decision) -> Labels {
+    let decided = match decision.to.cmp(&decision.from) {
+        std::cmp::Ordering::Less => "down",
+        std::cmp::Ordering::Equal => "hold",
+        std::cmp::Ordering::Greater => "up",
+    };
+    let binding = match &decision.terms {
+        Some(terms) => word(&terms.term),
+        None if decision.metric.is_none() => "stale".into(),
+        None => "lag".into(),
+    };
+    vec![("by", word(&decision.decided_by)), ("decided", decided.to_owned()), ("binding", binding)]
+}
+
+/// An enumeration's value as JSON writes it.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => "unknown".into(),
+    }
 }
 
 fn add(
@@ -148,7 +211,7 @@ fn add(
 mod tests {
     use tidegate_autoscale::law::{StockLaw, StockOptions};
     use tidegate_autoscale::scaled_object::ScaledObject;
-    use tidegate_kafka::PartitionOffsets;
+    use tidegate_kafka::{ClusterError, PartitionOffsets};
 
     use super::*;
     use crate::kubernetes::HpaCounts;
@@ -180,14 +243,44 @@ mod tests {
         counters.request("IsActive", tonic::Code::Ok);
         counters.fenced(true);
         let text = text(&known(), &Reads::new(1), &counters, 0).expect("text");
-        for (name, kind, help) in METRICS {
+        for MetricInfo { name, kind, labels, help } in METRICS {
             let family = name.trim_end_matches("_total");
             assert!(text.contains(&format!("# TYPE {family} {kind}\n")), "{name}\n{text}");
             assert!(text.contains(&format!("# HELP {family} {help}.\n")), "{name}\n{text}");
+            let series = text.lines().find(|line| {
+                line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            });
+            let series = series.unwrap_or_else(|| panic!("{name} has no series\n{text}"));
+            let found: Vec<&str> = series
+                .split_once('{')
+                .and_then(|(_, rest)| rest.split_once('}'))
+                .map(|(list, _)| list.split(',').filter_map(|one| one.split('=').next()).collect())
+                .unwrap_or_default();
+            assert_eq!(found, *labels, "{name}");
         }
         assert!(
             text.contains("tidegate_scaler_requests_total{method=\"IsActive\",code=\"Ok\"} 1"),
             "{text}"
+        );
+    }
+    #[test]
+    fn facts_grow_old_while_kafka_is_gone_and_a_decision_is_told_in_words() {
+        let registry = known();
+        let shown = |now_ms| {
+            let text = text(&registry, &Reads::new(1), &Counters::default(), now_ms);
+            text.expect("text")
+        };
+        let of = "{namespace=\"n\",name=\"so\",group=\"g\",topic=\"t\"}";
+        let age = |seconds| format!("tidegate_scaler_facts_age_seconds{of} {seconds}\n");
+        assert!(shown(4000).contains(&age("3.0")), "{}", shown(4000));
+        let object = registry.all().remove(0);
+        let gone = ClusterError::Unreachable { broker: "b:1".into(), reason: "refused".into() };
+        object.observe(9000, Err(gone), None, None, true);
+        assert!(shown(10_000).contains(&age("9.0")), "a failed read is no fact: {}", shown(10_000));
+        assert!(
+            shown(10_000).contains("decided=\"hold\",binding=\"stale\"} 1"),
+            "{}",
+            shown(10_000)
         );
     }
 }

@@ -75,6 +75,8 @@ pub enum Trouble {
 pub struct Status {
     /// When, milliseconds; 0 is never.
     pub at_ms: i64,
+    /// When Kafka was read successfully, or else when the object came, milliseconds.
+    pub facts_ms: i64,
     /// Pods wanted.
     pub wanted: i32,
     /// Whether there should be any.
@@ -174,6 +176,7 @@ impl Object {
         let wants = GroupTopic { group: settings.group.clone(), topic: settings.topic.clone() };
         let status = Status {
             at_ms: 0,
+            facts_ms: now_ms,
             wanted: spec.unwrap_or(0),
             active: false,
             lag: 0,
@@ -344,6 +347,7 @@ impl Object {
         let before = self.status();
         let mut after = Status { at_ms: now_ms, members: count, hpa, ..before.clone() };
         after.error = error.as_ref().map(ToString::to_string);
+        after.facts_ms = mind.good_ms.unwrap_or(before.facts_ms);
         if mind.good_ms.is_none() {
             let for_s = seconds(now_ms - self.created_ms);
             after.trouble = error.map(|error| Trouble::Kafka { error, for_s, held: None });

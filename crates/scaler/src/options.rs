@@ -28,6 +28,8 @@ pub struct ScalerOptions {
     pub tls: Option<TlsFiles>,
     /// The Kubernetes API, where it may be used.
     pub kubernetes: Option<KubernetesOptions>,
+    /// Takes replica counts from the HPAs. Needs `kubernetes`.
+    pub follow_hpas: bool,
     /// Takes members out of their group whose pods are gone. Needs `kubernetes`.
     pub fence_pods: bool,
 }

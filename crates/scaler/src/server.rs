@@ -86,7 +86,9 @@ impl Scaler {
         let (over, is_over) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
         if let Some(client) = &kubernetes {
-            tasks.spawn(Arc::clone(&shared.hpas).follow(client.clone()));
+            if options.follow_hpas {
+                tasks.spawn(Arc::clone(&shared.hpas).follow(client.clone()));
+            }
             if options.fence_pods {
                 let fencer = Fencer::new(&shared, counters.clone(), &options.clusters);
                 tasks.spawn(fencer.run(client.clone()));
@@ -172,7 +174,7 @@ async fn serve(
 
 fn server_tls(files: &TlsFiles) -> Result<ServerTlsConfig, Error> {
     let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| Error::file(path, format!("cannot be read: {error}")))
+        std::fs::read(path).map_err(|error| Error::file(path, &format!("cannot be read: {error}")))
     };
     let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
     let mut config = ServerTlsConfig::new().identity(identity);

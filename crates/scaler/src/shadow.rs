@@ -77,7 +77,10 @@ impl Shadow {
         for (cluster, connection) in options.clusters.iter().enumerate() {
             observe::start(cluster, connection, shared.clone())?;
         }
-        if let Some(kubernetes) = &options.kubernetes {
+        if options.fence_pods {
+            tracing::warn!("a shadow does not act: no pod is fenced");
+        }
+        if let Some(kubernetes) = options.kubernetes.as_ref().filter(|_| options.follow_hpas) {
             let client = Client::new(kubernetes)?;
             tasks.spawn(Arc::clone(&shared.hpas).follow(client));
         }

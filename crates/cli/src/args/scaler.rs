@@ -10,7 +10,9 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate scaler --brokers kafka:9092 --listen 0.0.0.0:6000 --metrics-addr 0.0.0.0:8000
   tidegate scaler --brokers kafka:9092 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
-  tidegate scaler --brokers kafka:9092 --kubernetes --fence-pods --pod-selector app=trade-tx-consumer
+  tidegate scaler --brokers kafka:9092 --kubernetes --namespace '*' --fence-pods --pod-selector app=trade-tx-consumer
+  tidegate scaler --brokers kafka:9092 --listen 0.0.0.0:6000 --fence-pods
+  tidegate scaler --shadow --brokers kafka:9092 --topic trade-tx --group tx-trade-workers
   tidegate scaler --shadow --scaled-object my-scaledobject.yaml --brokers kafka:9092 --kubernetes
   tidegate scaler replay --series run.csv --scaled-object demo --law slo --target-age 60
 
@@ -49,12 +51,17 @@ pub(crate) struct ScalerArgs {
     pub(crate) tls_client_ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) kubernetes: KubernetesArgs,
-    /// Take members of dead pods out of their group, so that others get their partitions at once
+    /// Take members of dead pods out of their group, so that others get their partitions at
+    /// once; with the pod's own rights (list and watch pods) unless --kubernetes-url is given
     #[arg(long)]
     pub(crate) fence_pods: bool,
-    /// Serve nothing: log and export what would be decided, for the ScaledObjects of the files
-    #[arg(long, requires = "scaled_object")]
+    /// Serve nothing: log and export what would be decided, for the ScaledObjects of the
+    /// files, or without one for --group on --topic
+    #[arg(long)]
     pub(crate) shadow: bool,
+    /// Group of a shadow without a file [default: tx-trade-workers]
+    #[arg(long, value_name = "NAME", env = "CONSUMER_GROUP")]
+    pub(crate) group: Option<String>,
     /// A ScaledObject to shadow, repeatable: with an external or KEDA's own Kafka trigger
     #[arg(long, value_name = "FILE", requires = "shadow")]
     pub(crate) scaled_object: Vec<PathBuf>,
@@ -78,7 +85,7 @@ pub(crate) struct KubernetesArgs {
     /// A file with the token for it
     #[arg(long, value_name = "FILE", requires = "kubernetes_url")]
     pub(crate) kubernetes_token_file: Option<PathBuf>,
-    /// Only this namespace [default: all]
+    /// Only this namespace, or "*" for all [default: the pod's own; all with --kubernetes-url]
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
     /// Pods that --fence-pods watches, for example app=trade-tx-consumer [default: all]

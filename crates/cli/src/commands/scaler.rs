@@ -14,7 +14,7 @@ use tidegate_scaler::{Error, Scaler, ScalerOptions, TlsFiles};
 
 use super::{parts, up};
 use crate::args::{KubernetesArgs, LawName, ReplayArgs, ScalerArgs, ScalerCommand};
-use crate::config::Layers;
+use crate::config::{Config, Layers};
 use crate::exit::{Outcome, bad_input};
 use crate::logging;
 use crate::signals::{StopSignals, service_stop};
@@ -24,12 +24,9 @@ pub(super) fn run(args: &ScalerArgs) -> anyhow::Result<Outcome> {
         return replay(args);
     }
     logging::init(args.common.log_format);
-    let options = options(args)?;
-    let manifests: Vec<Manifest> = args
-        .scaled_object
-        .iter()
-        .map(|file| Manifest::from_file(file).map_err(said))
-        .collect::<anyhow::Result<_>>()?;
+    let config = config(args)?;
+    let options = options(args, &config)?;
+    let manifests = manifests(args, &config)?;
     parts::runtime()?.block_on(async {
         let signals = StopSignals::install()?;
         let stop = service_stop(signals, false);
@@ -62,23 +59,37 @@ fn said(error: Error) -> anyhow::Error {
     }
 }
 
-fn options(args: &ScalerArgs) -> anyhow::Result<ScalerOptions> {
+/// What a shadow watches.
+fn manifests(args: &ScalerArgs, config: &Config) -> anyhow::Result<Vec<Manifest>> {
+    if args.shadow && args.scaled_object.is_empty() {
+        let namespace = KubernetesOptions::own_namespace().unwrap_or_else(|| "default".into());
+        let (group, topic) = (&config.consume.group, &config.kafka.topic);
+        return Ok(vec![Manifest::of_group(&namespace, group, topic, args.target_age)]);
+    }
+    args.scaled_object.iter().map(|file| Manifest::from_file(file).map_err(said)).collect()
+}
+
+fn config(args: &ScalerArgs) -> anyhow::Result<Config> {
     let mut layers = Layers::read(args.common.config.as_deref())?;
     parts::lay_kafka(&mut layers, &args.kafka)?;
     layers.set("scaler", "listen", "--listen", args.listen.clone())?;
     layers.set("scaler", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
     layers.set("scaler", "max_objects", "--max-objects", args.max_objects)?;
-    let config = layers.resolve()?;
+    layers.set("consume", "group", "--group", args.group.clone())?;
+    layers.resolve()
+}
+
+fn options(args: &ScalerArgs, config: &Config) -> anyhow::Result<ScalerOptions> {
     let first = parts::connection(&config.kafka, &args.kafka, "tidegate-scaler")?;
     let further = args
         .cluster
         .iter()
         .map(|brokers| ConnectionOptions { brokers: brokers.clone(), ..first.clone() });
     let clusters = std::iter::once(first.clone()).chain(further).collect();
-    let http = config.scaler.metrics_addr;
+    let http = config.scaler.metrics_addr.clone();
     let tls = args.tls_cert.clone().zip(args.tls_key.clone());
     Ok(ScalerOptions {
-        listen: config.scaler.listen,
+        listen: config.scaler.listen.clone(),
         http: (http != "off").then_some(http),
         clusters,
         interval: Duration::from_millis(config.scaler.interval_ms),
@@ -89,12 +100,16 @@ fn options(args: &ScalerArgs) -> anyhow::Result<ScalerOptions> {
             key,
             client_ca: args.tls_client_ca.clone(),
         }),
-        kubernetes: kubernetes(&args.kubernetes)?,
+        kubernetes: kubernetes(&args.kubernetes, args.fence_pods)?,
+        follow_hpas: args.kubernetes.kubernetes || args.kubernetes.kubernetes_url.is_some(),
         fence_pods: args.fence_pods,
     })
 }
 
-fn kubernetes(args: &KubernetesArgs) -> anyhow::Result<Option<KubernetesOptions>> {
+fn kubernetes(
+    args: &KubernetesArgs,
+    watches_pods: bool,
+) -> anyhow::Result<Option<KubernetesOptions>> {
     let options = match &args.kubernetes_url {
         Some(url) => KubernetesOptions {
             url: url.clone(),
@@ -103,11 +118,15 @@ fn kubernetes(args: &KubernetesArgs) -> anyhow::Result<Option<KubernetesOptions>
             namespace: None,
             pod_selector: String::new(),
         },
-        None if args.kubernetes => KubernetesOptions::in_cluster().map_err(said)?,
+        None if args.kubernetes || watches_pods => KubernetesOptions::in_cluster().map_err(said)?,
         None => return Ok(None),
     };
     Ok(Some(KubernetesOptions {
-        namespace: args.namespace.clone(),
+        namespace: args
+            .namespace
+            .clone()
+            .or_else(|| options.namespace.clone())
+            .filter(|namespace| namespace != "*"),
         pod_selector: args.pod_selector.clone().unwrap_or_default(),
         ..options
     }))

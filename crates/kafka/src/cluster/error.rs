@@ -33,6 +33,14 @@ pub enum ClusterError {
         /// Partition.
         partition: i32,
     },
+    /// A leader or a coordinator is being moved, or is new: soon it is known.
+    #[error("{what}: {reason}")]
+    Moving {
+        /// What was asked about.
+        what: String,
+        /// The broker's reason.
+        reason: String,
+    },
     /// Anything else a broker says.
     #[error("{what}: {reason}")]
     Refused {
@@ -52,6 +60,11 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether it is likely to be over in a moment.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(self, Self::Moving { .. } | Self::NoLeader { .. })
+    }
+
     pub(super) fn topic(topic: &str, code: i16) -> Self {
         match ResponseError::try_from_code(code) {
             Some(ResponseError::UnknownTopicOrPartition) => {
@@ -60,7 +73,7 @@ impl ClusterError {
             Some(ResponseError::TopicAuthorizationFailed) => {
                 Self::Denied { what: format!("access to topic {topic}") }
             }
-            _ => Self::Refused { what: format!("topic {topic}"), reason: reason(code) },
+            _ => Self::other(format!("topic {topic}"), code),
         }
     }
 
@@ -69,7 +82,21 @@ impl ClusterError {
             Some(ResponseError::GroupAuthorizationFailed) => {
                 Self::Denied { what: format!("access to group {group}") }
             }
-            _ => Self::Refused { what: format!("group {group}"), reason: reason(code) },
+            _ => Self::other(format!("group {group}"), code),
+        }
+    }
+
+    fn other(what: String, code: i16) -> Self {
+        let reason = reason(code);
+        match ResponseError::try_from_code(code) {
+            Some(
+                ResponseError::LeaderNotAvailable
+                | ResponseError::NotLeaderOrFollower
+                | ResponseError::CoordinatorLoadInProgress
+                | ResponseError::CoordinatorNotAvailable
+                | ResponseError::NotCoordinator,
+            ) => Self::Moving { what, reason },
+            _ => Self::Refused { what, reason },
         }
     }
 }
@@ -90,5 +117,17 @@ mod tests {
         assert!(said(ClusterError::topic("t", 29)).starts_with("Kafka denies access to topic t"));
         assert!(said(ClusterError::group("g", 30)).starts_with("Kafka denies access to group g"));
         assert!(said(ClusterError::group("g", 14)).starts_with("group g: "));
+    }
+
+    #[test]
+    fn leaders_and_coordinators_that_move_are_asked_again() {
+        for code in [5, 6] {
+            assert!(ClusterError::topic("t", code).is_transient(), "{code}");
+        }
+        for code in [14, 15, 16] {
+            assert!(ClusterError::group("g", code).is_transient(), "{code}");
+        }
+        assert!(!ClusterError::topic("t", 3).is_transient(), "a missing topic stays missing");
+        assert!(!ClusterError::group("g", 30).is_transient(), "and so does an ACL");
     }
 }

@@ -14,6 +14,9 @@
 //!   not lag either. An offset that waits before only such records is reported as
 //!   standing at the end (`control`).
 //!
+//! What fails because a leader or a coordinator moves is read once more, after a tenth
+//! of a second: a rolling restart is no outage.
+//!
 //! Threads: blocking; call it from a thread that may block. Every step is bounded.
 //!
 //! Rejected: librdkafka's admin calls, which ask for one group a request and search
@@ -57,6 +60,8 @@ pub use members::GroupMember;
 const METADATA_AGE: Duration = Duration::from_secs(60);
 /// Starts of logs move slowly.
 const STARTS_AGE: Duration = Duration::from_secs(30);
+/// A leader or a coordinator that moves is asked for once more after this time.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 /// Partitions in one request.
 const MOST_PARTITIONS: usize = 20_000;
 const LATEST: i64 = -1;
@@ -99,6 +104,14 @@ impl ClusterReader {
     /// [`crate::Error::Option`].
     pub fn new(connection: &ConnectionOptions) -> Result<Self, crate::Error> {
         connection.validate()?;
+        let secured = connection.librdkafka.get("security.protocol");
+        if let Some(protocol) = secured.filter(|name| !name.eq_ignore_ascii_case("plaintext")) {
+            return Err(crate::Error::option(
+                "security.protocol",
+                protocol,
+                "plaintext: the scaler cannot read a cluster by TLS or SASL yet",
+            ));
+        }
         Ok(Self {
             links: Links::new(connection),
             topics: HashMap::new(),
@@ -117,6 +130,25 @@ impl ClusterReader {
         &mut self,
         wanted: &[GroupTopic],
     ) -> Vec<Result<Vec<PartitionOffsets>, ClusterError>> {
+        let mut answers = self.read_once(wanted);
+        let moved: Vec<usize> = (0..answers.len())
+            .filter(|index| matches!(&answers[*index], Err(error) if error.is_transient()))
+            .collect();
+        if !moved.is_empty() {
+            std::thread::sleep(RETRY_PAUSE);
+            let again: Vec<GroupTopic> = moved.iter().map(|index| wanted[*index].clone()).collect();
+            for (index, answer) in moved.into_iter().zip(self.read_once(&again)) {
+                answers[index] = answer;
+            }
+        }
+        self.standstill.forget_unseen();
+        answers
+    }
+
+    fn read_once(
+        &mut self,
+        wanted: &[GroupTopic],
+    ) -> Vec<Result<Vec<PartitionOffsets>, ClusterError>> {
         let topics: BTreeSet<&str> = wanted.iter().map(|want| want.topic.as_str()).collect();
         let missing = self.learn_topics(&topics);
         let ends = self.list(&topics, LATEST);
@@ -126,7 +158,6 @@ impl ClusterReader {
         for want in wanted {
             answers.push(self.answer(want, &missing, &ends, &starts, &committed));
         }
-        self.standstill.forget_unseen();
         answers
     }
 

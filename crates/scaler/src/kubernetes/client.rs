@@ -61,9 +61,15 @@ impl KubernetesOptions {
             url: format!("https://{host}:{port}"),
             ca: Some(PathBuf::from(IN_CLUSTER).join("ca.crt")),
             token: Some(PathBuf::from(IN_CLUSTER).join("token")),
-            namespace: None,
+            namespace: Self::own_namespace(),
             pod_selector: String::new(),
         })
+    }
+
+    /// The namespace of the pod that this is.
+    pub fn own_namespace() -> Option<String> {
+        let text = std::fs::read_to_string(PathBuf::from(IN_CLUSTER).join("namespace")).ok()?;
+        Some(text.trim().to_owned()).filter(|name| !name.is_empty())
     }
 }
 
@@ -154,7 +160,7 @@ impl Client {
             .header("user-agent", concat!("tidegate-scaler/", env!("CARGO_PKG_VERSION")));
         if let Some(file) = &self.options.token {
             let token =
-                tokio::fs::read_to_string(file).await.map_err(|error| Error::file(file, error))?;
+                tokio::fs::read_to_string(file).await.map_err(|error| Error::file(file, &error))?;
             request = request.header("authorization", format!("Bearer {}", token.trim()));
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| failed(path, &error))?;
@@ -218,10 +224,11 @@ fn connector(options: &KubernetesOptions) -> Result<TlsConnector, Error> {
     let ca = options.ca.as_ref().ok_or_else(|| {
         Error::Kubernetes(format!("{}: needs the CA of the server: --kubernetes-ca", options.url))
     })?;
-    let certificates = CertificateDer::pem_file_iter(ca).map_err(|error| Error::file(ca, error))?;
+    let certificates =
+        CertificateDer::pem_file_iter(ca).map_err(|error| Error::file(ca, &error))?;
     for certificate in certificates {
-        let certificate = certificate.map_err(|error| Error::file(ca, error))?;
-        roots.add(certificate).map_err(|error| Error::file(ca, error))?;
+        let certificate = certificate.map_err(|error| Error::file(ca, &error))?;
+        roots.add(certificate).map_err(|error| Error::file(ca, &error))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
