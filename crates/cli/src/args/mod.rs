@@ -3,8 +3,8 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `explain`, `produce`, `profile`, `scaler`, `tables`, `tune`, `up`,
-//!   `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `report`, `scaler`, `tables`,
+//!   `tune`, `up`, `tools`: one struct a command
 
 mod check;
 mod common;
@@ -12,6 +12,7 @@ mod consume;
 mod explain;
 mod produce;
 mod profile;
+mod report;
 mod scaler;
 mod tables;
 mod tools;
@@ -24,6 +25,7 @@ pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use profile::ProfileArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use scaler::{KubernetesArgs, ReplayArgs, ScalerArgs, ScalerCommand};
 pub(crate) use tables::{
     DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
@@ -79,6 +81,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Say in plain words why an autoscaler decided what it did
     Explain(ExplainArgs),
+    /// Draw a run that `--csv` kept as one HTML page
+    Report(ReportArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
     /// Search the settings of an autoscaler for scenarios
