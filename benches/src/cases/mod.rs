@@ -8,6 +8,7 @@ mod kill;
 mod peers;
 mod postgres;
 mod rescale;
+mod scaler;
 mod soak;
 mod startup;
 
@@ -41,10 +42,12 @@ pub(crate) enum Case {
     Soak,
     /// Beside Kafka Connect, Kafka's performance tools and kcat.
     Peers,
+    /// 500 ScaledObjects of 100 partitions served by one scaler.
+    Scaler,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -56,6 +59,7 @@ impl Case {
         Self::Adaptive,
         Self::Soak,
         Self::Peers,
+        Self::Scaler,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -71,6 +75,7 @@ impl Case {
             Self::Adaptive => "adaptive",
             Self::Soak => "soak",
             Self::Peers => "peers",
+            Self::Scaler => "scaler",
         }
     }
 
@@ -87,6 +92,7 @@ impl Case {
             Self::Adaptive => adaptive::run(bench),
             Self::Soak => soak::run(bench),
             Self::Peers => peers::run(bench),
+            Self::Scaler => scaler::run(bench),
         }
     }
 }

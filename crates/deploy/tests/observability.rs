@@ -121,10 +121,12 @@ fn names_are_found_in_expressions() {
 
 /// Every series name there can be.
 fn known() -> BTreeSet<String> {
-    let ours = tidegate_pipeline::METRICS.iter().flat_map(|metric| {
+    let pipeline = tidegate_pipeline::METRICS.iter().map(|metric| (metric.name, metric.kind));
+    let scaler = tidegate_scaler::METRICS.iter().map(|metric| (metric.name, metric.kind));
+    let ours = pipeline.chain(scaler).flat_map(|(name, kind)| {
         let suffixes: &[&str] =
-            if metric.kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
-        suffixes.iter().map(|suffix| format!("{}{suffix}", metric.name))
+            if kind == "histogram" { &["_bucket", "_sum", "_count"] } else { &[""] };
+        suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
     });
     let recorded = rules().into_iter().filter_map(|rule| rule.record);
     let exporters = read("deploy/alerts/exporters.txt");

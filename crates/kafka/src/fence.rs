@@ -25,8 +25,9 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use crate::{Error, GroupProtocol};
 
 const STEP_TIMEOUT: Duration = Duration::from_secs(2);
-/// A group answer is a few hundred bytes; more is not a Kafka broker.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// The offsets of twenty thousand partitions are about a megabyte; more than this is
+/// not a Kafka broker.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Member epoch with which a KIP-848 member leaves.
 const LEAVE_EPOCH: i32 = -1;
 const UNKNOWN_MEMBER_ID: i16 = 25;
@@ -105,7 +106,8 @@ fn text(value: &str) -> StrBytes {
     StrBytes::from_string(value.to_owned())
 }
 
-struct Connection {
+#[derive(Debug)]
+pub(crate) struct Connection {
     stream: TcpStream,
     broker: String,
     correlation_id: i32,
@@ -126,7 +128,7 @@ impl Connection {
         }))
     }
 
-    fn open(broker: &str) -> Result<Self, Error> {
+    pub(crate) fn open(broker: &str) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::Wire {
             action: "connect",
             broker: broker.to_owned(),
@@ -159,7 +161,7 @@ impl Connection {
     }
 
     /// One request, one answer.
-    fn ask<R: Request>(
+    pub(crate) fn ask<R: Request>(
         &mut self,
         action: &'static str,
         request: &R,
