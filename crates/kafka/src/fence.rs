@@ -6,37 +6,44 @@
 //! Fencing a living member by mistake costs a rebalance and nothing else: what may
 //! be written is decided by the positions in the database.
 //!
-//! Threads: a plain blocking connection a call, every step bounded in time; the
-//! async function runs it on the runtime's blocking pool.
+//! Threads: a blocking connection of its own a call, secured as every other
+//! connection, every step bounded in time; the async function runs it on the
+//! runtime's blocking pool.
 //!
-//! Rejected: librdkafka, which has no call for it. Limits: plaintext listeners only.
+//! Rejected: librdkafka, which has no call for it. Limits: a TLS key with a pass
+//! phrase cannot be read here; the session timeout does the work then.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId,
-    LeaveGroupRequest, RequestHeader, ResponseHeader,
+    LeaveGroupRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
+    SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
+use rustls::ClientConfig;
 
-use crate::{Error, GroupProtocol};
+use crate::security::sasl;
+use crate::security::stream::{Stream, tls_config};
+use crate::{ConnectionOptions, Error, GroupProtocol};
 
-const STEP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A group answer is a few hundred bytes; more is not a Kafka broker.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// Member epoch with which a KIP-848 member leaves.
 const LEAVE_EPOCH: i32 = -1;
 const UNKNOWN_MEMBER_ID: i16 = 25;
+const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
 
-/// Whether the cluster offers KIP-848 groups. Blocking, seconds at most.
+/// Whether the cluster offers KIP-848 groups. Blocking, seconds at most. Asked
+/// before authentication, which brokers allow: it costs them no login.
 ///
 /// # Errors
-/// [`Error::Wire`] when no broker of the list answers in time.
-pub fn supports_consumer_protocol_blocking(brokers: &str) -> Result<bool, Error> {
-    let mut connection = Connection::open_any(brokers)?;
+/// [`Error::Wire`] when no broker of the list answers in time, [`Error::Security`]
+/// when none can be trusted.
+pub fn supports_consumer_protocol_blocking(options: &ConnectionOptions) -> Result<bool, Error> {
+    let mut connection = Connection::open_any(options)?;
     let request = ApiVersionsRequest::default();
     let answer = connection.ask("ask for the supported requests", &request, 0)?;
     if answer.error_code != 0 {
@@ -45,20 +52,29 @@ pub fn supports_consumer_protocol_blocking(brokers: &str) -> Result<bool, Error>
     Ok(answer.api_keys.iter().any(|key| key.api_key == ApiKey::ConsumerGroupHeartbeat as i16))
 }
 
+/// Connects and authenticates once, to learn why that does not work. Blocking.
+///
+/// # Errors
+/// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers.
+pub fn probe(options: &ConnectionOptions) -> Result<(), Error> {
+    Connection::open_any(options)?.authenticate(options)
+}
+
 /// Removes a member from its group, wherever the group's coordinator is.
 /// A member the coordinator does not know any more counts as removed.
 ///
 /// # Errors
-/// [`Error::Wire`] when the coordinator cannot be found, reached, or refuses.
+/// [`Error::Wire`] when the coordinator cannot be found, reached, or refuses;
+/// [`Error::Security`], [`Error::Option`].
 pub async fn remove_member(
-    brokers: &str,
+    options: &ConnectionOptions,
     group: &str,
     member_id: &str,
     protocol: GroupProtocol,
 ) -> Result<(), Error> {
-    let (brokers, group, member_id) = (brokers.to_owned(), group.to_owned(), member_id.to_owned());
+    let (options, group, member_id) = (options.clone(), group.to_owned(), member_id.to_owned());
     tokio::task::spawn_blocking(move || {
-        remove_member_blocking(&brokers, &group, &member_id, protocol)
+        remove_member_blocking(&options, &group, &member_id, protocol)
     })
     .await
     .map_err(|error| Error::Client {
@@ -73,12 +89,12 @@ pub async fn remove_member(
 /// # Errors
 /// As [`remove_member`].
 pub fn remove_member_blocking(
-    brokers: &str,
+    options: &ConnectionOptions,
     group: &str,
     member_id: &str,
     protocol: GroupProtocol,
 ) -> Result<(), Error> {
-    let mut connection = Connection::coordinator(brokers, group)?;
+    let mut connection = Connection::coordinator(options, group)?;
     let group_id = GroupId(text(group));
     let code = match protocol {
         GroupProtocol::Consumer => {
@@ -106,56 +122,81 @@ fn text(value: &str) -> StrBytes {
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     broker: String,
     correlation_id: i32,
 }
 
 impl Connection {
-    /// The first broker of the list that accepts.
-    fn open_any(brokers: &str) -> Result<Self, Error> {
+    /// The first broker of the list that accepts; not authenticated yet.
+    fn open_any(options: &ConnectionOptions) -> Result<Self, Error> {
+        let tls = tls_config(&options.security)?;
         let mut last = None;
-        for broker in brokers.split(',').map(str::trim) {
-            match Self::open(broker) {
+        for broker in options.brokers.split(',').map(str::trim) {
+            match Self::open(broker, tls.as_ref()) {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or_else(|| {
-            Error::option("brokers", brokers, "a comma separated list of host:port")
+            Error::option("brokers", &options.brokers, "a comma separated list of host:port")
         }))
     }
 
-    fn open(broker: &str) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Wire {
-            action: "connect",
-            broker: broker.to_owned(),
-            reason: error.to_string(),
-        };
-        let mut last = std::io::Error::other("the name has no address");
-        for address in broker.to_socket_addrs().map_err(failed)? {
-            match TcpStream::connect_timeout(&address, STEP_TIMEOUT) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(STEP_TIMEOUT)).map_err(failed)?;
-                    stream.set_write_timeout(Some(STEP_TIMEOUT)).map_err(failed)?;
-                    stream.set_nodelay(true).map_err(failed)?;
-                    return Ok(Self { stream, broker: broker.to_owned(), correlation_id: 0 });
-                }
-                Err(error) => last = error,
-            }
+    fn open(broker: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self, Error> {
+        let wire =
+            |reason: String| Error::Wire { action: "connect", broker: broker.into(), reason };
+        let (host, port) = broker
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host, port.parse().ok()?)))
+            .ok_or_else(|| wire("not host:port".into()))?;
+        match Stream::connect(host, port, tls) {
+            Ok(stream) => Ok(Self { stream, broker: broker.into(), correlation_id: 0 }),
+            Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(error) => Err(untrusted(broker, error)),
+                None => Err(wire(error.to_string())),
+            },
         }
-        Err(failed(last))
     }
 
     /// A connection to the group's coordinator.
-    fn coordinator(brokers: &str, group: &str) -> Result<Self, Error> {
-        let mut connection = Self::open_any(brokers)?;
+    fn coordinator(options: &ConnectionOptions, group: &str) -> Result<Self, Error> {
+        let mut connection = Self::open_any(options)?;
+        connection.authenticate(options)?;
         let request = FindCoordinatorRequest::default().with_key(text(group));
         let answer = connection.ask("find the coordinator", &request, 1)?;
         if answer.error_code != 0 {
             return Err(connection.refused("find the coordinator", answer.error_code));
         }
-        Self::open(&format!("{}:{}", answer.host.as_str(), answer.port))
+        let broker = format!("{}:{}", answer.host.as_str(), answer.port);
+        if broker == connection.broker {
+            return Ok(connection);
+        }
+        let mut connection = Self::open(&broker, tls_config(&options.security)?.as_ref())?;
+        connection.authenticate(options)?;
+        Ok(connection)
+    }
+
+    fn authenticate(&mut self, options: &ConnectionOptions) -> Result<(), Error> {
+        let Some(mechanism) = options.security.sasl_mechanism else { return Ok(()) };
+        let request = SaslHandshakeRequest::default()
+            .with_mechanism(StrBytes::from_static_str(mechanism.on_the_wire()));
+        let answer = self.ask("authenticate", &request, 1)?;
+        if answer.error_code == UNSUPPORTED_SASL_MECHANISM {
+            let offered: Vec<&str> = answer.mechanisms.iter().map(StrBytes::as_str).collect();
+            let reason = format!("it does not offer {mechanism}, but {}", offered.join(", "));
+            return Err(Error::Security { brokers: self.broker.clone(), reason });
+        }
+        sasl::authenticate(options, mechanism, |bytes| {
+            let request = SaslAuthenticateRequest::default().with_auth_bytes(bytes.into());
+            let answer = self.ask("authenticate", &request, 0)?;
+            if answer.error_code == 0 {
+                return Ok(answer.auth_bytes.to_vec());
+            }
+            let why = answer.error_message.as_ref().map_or("no reason given", StrBytes::as_str);
+            let reason = format!("authentication failed: {why}");
+            Err(Error::Security { brokers: self.broker.clone(), reason })
+        })
     }
 
     /// One request, one answer.
@@ -209,4 +250,24 @@ impl Connection {
             .map_or_else(|| format!("error code {code}"), |error| error.to_string());
         Error::Wire { action, broker: self.broker.clone(), reason }
     }
+}
+
+/// Why a handshake failed, in words that say what to do.
+fn untrusted(broker: &str, error: &rustls::Error) -> Error {
+    use rustls::{CertificateError, Error as Tls};
+    let advice = match error {
+        Tls::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "the broker's certificate is not from a known authority; name its authority with tls_ca: "
+        }
+        Tls::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "the broker's certificate is not for this host name: ",
+        Tls::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        ) => "the broker's certificate has expired: ",
+        Tls::InvalidMessage(_) => "the broker does not speak TLS here: ",
+        Tls::AlertReceived(_) => "the broker ended the handshake (does it want tls_certificate?): ",
+        _ => "",
+    };
+    Error::Security { brokers: broker.to_owned(), reason: format!("{advice}{error}") }
 }

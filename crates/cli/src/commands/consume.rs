@@ -14,7 +14,7 @@ use tidegate_pipeline::{
 use tidegate_postgres::ConnectOptions;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::parts;
+use super::{parts, timing};
 use crate::args::ConsumeArgs;
 use crate::config::{Config, ConsumeConfig, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -33,7 +33,11 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
     let database =
         parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
+    let timing = timing::check(&config.consume)?;
     logging::init(args.common.log_format);
+    if let Some(line) = timing {
+        tracing::warn!("{line}");
+    }
     match database {
         Database::Sqlite(path) => {
             let sink = SqliteSink::new(sqlite_options(&config.consume, path))?;
@@ -73,13 +77,30 @@ fn consume(
             tokio::spawn(print_reports(pipeline.handle()));
         }
         let handle = pipeline.handle();
-        let summary = pipeline.run(service_stop(signals, args.exit_on_stdin_close)).await?;
+        let stays = stays_on_terminate(&config.consume);
+        let stop = {
+            let (handle, watch_stdin) = (pipeline.handle(), args.exit_on_stdin_close);
+            async move {
+                if service_stop(signals, watch_stdin).await == "SIGTERM" && stays {
+                    handle.keep_place();
+                }
+            }
+        };
+        let summary = pipeline.run(stop).await?;
         if args.report {
             print_report(&handle.report());
         }
         tracing::info!(rows = summary.rows, dead_letters = summary.dead_letters, "stopped");
         Ok(Outcome::Done)
     })
+}
+
+/// Whether SIGTERM means a restart, after which the same member comes back.
+fn stays_on_terminate(consume: &ConsumeConfig) -> bool {
+    match consume.on_terminate.as_str() {
+        "leave" => false,
+        _ => !consume.instance_id.is_empty(),
+    }
 }
 
 fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
@@ -94,6 +115,10 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
     )?;
     layers.set("consume", "database", "--database", args.database.clone())?;
     parts::lay_password_file(&mut layers, args.password_file.as_deref())?;
+    layers.set("consume", "instance_id", "--instance-id", args.instance_id.clone())?;
+    layers.set("consume", "on_terminate", "--on-terminate", args.on_terminate.clone())?;
+    layers.set("consume", "client_rack", "--client-rack", args.client_rack.clone())?;
+    layers.set("consume", "grace_period_s", "--grace-period", args.grace_period)?;
     layers.set("consume", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
     layers.resolve()
 }
@@ -118,6 +143,8 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
         buffer_low_records: consume.buffer_low_records,
         commit_interval_ms: consume.commit_interval_ms,
         revoke_timeout_ms: consume.revoke_timeout_ms,
+        instance_id: Some(consume.instance_id.clone()).filter(|id| !id.is_empty()),
+        client_rack: Some(consume.client_rack.clone()).filter(|rack| !rack.is_empty()),
         ..GroupOptions::default()
     };
     options.validate().map_err(|error| bad_input(error.to_string()))?;

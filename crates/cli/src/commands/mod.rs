@@ -7,7 +7,9 @@ mod generate;
 mod get;
 mod parts;
 mod produce;
+mod security;
 mod simulate;
+mod timing;
 mod up;
 
 use crate::args::{Cli, Command};

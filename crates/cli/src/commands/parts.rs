@@ -9,6 +9,7 @@ use tidegate_load::audit::Database;
 use tidegate_pipeline::{MetricsServer, Probes};
 use tidegate_postgres::{ConnectOptions, UrlError};
 
+use super::security;
 use crate::args::{KafkaArgs, PodArgs};
 use crate::config::{KafkaConfig, Layers};
 use crate::exit::bad_input;
@@ -21,6 +22,9 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// Lays the Kafka flags over the other layers.
 pub(super) fn lay_kafka(layers: &mut Layers, args: &KafkaArgs) -> anyhow::Result<()> {
     layers.set("kafka", "brokers", "--brokers", args.brokers.clone())?;
+    for (key, flag, value) in args.security.values() {
+        layers.set("kafka", key, flag, value)?;
+    }
     layers.set("kafka", "topic", "--topic", args.topic.clone())
 }
 
@@ -60,6 +64,10 @@ pub(super) fn connection(
     let connection = ConnectionOptions {
         brokers: config.brokers.clone(),
         client_id: client_id.into(),
+        security: security::options(config)?,
+        start_jitter_ms: config.start_jitter_ms,
+        reconnect_backoff_ms: config.reconnect_backoff_ms,
+        reconnect_backoff_max_ms: config.reconnect_backoff_max_ms,
         librdkafka,
     };
     connection.validate().map_err(|error| bad_input(error.to_string()))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tidegate_autoscale::law::SloOptions;
 use tidegate_autoscale::scaled_object::ScaledObject;
+use tidegate_kafka::{ConnectionOptions, SecurityProtocol};
 use tidegate_load::LoadProfile;
 use tidegate_load::audit::{AuditReport, Database, audit};
 use tidegate_local::pods::CommandTemplate;
@@ -46,7 +47,7 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     let password_file = &config.consume.database_password_file;
     let database = args.database.as_deref();
     let database = database.map(|url| parts::database(url, Some(password_file))).transpose()?;
-    parts::connection(&config.kafka, &args.kafka, "tidegate-up")?;
+    let cluster = cluster(args, &config)?;
     logging::init(args.common.log_format);
 
     RunDir::clean_up_dead_worlds(&runs_root()?);
@@ -62,7 +63,7 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     std::fs::write(&files.profile, toml::to_string(&profile)?)?;
 
     let options = WorldOptions {
-        brokers: args.kafka.brokers.clone(),
+        cluster,
         topic: config.kafka.topic.clone(),
         partitions: config.up.partitions,
         group: config.consume.group.clone(),
@@ -86,6 +87,22 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     }
     let audit = audit(&files.ledger, &database)?;
     conclude(args, &end, &audit, &run_dir, &files)
+}
+
+/// The cluster that was named. One of our own listens on this machine only, in
+/// the clear, and what is set for another would only keep the pods from it.
+fn cluster(args: &UpArgs, config: &Config) -> anyhow::Result<Option<ConnectionOptions>> {
+    let connection = parts::connection(&config.kafka, &args.kafka, "tidegate-up")?;
+    if args.kafka.brokers.is_some() {
+        return Ok(Some(connection));
+    }
+    let protocol = connection.security.protocol();
+    if protocol != SecurityProtocol::Plaintext {
+        return Err(bad_input(format!(
+            "security protocol {protocol}: needs --brokers; the broker of `up` is this machine's own"
+        )));
+    }
+    Ok(None)
 }
 
 /// What a run passes to its children.
@@ -268,6 +285,9 @@ fn own_command(args: &UpArgs, command: &str) -> anyhow::Result<CommandTemplate> 
     words.extend(flags([("--brokers", "{brokers}".into())]));
     if let Some(config) = &args.common.config {
         words.extend(flags([("--config", config.clone().into_os_string())]));
+    }
+    for (_, flag, value) in args.kafka.security.values() {
+        words.extend(value.into_iter().flat_map(|value| [flag.into(), OsString::from(value)]));
     }
     for (key, value) in &args.kafka.kafka_config {
         words.extend(flags([("--kafka-config", format!("{key}={value}").into())]));

@@ -103,7 +103,7 @@ fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 impl Layers {
-    pub(super) fn of(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn of(text: &str) -> anyhow::Result<Self> {
         let mut layers = Self::read(None)?;
         layers.lay_file("test.toml", text)?;
         Ok(layers)

@@ -8,6 +8,7 @@ use crate::controller::{Law, ReplicaPath};
 use crate::pods::CommandTemplate;
 use tidegate_autoscale::law::{SloLaw, SloOptions, StockLaw, StockOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
+use tidegate_kafka::ConnectionOptions;
 
 /// Who decides the replicas, before the clock starts.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ impl LawOptions {
 #[derive(Debug, Clone)]
 pub struct WorldOptions {
     /// An existing cluster; `None` starts a broker of its own.
-    pub brokers: Option<String>,
+    pub cluster: Option<ConnectionOptions>,
     /// Topic, created when it is missing.
     pub topic: String,
     /// Its partitions, when it is created.
