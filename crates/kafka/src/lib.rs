@@ -41,5 +41,5 @@ pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendErro
 pub use record::{Header, Position, Record, StartPosition, TopicPartition};
 pub use report::PodReport;
 pub use security::{
-    OidcOptions, SaslMechanism, Secret, SecurityOptions, SecurityProtocol, TokenStatus,
+    OidcOptions, SaslMechanism, Secret, SecurityOptions, SecurityProtocol, TokenStatus, Tokens,
 };

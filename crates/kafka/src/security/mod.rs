@@ -35,4 +35,4 @@ pub(crate) mod token;
 
 pub use options::{OidcOptions, SaslMechanism, SecurityOptions, SecurityProtocol};
 pub use secret::Secret;
-pub use token::TokenStatus;
+pub use token::{TokenStatus, Tokens};

@@ -174,9 +174,9 @@ pub struct SecurityOptions {
     pub tls_key: Option<PathBuf>,
     /// Pass phrase of the key.
     pub tls_key_password: Option<Secret>,
-    /// Tokens, obtained once for all clones.
+    /// What was obtained, for all clones; leave it at its default.
     #[serde(skip)]
-    pub(crate) tokens: Tokens,
+    pub tokens: Tokens,
 }
 
 impl SecurityOptions {

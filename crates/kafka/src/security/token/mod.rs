@@ -26,8 +26,7 @@ mod source;
 
 pub(super) use bearer::check as check_oidc;
 pub(crate) use install::install;
-pub use source::TokenStatus;
-pub(crate) use source::Tokens;
+pub use source::{TokenStatus, Tokens};
 
 use aws::Credentials;
 

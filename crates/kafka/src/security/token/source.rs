@@ -43,7 +43,7 @@ pub struct TokenStatus {
 
 /// Where the clones of one set of options find their tokens.
 #[derive(Clone, Default)]
-pub(crate) struct Tokens(Arc<OnceLock<Result<Arc<TokenSource>, Error>>>);
+pub struct Tokens(Arc<OnceLock<Result<Arc<TokenSource>, Error>>>);
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
