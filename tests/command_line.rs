@@ -125,3 +125,42 @@ fn a_scenario_that_is_missing_or_wrong_is_named() {
     let parts = [name, "pod.batch_size = 0", "1 to 1000000"];
     assert_one_line(&["simulate", "--scenario", name], 2, &parts);
 }
+
+#[test]
+fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
+    let published =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/check/tests/data/published.yaml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let sarif = files.path().join("check.sarif");
+    let output = tidegate()
+        .args(["check", published, "--json", "--partitions", "100", "--sarif"])
+        .arg(&sarif)
+        .output()
+        .expect("tidegate runs");
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+    assert_eq!(found["counts"]["errors"], 1, "{found}");
+    let log = std::fs::read_to_string(&sarif).expect("sarif");
+    let log: serde_json::Value = serde_json::from_str(&log).expect("json");
+    let results = log["runs"][0]["results"].as_array().expect("results").len();
+    assert_eq!(Some(results), found["findings"].as_array().map(Vec::len));
+
+    // Text without a terminal has no colours; warnings alone are no failure unless denied.
+    let warned = |more: &[&str]| {
+        let output = tidegate()
+            .args(["check", published, "--allow", "TG040"])
+            .args(more)
+            .output()
+            .expect("tidegate runs");
+        assert!(!output.stdout.contains(&0x1b));
+        output.status.code()
+    };
+    assert_eq!((warned(&[]), warned(&["--deny-warnings"])), (Some(0), Some(4)));
+
+    let broken = files.path().join("broken.yaml");
+    std::fs::write(&broken, "kind: ScaledObject\nspec: [1,\n").expect("file");
+    let name = broken.to_str().expect("utf-8");
+    assert_one_line(&["check", name], 2, &[name, ":3:"]);
+    assert_one_line(&["check", "/nonexistent.yaml"], 2, &["/nonexistent.yaml"]);
+    assert_one_line(&["check", published, "--allow", "TG999"], 2, &["TG999", "TG020"]);
+}

@@ -6,6 +6,7 @@
 //! | 1 | something failed while running; the line says what |
 //! | 2 | bad input: a flag, an environment variable or a file |
 //! | 3 | a promise was broken: records lost, duplicated or out of order |
+//! | 4 | `check` found an error; with `--deny-warnings` a warning |
 //! | 130 | interrupted before it could finish |
 
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ pub(crate) enum Outcome {
     Done,
     /// It ran to its end and the audit found a broken promise.
     PromiseBroken,
+    /// It ran to its end and the files have defects.
+    Findings,
     /// A second interrupt, or an interrupt with nothing to finish.
     Interrupted,
 }
@@ -36,6 +39,7 @@ pub(crate) fn report(outcome: anyhow::Result<Outcome>) -> ExitCode {
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::PromiseBroken) => ExitCode::from(3),
+        Ok(Outcome::Findings) => ExitCode::from(4),
         Ok(Outcome::Interrupted) => ExitCode::from(130),
         Err(error) => {
             anstream::eprintln!("tidegate: {}", one_line(&error));

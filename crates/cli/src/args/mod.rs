@@ -3,14 +3,16 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `produce`, `up`, `tools`: one struct a command
 
+mod check;
 mod common;
 mod consume;
 mod produce;
 mod tools;
 mod up;
 
+pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use produce::ProduceArgs;
@@ -32,7 +34,8 @@ Examples:
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
-  3 records lost, duplicated or out of order              130 interrupted";
+  3 records lost, duplicated or out of order              4 check found something
+  130 interrupted";
 
 /// Writes what arrives on Kafka into a database, each record's effect exactly
 /// once, with the number of consumers always where it has to be.
@@ -55,6 +58,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Check ScaledObject, Deployment and scenario against each other
+    Check(CheckArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script
