@@ -252,20 +252,21 @@ fn a_zombie_in_postgres_kip_848() {
 fn static_members(protocol: &'static str) {
     let group = Group::new(protocol, None);
     let load = group.load(12);
-    let with_id = |name: &str| group.member(name, &["--instance-id", name]);
-    let (first, second) = (with_id("pod-0"), with_id("pod-1"));
+    // Each life has reports of its own.
+    let with_id = |life: &str, id: &str| group.member(life, &["--instance-id", id]);
+    let (first, second) = (with_id("first", "pod-0"), with_id("second", "pod-1"));
     group.wait_settled("two join", &[&first, &second]);
     let (owned, kept) = (first.assigned(), second.assigned());
     let rebalances = second.report()["rebalances_total"].clone();
     first.drain("TERM");
-    let first = with_id("pod-0");
+    let first = with_id("first-again", "pod-0");
     wait_for("the same partitions again", LIMIT, || (first.assigned() == owned).then_some(()));
     assert_eq!(second.assigned(), kept, "{protocol}: nothing moved");
     assert_eq!(second.report()["rebalances_total"], rebalances, "{protocol}: it noticed nothing");
 
     // It dies, and comes back under its id before its session ends.
     drop(first);
-    let first = with_id("pod-0");
+    let first = with_id("first-risen", "pod-0");
     group.wait_settled("the dead one is back", &[&first, &second]);
     if protocol == "consumer" {
         assert!(first.log().contains("held by a member that did not leave"), "{}", first.log());

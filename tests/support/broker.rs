@@ -1,9 +1,12 @@
 //! A broker of a test's own: any listeners, ended and started again at will.
 
+#![allow(dead_code)]
+
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -23,7 +26,7 @@ pub(crate) struct TestBroker {
     child: Option<Child>,
     /// The parent-death signal comes when the thread that spawned ends.
     spawner: Sender<Command>,
-    spawned: Receiver<Child>,
+    spawned: Mutex<Receiver<Child>>,
 }
 
 /// What makes one broker different from another.
@@ -52,7 +55,7 @@ impl TestBroker {
             bootstrap: format!("127.0.0.1:{plain}"),
             child: None,
             spawner,
-            spawned,
+            spawned: Mutex::new(spawned),
         };
         broker.format(extra);
         broker.start_again();
@@ -99,7 +102,8 @@ impl TestBroker {
             .stdout(log.try_clone().expect("log"))
             .stderr(log);
         self.spawner.send(command).expect("spawner lives");
-        self.child = Some(self.spawned.recv().expect("java starts"));
+        let spawned = self.spawned.get_mut().expect("not poisoned").recv();
+        self.child = Some(spawned.expect("java starts"));
         let admin = Admin::new(&ConnectionOptions::new(self.bootstrap.clone())).expect("client");
         if let Err(error) = admin.wait_ready(READY) {
             panic!("broker: {error}\n{}", self.log());

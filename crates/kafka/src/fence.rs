@@ -57,7 +57,9 @@ pub fn supports_consumer_protocol_blocking(options: &ConnectionOptions) -> Resul
 /// # Errors
 /// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers.
 pub fn probe(options: &ConnectionOptions) -> Result<(), Error> {
-    Connection::open_any(options)?.authenticate(options)
+    let mut connection = Connection::open_any(options)?;
+    connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0)?;
+    connection.authenticate(options)
 }
 
 /// Removes a member from its group, wherever the group's coordinator is.
@@ -120,6 +122,11 @@ pub fn remove_member_blocking(
 fn text(value: &str) -> StrBytes {
     StrBytes::from_string(value.to_owned())
 }
+
+/// A TLS record came where a length should be.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker speaks TLS here: set the security protocol to SSL or SASL_SSL")]
+struct SpeaksTls;
 
 struct Connection {
     stream: Stream,
@@ -225,7 +232,12 @@ impl Connection {
             .and_then(|()| self.stream.write_all(&body))
             .map_err(|error| failed(error.to_string()))?;
 
-        let mut answer = self.read_frame().map_err(|error| failed(error.to_string()))?;
+        let mut answer = self.read_frame().map_err(|error| match error.get_ref() {
+            Some(inner) if inner.is::<SpeaksTls>() => {
+                Error::Security { brokers: broker.clone(), reason: inner.to_string() }
+            }
+            _ => failed(error.to_string()),
+        })?;
         ResponseHeader::decode(&mut answer, <R::Response as HeaderVersion>::header_version(version))
             .and_then(|_| <R::Response as Decodable>::decode(&mut answer, version))
             .map_err(|error| failed(error.to_string()))
@@ -234,6 +246,9 @@ impl Connection {
     fn read_frame(&mut self) -> std::io::Result<Bytes> {
         let mut length = [0u8; 4];
         self.stream.read_exact(&mut length)?;
+        if matches!(length, [21 | 22, 3, ..]) {
+            return Err(std::io::Error::other(SpeaksTls));
+        }
         let length = u32::from_be_bytes(length) as usize;
         if length > MAX_ANSWER_BYTES {
             return Err(std::io::Error::other(format!(

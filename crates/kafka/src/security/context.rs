@@ -1,6 +1,7 @@
 //! Callbacks of the clients that only ask: lag reader and admin.
 
 use std::error::Error as StdError;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,17 +12,18 @@ use rdkafka::error::{KafkaError, KafkaResult};
 
 use super::refusal;
 use super::token::install;
-use crate::{ConnectionOptions, Error};
+use crate::{ConnectionOptions, Error, fence};
 
 /// Serves tokens, and keeps the first refusal for whoever asks next.
 pub(crate) struct Asking {
     connection: ConnectionOptions,
     refused: Mutex<Option<Error>>,
+    answered: AtomicBool,
 }
 
 impl Asking {
     pub(crate) fn new(connection: ConnectionOptions) -> Self {
-        Self { connection, refused: Mutex::default() }
+        Self { connection, refused: Mutex::default(), answered: AtomicBool::new(false) }
     }
 
     fn refused(&self) -> MutexGuard<'_, Option<Error>> {
@@ -80,13 +82,25 @@ pub(crate) fn ask<T>(
         install(client.client(), &token)?;
     }
     serve(client);
-    question(client).map_err(|error| {
-        serve(client);
-        context.refused().take().unwrap_or_else(|| Error::Unreachable {
-            brokers: connection.brokers.clone(),
-            reason: error.to_string(),
-        })
-    })
+    let outcome = question(client);
+    serve(client);
+    let error = match outcome {
+        Ok(answer) => {
+            context.answered.store(true, Ordering::Relaxed);
+            return Ok(answer);
+        }
+        Err(error) => error,
+    };
+    if let Some(refusal) = context.refused().take() {
+        return Err(refusal);
+    }
+    // Not every refusal comes as an event; before the first answer we look ourselves.
+    if !context.answered.load(Ordering::Relaxed)
+        && let Err(refusal @ Error::Security { .. }) = fence::probe(connection)
+    {
+        return Err(refusal);
+    }
+    Err(Error::Unreachable { brokers: connection.brokers.clone(), reason: error.to_string() })
 }
 
 /// Log lines, errors and refresh events that wait; an error is an item of its own.
