@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TIDEGATE := target/release/tidegate
 
-.PHONY: help demo test build lint docs bench clean
+.PHONY: help demo test build lint docs bench chaos clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ docs: ## rustdoc of the libraries
 
 bench: ## every benchmark; raw output under benches/runs/ (about an hour)
 	@scripts/bench.sh
+
+chaos: ## CHAOS_FAULTS (1,000) faults of CHAOS_SEED, an audit after each round (about half an hour)
+	@scripts/chaos.sh
 
 clean: ## what was built here (the Kafka cache stays)
 	$(CARGO) clean

@@ -22,4 +22,9 @@ cargo run --quiet --release --locked -p tidegate-autoscale --example vectors -- 
 step "end-to-end tests on a real broker"
 cargo test --locked -p tidegate -- --test-threads 1
 
+step "60 faults"
+cargo build --locked -p tidegate -p tidegate-chaos
+CHAOS_FAULTS=60 target/debug/tidegate-chaos --faults-a-round 20 --sqlite-every 3 --seed 20 \
+  --results target/chaos
+
 step "done"

@@ -127,6 +127,33 @@ fn a_scenario_that_is_missing_or_wrong_is_named() {
 }
 
 #[test]
+fn a_decision_is_explained_from_a_simulations_log() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/spike.toml");
+    let files = tempfile::tempdir().expect("temporary directory");
+    let log = files.path().join("decisions.jsonl");
+    let log = log.to_str().expect("utf-8");
+    let simulated = tidegate()
+        .args(["simulate", "--scenario", scenario, "--law", "slo", "--decisions", log])
+        .output()
+        .expect("tidegate runs");
+    assert!(simulated.status.success(), "{simulated:?}");
+    let explain = |arguments: &[&str]| {
+        let output = tidegate().arg("explain").args(arguments).output().expect("tidegate runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("utf-8")
+    };
+    let story = explain(&[log, "--at", "299"]);
+    assert!(story.starts_with("299 s: stay at "), "{story}");
+    for part in ["why ", "records a second arrive", "limit ", "stock would say "] {
+        assert!(story.contains(part), "{part:?} is not in {story}");
+    }
+    let changes = explain(&[log, "--changes"]);
+    assert!(changes.lines().count() >= 2 && changes.contains("SLO: "), "{changes}");
+    assert_one_line(&["explain", log, "--at", "9999"], 2, &["--at 9999", "0 to 1"]);
+    assert_one_line(&["explain", "/nonexistent.jsonl"], 2, &["/nonexistent.jsonl"]);
+}
+
+#[test]
 fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
     let published =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/check/tests/data/published.yaml");

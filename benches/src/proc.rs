@@ -17,7 +17,16 @@ pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
 
 /// Peak resident memory, MiB; `None` when the process is gone.
 pub(crate) fn peak_resident_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+/// Resident memory now, MiB; `None` when the process is gone.
+pub(crate) fn resident_mib(pid: u32) -> Option<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+fn memory_mib(pid: u32, field: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kib| kib / 1024.0)
 }

@@ -1,11 +1,13 @@
 //! One file a benchmark.
 
+mod adaptive;
 mod demo;
 mod footprint;
 mod incumbent;
 mod kill;
 mod postgres;
 mod rescale;
+mod soak;
 mod startup;
 
 use clap::ValueEnum;
@@ -32,10 +34,14 @@ pub(crate) enum Case {
     Demo,
     /// 2,000,000 waiting trades into PostgreSQL, against psql's own copy.
     Postgres,
+    /// 8 pods, a sink with a second a batch: batches of automatic size.
+    Adaptive,
+    /// One pod, 1,000 partitions: memory over time.
+    Soak,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -44,6 +50,8 @@ impl Case {
         Self::Incumbent,
         Self::Demo,
         Self::Postgres,
+        Self::Adaptive,
+        Self::Soak,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +64,8 @@ impl Case {
             Self::Incumbent => "incumbent",
             Self::Demo => "demo",
             Self::Postgres => "postgres",
+            Self::Adaptive => "adaptive",
+            Self::Soak => "soak",
         }
     }
 
@@ -69,6 +79,8 @@ impl Case {
             Self::Incumbent => incumbent::run(bench),
             Self::Demo => demo::run(bench),
             Self::Postgres => postgres::run(bench),
+            Self::Adaptive => adaptive::run(bench),
+            Self::Soak => soak::run(bench),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! 2,000,000 trades wait on 8 partitions; one consumer drains them into
 //! PostgreSQL in batches of 10,000. Beside it, on the same server, psql copies
-//! the same rows from files of 10,000 rows, a commit each: what the database can
-//! take raw. Server settings are its defaults, synchronous_commit and fsync on.
+//! the same rows from files of 10,000 rows, a commit each, over as many
+//! connections: what the database can take raw. Server settings are its defaults,
+//! synchronous_commit and fsync on.
 //!
-//! Rates are of the rows after the first commit of either side, so that a start
-//! counts for neither.
+//! Once with one connection and once with two. Rates are of the rows after the
+//! first commit of the consumer, so that its start does not count.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -23,14 +24,25 @@ const COLUMNS: &str = "account_id, trade_id, symbol, trade_type, quantity, price
      kafka_topic, kafka_partition, kafka_offset, record_timestamp_ms, committed_at_ms";
 
 pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for connections in [1, 2] {
+        findings.extend(measure(bench, connections)?);
+    }
+    Ok(findings)
+}
+
+fn measure(bench: &Bench, connections: usize) -> anyhow::Result<Vec<Finding>> {
     let server = Server::start(&[])?;
     server.create_database("tidegate")?;
     let url = server.url("tidegate");
+    let count = connections.to_string();
     let arguments = [
         "--config",
         "benches/profiles/postgres.toml",
         "--database",
         &url,
+        "--database-connections",
+        &count,
         "--partitions",
         "8",
         // All is sent when the only pod starts.
@@ -43,13 +55,23 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Finding>> {
         "--batch-processing-time",
         "0",
     ];
-    let run = bench.up("postgres", &arguments, &mut |_, _| {})?;
+    let name = if connections == 1 { "postgres" } else { "postgres-2" };
+    let run = bench.up(name, &arguments, &mut |_, _| {})?;
     let drained = drain_rate(&server)?;
-    let copied = copy_rate(&server)?;
+    let copied = copy_rate(&server, connections)?;
+    let peak_mib = run.usage.iter().filter(|(name, _)| name.starts_with("consumer"));
+    let peak_mib = peak_mib.map(|(_, usage)| usage.peak_mib).fold(0.0, f64::max);
+    let of = |text: &str| format!("{connections} connection(s): {text}");
     let mut findings = vec![
-        Finding::new("one consumer into PostgreSQL", drained, "rows/s", Target::Told),
-        Finding::new("psql \\copy of the same rows", copied, "rows/s", Target::Told),
-        Finding::new("consumer against \\copy", 100.0 * drained / copied, "%", Target::Told),
+        Finding::new(of("one consumer"), drained, "rows/s", Target::Told),
+        Finding::new(of("psql \\copy of the same rows"), copied, "rows/s", Target::Told),
+        Finding::new(
+            of("consumer against \\copy"),
+            100.0 * drained / copied,
+            "%",
+            if connections == 1 { Target::AtLeast(85.0) } else { Target::Told },
+        ),
+        Finding::new(of("peak memory of the consumer"), peak_mib, "MiB", Target::Told),
     ];
     findings.extend(promise(&run)?);
     run.discard()?;
@@ -65,32 +87,50 @@ fn drain_rate(server: &Server) -> anyhow::Result<f64> {
 }
 
 /// The rows of the consumer, from files, into a table that was made the same way.
-fn copy_rate(server: &Server) -> anyhow::Result<f64> {
+fn copy_rate(server: &Server, connections: usize) -> anyhow::Result<f64> {
     let files = tempfile::tempdir()?;
     let all = files.path().join("all");
     let export =
         format!("\\copy (SELECT {COLUMNS} FROM trades ORDER BY id) TO '{}'", all.display());
     server.psql("tidegate", &export)?;
     server.psql("tidegate", "CREATE TABLE copied (LIKE trades INCLUDING ALL)")?;
-    let script = files.path().join("script");
-    let rows = split(&all, files.path(), &script)?;
+    let (rows, scripts) = split(&all, files.path(), connections)?;
     server.psql("tidegate", "CHECKPOINT")?;
-    say(&format!("postgres: \\copy of {rows} rows"));
+    say(&format!("postgres: \\copy of {rows} rows over {connections} connection(s)"));
     let started = Instant::now();
-    server.psql_file("tidegate", &script)?;
+    std::thread::scope(|scope| {
+        let copies: Vec<_> = scripts
+            .iter()
+            .map(|script| scope.spawn(|| server.psql_file("tidegate", script)))
+            .collect();
+        copies.into_iter().try_for_each(|copy| match copy.join() {
+            Ok(result) => result.map_err(anyhow::Error::from),
+            Err(_) => anyhow::bail!("psql's thread panicked"),
+        })
+    })?;
     Ok(rows as f64 / started.elapsed().as_secs_f64())
 }
 
-/// Files of a batch each, and the script that copies them; returns the rows.
-fn split(all: &Path, directory: &Path, script: &Path) -> anyhow::Result<usize> {
+/// Files of a batch each, dealt out to the scripts that copy them; returns the rows.
+fn split(
+    all: &Path,
+    directory: &Path,
+    connections: usize,
+) -> anyhow::Result<(usize, Vec<PathBuf>)> {
     let text = fs::read_to_string(all)?;
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let mut commands = String::new();
+    let mut commands = vec![String::new(); connections];
     for (index, rows) in lines.chunks(BATCH).enumerate() {
         let file = directory.join(index.to_string());
         fs::write(&file, rows.concat())?;
-        commands.push_str(&format!("\\copy copied ({COLUMNS}) FROM '{}'\n", file.display()));
+        let copy = format!("\\copy copied ({COLUMNS}) FROM '{}'\n", file.display());
+        commands[index % connections].push_str(&copy);
     }
-    fs::write(script, commands)?;
-    Ok(lines.len())
+    let mut scripts = Vec::new();
+    for (index, commands) in commands.iter().enumerate() {
+        let script = directory.join(format!("script-{index}"));
+        fs::write(&script, commands)?;
+        scripts.push(script);
+    }
+    Ok((lines.len(), scripts))
 }

@@ -156,7 +156,7 @@ proptest! {
                 spec_replicas: spec,
                 status_replicas: spec,
                 ready_replicas: spec,
-                offsets: Ok(offsets),
+                offsets: Ok(offsets), sink: None,
             };
             law.tick(15_000, &facts).last().map_or(spec, |decision| decision.to)
         };

@@ -49,6 +49,7 @@ fn facts(row: &Row, just_activated: bool) -> Facts {
         status_replicas: status,
         ready_replicas: status,
         offsets: Ok(offsets.collect()),
+        sink: None,
     }
 }
 

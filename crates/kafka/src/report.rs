@@ -36,6 +36,20 @@ pub struct PodReport {
     pub commit_failures_total: u64,
     /// Writes refused because another owner was ahead.
     pub fenced_total: u64,
+    /// The sink is the limit: more consumers would not help.
+    pub sink_limited: bool,
+    /// Share of the last seconds in which full batches waited for the sink, 0 to 1.
+    pub sink_busy: f64,
+    /// Best capacity of the sink seen against the one now, at least 1.
+    pub sink_slowdown: f64,
+    /// Measured cost of a write whatever its size, seconds.
+    pub sink_fixed_s: f64,
+    /// Measured cost of a row in a write, seconds.
+    pub sink_row_s: f64,
+    /// Records at which a batch closes now.
+    pub batch_limit: u64,
+    /// Writes that may run at once now.
+    pub writes_limit: u64,
     /// In the group, and the sink answers.
     pub ready: bool,
 }
@@ -57,6 +71,13 @@ impl Default for PodReport {
             commits_total: 0,
             commit_failures_total: 0,
             fenced_total: 0,
+            sink_limited: false,
+            sink_busy: 0.0,
+            sink_slowdown: 1.0,
+            sink_fixed_s: 0.0,
+            sink_row_s: 0.0,
+            batch_limit: 0,
+            writes_limit: 0,
             ready: false,
         }
     }

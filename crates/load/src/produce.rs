@@ -3,7 +3,8 @@
 //! Contract: a record's timestamp is when it should have been sent, whenever it was;
 //! nothing that is due is ever left out, so a stall shows as lateness and as
 //! age, not as missing load. The schedule begins when the cluster has answered, so
-//! connecting delays nobody. Deliveries go to the ledger.
+//! connecting delays nobody. Deliveries go to the ledger. At full speed there is no
+//! schedule: the loop is closed, and measures the client and the cluster.
 //!
 //! Threads: the loop runs on the caller's runtime and wakes every five
 //! milliseconds; deliveries arrive on the client's thread; the ledger has its own.
@@ -27,10 +28,12 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::ledger::{Acked, LedgerMeta, LedgerSender, LedgerWriter};
 use crate::profile::Arrivals;
-use crate::trade::{Kind, Made, TradeGenerator, account_id};
+use crate::trade::{Kind, Made, TradeGenerator, write_account_id};
 use crate::{Error, LoadProfile};
 
 const TICK: Duration = Duration::from_millis(5);
+/// Records that share a timestamp at full speed: a millisecond's, or two.
+const FULL_SPEED_CHUNK: u64 = 500;
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,8 +48,11 @@ pub struct ProduceOptions {
     pub topic: String,
     /// The client's options.
     pub client: ProducerOptions,
-    /// The load.
+    /// The load; under `full_speed` only its keys, seed, poison and duration count.
     pub profile: LoadProfile,
+    /// Closed loop, as fast as the client takes records, at most this many
+    /// (`u64::MAX`: no bound): a record's timestamp is when it is handed over.
+    pub full_speed: Option<u64>,
     /// Where acknowledgements are written down.
     pub ledger: Option<PathBuf>,
 }
@@ -182,13 +188,17 @@ impl Produce {
             arrivals: options.profile.arrivals(),
             next_due_us: None,
             payload: Vec::with_capacity(256),
+            key: String::new(),
             started: Instant::now(),
             started_at_ms,
             producer,
             deliveries,
             options,
         };
-        sending.run(shutdown).await?;
+        match sending.options.full_speed {
+            Some(records) => sending.run_at_full_speed(records, shutdown).await?,
+            None => sending.run(shutdown).await?,
+        }
         let summary = sending.finish().await?;
         if let Some(ledger) = ledger {
             ledger.finish()?;
@@ -261,6 +271,7 @@ struct Sending {
     arrivals: Arrivals,
     next_due_us: Option<u64>,
     payload: Vec<u8>,
+    key: String,
     started: Instant,
     started_at_ms: i64,
     producer: Producer,
@@ -293,6 +304,38 @@ impl Sending {
         }
     }
 
+    /// Sends without a schedule; a full queue of the client is the only brake.
+    async fn run_at_full_speed(
+        &mut self,
+        records: u64,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let mut shutdown = pin!(shutdown);
+        let end_s = self.options.profile.duration_s();
+        let mut left = records;
+        tracing::info!("Starting producer at full speed");
+        while left > 0 && self.started.elapsed().as_secs_f64() < end_s {
+            // Signals, reports and scrapes have their turn between two chunks.
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return Ok(()),
+                () = tokio::task::yield_now() => {}
+            }
+            let timestamp_ms = now_ms();
+            let chunk = left.min(FULL_SPEED_CHUNK);
+            for _ in 0..chunk {
+                let made = self.generator.make(timestamp_ms, &mut self.payload);
+                self.deliveries.sending(made, timestamp_ms);
+                self.send(made, timestamp_ms).await?;
+            }
+            left -= chunk;
+            let counters = &self.deliveries.counters;
+            counters.sent.fetch_add(chunk, Relaxed);
+            counters.sent_metric.inc_by(chunk);
+        }
+        Ok(())
+    }
+
     /// Sends everything that is due now.
     async fn send_due(&mut self) -> Result<(), Error> {
         let now_us = self.started.elapsed().as_micros() as u64;
@@ -313,12 +356,13 @@ impl Sending {
     }
 
     /// Hands one record over; a full queue is waited for.
-    async fn send(&self, made: Made, timestamp_ms: i64) -> Result<(), Error> {
-        let key = account_id(made.key);
+    async fn send(&mut self, made: Made, timestamp_ms: i64) -> Result<(), Error> {
+        self.key.clear();
+        write_account_id(made.key, &mut self.key);
         loop {
             let record = OutgoingRecord {
                 topic: &self.options.topic,
-                key: key.as_bytes(),
+                key: self.key.as_bytes(),
                 payload: (made.kind != Kind::Tombstone).then_some(&self.payload),
                 timestamp_ms,
                 headers: &[],

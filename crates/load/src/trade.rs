@@ -110,7 +110,15 @@ pub fn sequence_number(trade_id: &str) -> Option<u64> {
 
 /// `ACC1000` for key 0.
 pub fn account_id(key: u32) -> String {
-    format!("ACC{}", FIRST_ACCOUNT + key)
+    let mut id = String::new();
+    write_account_id(key, &mut id);
+    id
+}
+
+/// Appends the account id of a key.
+pub fn write_account_id(key: u32, to: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = write!(to, "ACC{}", FIRST_ACCOUNT + key);
 }
 
 /// A record to be sent.
@@ -132,6 +140,8 @@ pub struct TradeGenerator {
     zipf: Option<Zipf<f64>>,
     poison_per_million: u32,
     seq: u64,
+    /// The last timestamp, and how it is written: many records share one.
+    written: (i64, String),
 }
 
 impl TradeGenerator {
@@ -146,6 +156,7 @@ impl TradeGenerator {
             zipf,
             poison_per_million: profile.poison_per_million,
             seq: 0,
+            written: (i64::MIN, String::new()),
         }
     }
 
@@ -186,8 +197,12 @@ impl TradeGenerator {
             cents / 100,
             cents % 100,
         );
-        let at = Timestamp::from_millisecond(timestamp_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-        let _ = write!(text, "{at:.3}\"}}");
+        if self.written.0 != timestamp_ms {
+            let at = Timestamp::from_millisecond(timestamp_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+            self.written = (timestamp_ms, format!("{at:.3}"));
+        }
+        text.push_str(&self.written.1);
+        text.push_str("\"}");
         *payload = text.into_bytes();
     }
 }

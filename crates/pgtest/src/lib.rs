@@ -14,7 +14,7 @@
 mod binaries;
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,20 @@ use binaries::{Binaries, as_server_user, output};
 /// Name of the superuser.
 const USER: &str = "tidegate";
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const SPAWN_RETRY: Duration = Duration::from_secs(2);
 
 /// Starts the server, waits for the end of its input, stops it: a fast shutdown,
-/// and at last the directory. A server that was killed is gone already.
+/// and at last the directory. A server that was killed is gone already; one that has
+/// only just started ignores the signal, so it is sent until it works.
 const KEEPER: &str = r#"
 directory=$1; shift
 "$@" >>"$directory/log" 2>&1 </dev/null &
 server=$!
 cat >/dev/null
-kill -INT "$server" 2>/dev/null
+while kill -INT "$server" 2>/dev/null; do
+  case $(cat "/proc/$server/stat" 2>/dev/null) in "" | *") Z "*) break ;; esac
+  sleep 0.1
+done
 wait "$server"
 [ -e "$directory/keep" ] || rm -rf "$directory"
 "#;
@@ -90,10 +95,14 @@ impl Server {
     /// It does not answer within a minute.
     pub fn start_again(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + READY_TIMEOUT;
+        let mut spawned: Option<Instant> = None;
         while !self.is_ready() {
-            // After a SIGKILL the old server's memory may still be in use.
-            if self.is_stopped() {
+            // After a SIGKILL the old server's memory may still be in use. One that
+            // was just started has no process id to be found by yet.
+            let has_had_time = spawned.is_none_or(|at| at.elapsed() > SPAWN_RETRY);
+            if has_had_time && self.is_stopped() {
                 self.spawn()?;
+                spawned = Some(Instant::now());
             }
             if Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.directory.path().join("log"));
@@ -136,6 +145,18 @@ impl Server {
         is_alive(pid).then_some(pid)
     }
 
+    /// Tells the main process to stop by a signal of its own: `QUIT` is an immediate
+    /// shutdown (without a checkpoint), `INT` a fast one. Returns when it is gone;
+    /// [`Server::start_again`] starts it.
+    ///
+    /// # Errors
+    /// It does not run, or not stop within a minute.
+    pub fn shut_down(&mut self, signal: &str) -> Result<(), Error> {
+        let pid = self.pid().ok_or_else(|| Error("the server does not run".into()))?;
+        output(Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]))?;
+        wait_until_gone(pid)
+    }
+
     fn is_stopped(&self) -> bool {
         self.keeper.is_none() || self.pid().is_none()
     }
@@ -155,14 +176,7 @@ impl Server {
         for pid in std::iter::once(pid).chain(children(pid)) {
             let _ = output(Command::new("kill").args(["-KILL", &pid.to_string()]));
         }
-        let deadline = Instant::now() + READY_TIMEOUT;
-        while is_alive(pid) {
-            if Instant::now() > deadline {
-                return Err(Error(format!("process {pid} survives SIGKILL")));
-            }
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        Ok(())
+        wait_until_gone(pid)
     }
 
     /// Creates a database.
@@ -175,7 +189,7 @@ impl Server {
 
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+        url(self.port, database)
     }
 
     /// The port it listens on.
@@ -193,7 +207,7 @@ impl Server {
     /// # Errors
     /// What psql said.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String, Error> {
-        output(self.psql_command(database).args(["-c", sql])).map(|text| text.trim_end().to_owned())
+        self.client().psql(database, sql)
     }
 
     /// Runs a script of psql in one session.
@@ -201,13 +215,13 @@ impl Server {
     /// # Errors
     /// What psql said.
     pub fn psql_file(&self, database: &str, script: &Path) -> Result<(), Error> {
-        output(self.psql_command(database).arg("-f").arg(script)).map(drop)
+        output(self.client().command(database).arg("-f").arg(script)).map(drop)
     }
 
-    fn psql_command(&self, database: &str) -> Command {
-        let mut psql = Command::new(self.binaries.path("psql"));
-        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database)]);
-        psql
+    /// A client that does not borrow the server: for other threads, also while
+    /// the server is killed.
+    pub fn client(&self) -> Psql {
+        Psql { program: self.binaries.path("psql"), port: self.port }
     }
 
     /// Ends the keeper without its last step: the directory stays.
@@ -221,10 +235,49 @@ impl Server {
     }
 }
 
+/// psql of a server, by its port.
+#[derive(Debug, Clone)]
+pub struct Psql {
+    program: PathBuf,
+    port: u16,
+}
+
+impl Psql {
+    /// [`Server::psql`].
+    ///
+    /// # Errors
+    /// What psql said.
+    pub fn psql(&self, database: &str, sql: &str) -> Result<String, Error> {
+        output(self.command(database).args(["-c", sql])).map(|text| text.trim_end().to_owned())
+    }
+
+    fn command(&self, database: &str) -> Command {
+        let mut psql = Command::new(&self.program);
+        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d"]);
+        psql.arg(url(self.port, database));
+        psql
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.end_keeper();
     }
+}
+
+fn url(port: u16, database: &str) -> String {
+    format!("postgres://{USER}@127.0.0.1:{port}/{database}")
+}
+
+fn wait_until_gone(pid: u32) -> Result<(), Error> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    while is_alive(pid) {
+        if Instant::now() > deadline {
+            return Err(Error(format!("process {pid} survives its signal")));
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn free_port() -> Result<u16, Error> {

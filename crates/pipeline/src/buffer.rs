@@ -5,7 +5,7 @@
 //! Pure: no clock, no I/O. Order inside a partition is the order of delivery.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 
 use tidegate_kafka::TopicPartition;
 use tokio::time::Instant;
@@ -75,26 +75,35 @@ pub(crate) fn take_oldest<'a, R: 'a>(
     queues: impl Iterator<Item = (&'a TopicPartition, &'a mut Queue<R>)>,
     limits: Limits,
 ) -> Vec<Entry<R>> {
-    let mut queues: BTreeMap<&TopicPartition, &mut Queue<R>> = queues.collect();
-    let mut heads: BinaryHeap<Reverse<(i64, &TopicPartition)>> = queues
+    let mut queues: Vec<&mut Queue<R>> = queues.map(|(_, queue)| queue).collect();
+    let mut heads: BinaryHeap<Reverse<(i64, usize)>> = queues
         .iter()
-        .filter_map(|(partition, queue)| Some(Reverse((queue.head_age_key_ms()?, *partition))))
+        .enumerate()
+        .filter_map(|(index, queue)| Some(Reverse((queue.head_age_key_ms()?, index))))
         .collect();
-    let mut batch = Vec::new();
+    let waiting = queues.iter().map(|queue| queue.len()).sum();
+    let mut batch = Vec::with_capacity(limits.max_records.min(waiting));
     let mut bytes = 0;
-    while batch.len() < limits.max_records
-        && let Some(Reverse((_, partition))) = heads.pop()
-        && let Some(queue) = queues.get_mut(partition)
-    {
-        let Some(head) = queue.entries.front() else { continue };
-        bytes += head.bytes();
-        if bytes > limits.max_bytes && !batch.is_empty() {
-            break;
-        }
-        batch.extend(queue.pop_front());
-        if let Some(next) = queue.head_age_key_ms() {
-            heads.push(Reverse((next, partition)));
+    while let Some(Reverse((_, index))) = heads.pop() {
+        let queue = &mut *queues[index];
+        let next = heads.peek().map(|Reverse((key, next))| (*key, *next));
+        // As long as it stays the oldest.
+        while let Some(head) = queue.entries.front() {
+            if next.is_some_and(|next| next < (head.age_key_ms, index)) {
+                heads.push(Reverse((head.age_key_ms, index)));
+                break;
+            }
+            bytes += head.bytes();
+            let is_full =
+                batch.len() >= limits.max_records || bytes > limits.max_bytes && !batch.is_empty();
+            if is_full {
+                return batch;
+            }
+            batch.extend(queue.pop_front());
         }
     }
     batch
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,9 @@ pub enum Error {
         /// The bound that was exceeded, milliseconds.
         timeout_ms: u64,
     },
+    /// The operating system gave no thread.
+    #[error("cannot start the decode thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// The metrics endpoint cannot listen.
     #[error("cannot listen on {address} for metrics: {source}")]
     Listen {

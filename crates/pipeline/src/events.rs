@@ -22,7 +22,14 @@ impl Started<'_> {
     pub(crate) fn emit(self) {
         let timeout_s = self.options.batch_timeout().as_secs_f64();
         tracing::info!("Starting Kafka batch processor for topic: {}", self.topic);
-        tracing::info!("Batch size: {}, Batch timeout: {timeout_s}s", self.options.batch_size);
+        match self.options.batch_size {
+            0 => tracing::info!(
+                "Batch size: adaptive, {} to {}, Batch timeout: {timeout_s}s",
+                self.options.batch_size_min,
+                self.options.batch_size_max
+            ),
+            size => tracing::info!("Batch size: {size}, Batch timeout: {timeout_s}s"),
+        }
     }
 }
 
@@ -32,8 +39,7 @@ pub(crate) struct BatchStarted {
 }
 
 impl BatchStarted {
-    pub(crate) fn emit(self, status: &Status) {
-        status.metrics.in_flight_records.set(self.records as i64);
+    pub(crate) fn emit(self) {
         tracing::info!("Processing batch of {} messages", self.records);
     }
 }
@@ -77,7 +83,6 @@ impl<R> BatchWritten<'_, R> {
         status.batches.fetch_add(1, Relaxed);
         status.batch_micros.fetch_add(self.took.as_micros() as u64, Relaxed);
         status.count_committed(self.batch.len());
-        metrics.in_flight_records.set(0);
         tracing::debug!(records, took_ms = self.took.as_millis() as u64, "batch written");
     }
 }
@@ -103,7 +108,6 @@ pub(crate) struct SinkFailed<'a> {
 
 impl SinkFailed<'_> {
     pub(crate) fn emit(self, status: &Status) {
-        status.metrics.in_flight_records.set(0);
         status.metrics.sink_failures.get_or_create(&[("kind", self.kind)]).inc();
         let first = status.set_sink_failure(Some(self.why));
         let (doing, error) = (self.doing, self.why);
@@ -138,7 +142,6 @@ pub(crate) struct Fenced<'a> {
 impl Fenced<'_> {
     pub(crate) fn emit(self, status: &Status) {
         let count = self.partitions.len() as u64;
-        status.metrics.in_flight_records.set(0);
         status.metrics.sink_failures.get_or_create(&[("kind", "fenced")]).inc();
         status.metrics.fenced.inc_by(count);
         status.fenced.fetch_add(count, Relaxed);

@@ -60,6 +60,7 @@ impl PipelineHandle {
     /// What a pod tells its supervisor, as of now.
     pub fn report(&self) -> PodReport {
         let status = &self.status;
+        let sink = status.sink();
         let report = PodReport {
             t_ms: crate::clock::now_ms(),
             buffered_records: status.metrics.buffered_records.get().max(0) as u64,
@@ -68,6 +69,13 @@ impl PipelineHandle {
             oldest_age_ms: status.oldest_age_ms(),
             batches_total: status.batches.load(Relaxed),
             batch_seconds_total: status.batch_micros.load(Relaxed) as f64 / 1e6,
+            sink_limited: sink.limited,
+            sink_busy: sink.busy,
+            sink_slowdown: sink.slowdown.max(1.0),
+            sink_fixed_s: sink.fixed_s,
+            sink_row_s: sink.row_s,
+            batch_limit: sink.batch_limit as u64,
+            writes_limit: sink.writes_limit as u64,
             fenced_total: status.fenced.load(Relaxed),
             ready: self.ready().is_ok(),
             ..PodReport::default()

@@ -18,7 +18,7 @@
 //! - **A database that is down stops everything, and loses nothing.** Fetching
 //!   pauses when the buffers are full; writes are tried again with growing waits.
 //!
-//! With a *handler* ([`HandlerSink`]: your own async closure) delivery is at least
+//! With a *handler* ([`Builder::handler`]: your own async closure) delivery is at least
 //! once: offsets are committed after its success, so after a crash or a rebalance
 //! the last batch may come again.
 //!
@@ -38,14 +38,21 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Runnable examples are in `examples/`: `own_handler` (an idempotent call), `own_sink`
+//! (exactly once into a file), `own_record` (an own type by serde, an own registry).
+//!
 //! # Layout
 //! Where a record goes: `decode` → `buffer` → `batch` → `sink/*` → commit.
 //! - [`decode`]: record → row, or the reason for a dead letter
+//! - `intake`: the thread that decodes
 //! - `buffer`: records of a partition in order; oldest head first
-//! - `batch`, `sizing`: what a sink gets; when a batch closes
+//! - `batch`: what a sink gets
+//! - `sizing/`: when a batch closes, how many are written at once, whether the sink
+//!   is the limit
 //! - `lifecycle`: what is owned, buffered, in flight, written (pure)
 //! - `engine/`: the task that carries events in and decisions out
-//! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `simulated`
+//! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `discard`,
+//!   `simulated`
 //! - `events`, `metrics`, `scrape`, `status`: what the outside can see
 //! - [`http`]: `/metrics`, `/healthz`, `/readyz`
 //! - `pipeline`, `cluster`, `handle`, `options`, `error`: how it is put together
@@ -63,6 +70,7 @@ mod error;
 mod events;
 mod handle;
 pub mod http;
+mod intake;
 mod lifecycle;
 mod metrics;
 mod options;
@@ -84,7 +92,7 @@ pub use options::PipelineOptions;
 pub use pipeline::{Builder, Pipeline, Summary};
 pub use sink::postgres::{PostgresOptions, PostgresRow, PostgresSink, PostgresUrl};
 pub use sink::sqlite::{SqliteOptions, SqliteRow, SqliteSink, Synchronous};
-pub use sink::{HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
+pub use sink::{DiscardSink, HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
 pub use status::Phase;
 
 /// What a panic said, if it said it in words.

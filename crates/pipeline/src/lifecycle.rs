@@ -1,18 +1,23 @@
-//! What the pipeline owns: partitions, their buffered records, the batch in
+//! What the pipeline owns: partitions, their buffered records, the batches in
 //! flight, and the positions the sink is known to hold.
 //!
 //! Pure: no clock, no I/O, no tasks. The engine feeds events in and carries the
-//! answers out. Three invariants, held by the property tests:
+//! answers out. Four invariants, held by the property tests:
 //! 1. every record delivered is counted out exactly once, as written or dropped;
 //! 2. a partition's records reach the sink in offset order, each at most once per
 //!    position the sink confirmed;
 //! 3. the result of a batch never touches a partition that was revoked, lost or
-//!    assigned again since the batch was taken (epochs).
+//!    assigned again since the batch was taken (epochs);
+//! 4. a partition is in at most one batch in flight, of whatever epoch. So batches
+//!    may end in any order.
 //!
 //! Rejected: keeping an unwritten batch for its retry. It goes back to the front
 //! of the buffers, so that revoke, lost and fenced have one place to look at.
+//! Partitions bound to a connection for good: a hot one would wait behind its
+//! neighbours while other connections idle.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tidegate_kafka::{Position, TopicPartition};
 use tokio::time::Instant;
@@ -60,24 +65,46 @@ pub(crate) enum Accept {
     BelowPosition { position: i64 },
 }
 
-/// The batch in flight, as far as the bookkeeping goes.
+/// Tells one batch in flight from the others.
+pub(crate) type FlightId = u64;
+
+/// A batch in flight, as far as the bookkeeping goes.
 #[derive(Debug)]
 struct InFlight {
+    id: FlightId,
     epochs: BTreeMap<TopicPartition, Epoch>,
     records: usize,
+}
+
+/// Which partitions a batch is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// All that are not in flight: the oldest records of all.
+    All,
+    /// As few as fill it, oldest heads first: the others are left for the next batch.
+    Few,
+}
+
+/// What could go into a batch now: partitions in flight are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Waiting {
+    records: usize,
+    bytes: usize,
+    oldest: Option<Instant>,
 }
 
 /// Everything that is owned.
 #[derive(Debug)]
 pub(crate) struct Partitions<R> {
     owned: BTreeMap<TopicPartition, Partition<R>>,
-    in_flight: Option<InFlight>,
+    in_flight: Vec<InFlight>,
     next_epoch: Epoch,
+    next_flight: FlightId,
 }
 
 impl<R> Default for Partitions<R> {
     fn default() -> Self {
-        Self { owned: BTreeMap::new(), in_flight: None, next_epoch: 0 }
+        Self { owned: BTreeMap::new(), in_flight: Vec::new(), next_epoch: 0, next_flight: 0 }
     }
 }
 
@@ -115,34 +142,49 @@ impl<R> Partitions<R> {
         Accept::Buffered
     }
 
-    /// Whether a batch may be taken that has reached one of its limits.
-    pub(crate) fn batch_due(&self, limits: Limits, now: Instant) -> bool {
-        self.in_flight.is_none() && self.closes_at(limits).is_some_and(|at| at <= now)
+    /// Whether a batch can be taken that has reached its size (`by_age: false`) or
+    /// one of its limits (`by_age: true`).
+    pub(crate) fn batch_due(&self, limits: Limits, now: Instant, by_age: bool) -> bool {
+        let waiting = self.waiting();
+        waiting.is_full(limits) || by_age && waiting.closes_at(limits).is_some_and(|at| at <= now)
     }
 
     /// When what is buffered is a batch: at once if it has the size, else when its
     /// first record has waited long enough; `None` without records.
     pub(crate) fn closes_at(&self, limits: Limits) -> Option<Instant> {
-        let full = self.buffered_records() >= limits.max_records
-            || self.buffered_bytes() >= limits.max_bytes;
-        self.oldest_arrival().map(|oldest| if full { oldest } else { oldest + limits.max_age })
+        self.waiting().closes_at(limits)
     }
 
-    /// Takes the oldest records as the batch in flight; `None` if there are no
-    /// records or the last batch has not ended.
-    pub(crate) fn take(&mut self, limits: Limits) -> Option<Batch<R>> {
-        if self.in_flight.is_some() {
-            return None;
+    fn waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        for (partition, owned) in &self.owned {
+            let Some(head) = owned.queue.head_arrived() else { continue };
+            if !is_busy(&self.in_flight, partition) {
+                waiting.records += owned.queue.len();
+                waiting.bytes += owned.queue.bytes();
+                waiting.oldest = Some(waiting.oldest.map_or(head, |oldest| oldest.min(head)));
+            }
         }
-        let queues = self.owned.iter_mut().map(|(partition, owned)| (partition, &mut owned.queue));
-        let entries = take_oldest(queues, limits);
+        waiting
+    }
+
+    /// Takes the oldest records as another batch in flight; `None` if there are
+    /// none outside the batches in flight.
+    pub(crate) fn take(&mut self, limits: Limits, choice: Choice) -> Option<(FlightId, Batch<R>)> {
+        let in_flight = &self.in_flight;
+        let free = self
+            .owned
+            .iter_mut()
+            .filter(|(partition, _)| !is_busy(in_flight, partition))
+            .map(|(partition, owned)| (partition, &mut owned.queue));
+        let entries = match choice {
+            Choice::All => take_oldest(free, limits),
+            Choice::Few => take_oldest(few(free, limits), limits),
+        };
         if entries.is_empty() {
             return None;
         }
-        let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
-        for entry in &entries {
-            ends.insert(partition_of(entry), entry.record.offset + 1);
-        }
+        let ends = ends(&entries);
         let mut epochs = BTreeMap::new();
         let mut positions = Vec::with_capacity(ends.len());
         for (partition, next_offset) in ends {
@@ -150,14 +192,25 @@ impl<R> Partitions<R> {
             epochs.insert(partition.clone(), owned.epoch);
             positions.push(PositionUpdate { partition, expected: owned.position, next_offset });
         }
-        self.in_flight = Some(InFlight { epochs, records: entries.len() });
-        Some(Batch { entries, positions })
+        self.next_flight += 1;
+        let id = self.next_flight;
+        self.in_flight.push(InFlight { id, epochs, records: entries.len() });
+        Some((id, Batch { entries, positions }))
     }
 
-    /// The batch in flight was written. Returns what to commit to Kafka: the
+    fn end_flight(&mut self, flight: FlightId) -> Option<InFlight> {
+        let at = self.in_flight.iter().position(|in_flight| in_flight.id == flight)?;
+        Some(self.in_flight.swap_remove(at))
+    }
+
+    /// A batch in flight was written. Returns what to commit to Kafka: the
     /// positions of partitions that are still owned and not being revoked.
-    pub(crate) fn written(&mut self, positions: &[PositionUpdate]) -> Vec<Position> {
-        let Some(flight) = self.in_flight.take() else { return Vec::new() };
+    pub(crate) fn written(
+        &mut self,
+        flight: FlightId,
+        positions: &[PositionUpdate],
+    ) -> Vec<Position> {
+        let Some(flight) = self.end_flight(flight) else { return Vec::new() };
         let mut commit = Vec::new();
         for update in positions {
             if let Some(owned) = current(&mut self.owned, &flight, &update.partition) {
@@ -170,10 +223,10 @@ impl<R> Partitions<R> {
         commit
     }
 
-    /// The batch in flight was not written and goes back to the buffers. Returns
+    /// A batch in flight was not written and goes back to the buffers. Returns
     /// the records dropped because their partition is gone or going.
-    pub(crate) fn returned(&mut self, batch: Batch<R>) -> usize {
-        let Some(flight) = self.in_flight.take() else { return 0 };
+    pub(crate) fn returned(&mut self, flight: FlightId, batch: Batch<R>) -> usize {
+        let Some(flight) = self.end_flight(flight) else { return 0 };
         let mut dropped = 0;
         for entry in batch.entries.into_iter().rev() {
             match current(&mut self.owned, &flight, &partition_of(&entry)) {
@@ -184,19 +237,21 @@ impl<R> Partitions<R> {
         dropped
     }
 
-    /// The batch was refused because others moved the positions of `fenced`.
+    /// A batch was refused because others moved the positions of `fenced`.
     /// Their records are dropped, the rest goes back. Returns the records dropped
     /// and the partitions whose position must be read again.
     pub(crate) fn fenced(
         &mut self,
+        flight: FlightId,
         batch: Batch<R>,
         fenced: &[TopicPartition],
     ) -> (usize, Vec<(TopicPartition, Epoch)>) {
         let mut dropped = 0;
         let mut reread = Vec::new();
+        let in_flight = self.in_flight.iter().find(|in_flight| in_flight.id == flight);
         for partition in fenced {
-            let Some(flight) = &self.in_flight else { break };
-            let Some(owned) = current(&mut self.owned, flight, partition) else { continue };
+            let Some(in_flight) = in_flight else { break };
+            let Some(owned) = current(&mut self.owned, in_flight, partition) else { continue };
             owned.position = None;
             if owned.state == State::Active {
                 owned.state = State::Seeking;
@@ -204,7 +259,7 @@ impl<R> Partitions<R> {
                 reread.push((partition.clone(), owned.epoch));
             }
         }
-        dropped += self.returned(batch);
+        dropped += self.returned(flight, batch);
         (dropped, reread)
     }
 
@@ -260,11 +315,11 @@ impl<R> Partitions<R> {
 
     /// Whether records of any of these partitions are in flight, from this ownership.
     pub(crate) fn any_in_flight(&self, partitions: &[TopicPartition]) -> bool {
-        let Some(flight) = &self.in_flight else { return false };
         partitions.iter().any(|partition| {
-            self.owned
-                .get(partition)
-                .is_some_and(|owned| flight.epochs.get(partition) == Some(&owned.epoch))
+            self.owned.get(partition).is_some_and(|owned| {
+                let from = |flight: &InFlight| flight.epochs.get(partition) == Some(&owned.epoch);
+                self.in_flight.iter().any(from)
+            })
         })
     }
 
@@ -309,12 +364,7 @@ impl<R> Partitions<R> {
     }
 
     pub(crate) fn in_flight_records(&self) -> usize {
-        self.in_flight.as_ref().map_or(0, |flight| flight.records)
-    }
-
-    /// When the record that waits longest was buffered.
-    pub(crate) fn oldest_arrival(&self) -> Option<Instant> {
-        self.owned.values().filter_map(|owned| owned.queue.head_arrived()).min()
+        self.in_flight.iter().map(|flight| flight.records).sum()
     }
 
     /// Smallest age key among the buffered heads, Unix milliseconds.
@@ -326,6 +376,53 @@ impl<R> Partitions<R> {
     pub(crate) fn owned(&self) -> impl Iterator<Item = &TopicPartition> {
         self.owned.keys()
     }
+}
+
+impl Waiting {
+    fn is_full(self, limits: Limits) -> bool {
+        self.records >= limits.max_records || self.bytes >= limits.max_bytes
+    }
+
+    fn closes_at(self, limits: Limits) -> Option<Instant> {
+        let wait = if self.is_full(limits) { Duration::ZERO } else { limits.max_age };
+        self.oldest.map(|oldest| oldest + wait)
+    }
+}
+
+fn is_busy(in_flight: &[InFlight], partition: &TopicPartition) -> bool {
+    in_flight.iter().any(|flight| flight.epochs.contains_key(partition))
+}
+
+/// The queues with the oldest heads, as many as fill a batch.
+fn few<'a, R: 'a>(
+    queues: impl Iterator<Item = (&'a TopicPartition, &'a mut Queue<R>)>,
+    limits: Limits,
+) -> impl Iterator<Item = (&'a TopicPartition, &'a mut Queue<R>)> {
+    let mut queues: Vec<_> = queues.filter(|(_, queue)| queue.len() > 0).collect();
+    queues.sort_by_key(|(_, queue)| queue.head_age_key_ms());
+    let (mut records, mut bytes) = (0, 0);
+    queues.into_iter().take_while(move |(_, queue)| {
+        let wanted = records < limits.max_records && bytes < limits.max_bytes;
+        records += queue.len();
+        bytes += queue.bytes();
+        wanted
+    })
+}
+
+/// Where a batch leaves each of its partitions.
+fn ends<R>(entries: &[Entry<R>]) -> BTreeMap<TopicPartition, i64> {
+    let mut ends = BTreeMap::new();
+    let mut records = entries.iter().peekable();
+    while let Some(entry) = records.next() {
+        let goes_on = records.peek().is_some_and(|next| {
+            next.record.partition == entry.record.partition
+                && next.record.topic == entry.record.topic
+        });
+        if !goes_on {
+            ends.insert(partition_of(entry), entry.record.offset + 1);
+        }
+    }
+    ends
 }
 
 /// The partition, if its ownership is the one the batch was taken under.

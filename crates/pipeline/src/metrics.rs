@@ -55,7 +55,15 @@ pub const METRICS: &[MetricInfo] = &[
     metric("tidegate_assigned_partitions", "gauge", None, "Partitions owned"),
     metric("tidegate_buffered_records", "gauge", None, "Records that wait for a batch"),
     metric("tidegate_buffered_bytes", "gauge", None, "Bytes of keys and payloads that wait for a batch"),
-    metric("tidegate_in_flight_records", "gauge", None, "Records in the batch being written"),
+    metric("tidegate_in_flight_records", "gauge", None, "Records in the batches being written"),
+    metric("tidegate_in_flight_batches", "gauge", None, "Batches handed to the sink and not yet written"),
+    metric("tidegate_batch_limit_records", "gauge", None, "Records at which a batch closes now"),
+    metric("tidegate_writes_limit", "gauge", None, "Writes that may run at once now"),
+    metric("tidegate_sink_limited", "gauge", None, "1 while the sink is the limit and more consumers would not help, else 0"),
+    metric("tidegate_sink_busy_ratio", "gauge", None, "Share of the last seconds in which full batches waited for the sink, 0 to 1"),
+    metric("tidegate_sink_slowdown_ratio", "gauge", None, "Best capacity of the sink seen by this consumer against the one now, at least 1"),
+    metric("tidegate_sink_fixed_seconds", "gauge", None, "Measured cost of a write whatever its size, seconds"),
+    metric("tidegate_sink_row_seconds", "gauge", None, "Measured cost of a row in a write, seconds"),
     metric("tidegate_fetch_paused", "gauge", None, "1 while fetching is paused because the buffers are full, else 0"),
     metric("tidegate_kafka_token_refreshes_total", "counter", None, "Kafka tokens, or the AWS credentials that sign them, obtained"),
     metric("tidegate_kafka_token_failures_total", "counter", None, "Attempts to obtain them that failed"),
@@ -92,6 +100,7 @@ pub(crate) struct Metrics {
     pub(crate) buffered_records: Gauge,
     pub(crate) buffered_bytes: Gauge,
     pub(crate) in_flight_records: Gauge,
+    pub(crate) in_flight_batches: Gauge,
 }
 
 /// 1 ms to 65 s: a real write to the demo's second and far beyond.
@@ -127,6 +136,7 @@ impl Metrics {
             buffered_records: Gauge::default(),
             buffered_bytes: Gauge::default(),
             in_flight_records: Gauge::default(),
+            in_flight_batches: Gauge::default(),
         }
     }
 
@@ -158,6 +168,7 @@ impl Metrics {
         add(registry, "tidegate_buffered_records", &self.buffered_records);
         add(registry, "tidegate_buffered_bytes", &self.buffered_bytes);
         add(registry, "tidegate_in_flight_records", &self.in_flight_records);
+        add(registry, "tidegate_in_flight_batches", &self.in_flight_batches);
     }
 }
 

@@ -14,13 +14,15 @@ use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupConsumer, GroupOptions};
 
 use crate::backoff::Backoff;
+use crate::batch::Batch;
 use crate::cluster::cluster_id;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Row};
 use crate::engine::{Engine, with_retries};
 use crate::events::{SinkFailed, Started};
 use crate::handle::PipelineHandle;
+use crate::intake;
 use crate::scrape::Scrape;
-use crate::sink::{Sink, SinkContext};
+use crate::sink::{HandlerSink, Sink, SinkContext, SinkError};
 use crate::status::{Phase, Status};
 use crate::{Error, PipelineOptions};
 
@@ -44,6 +46,16 @@ impl<D, S> Builder<D, S> {
     pub fn sink<N>(self, sink: N) -> Builder<D, N> {
         let Self { group, options, decoder, status, .. } = self;
         Builder { group, options, decoder, sink, status }
+    }
+
+    /// Gives the batches to an async closure, at least once: see [`HandlerSink`].
+    pub fn handler<R, F, Fut>(self, handler: F) -> Builder<D, HandlerSink<F>>
+    where
+        R: Row,
+        F: Fn(Arc<Batch<R>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), SinkError>> + Send,
+    {
+        self.sink(HandlerSink::new(handler))
     }
 
     /// Registers every metric in [`METRICS`](crate::METRICS). Once a registry.
@@ -148,7 +160,8 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
         let (group, events) = spawned.map_err(|_| Error::GroupEnded)??;
         let _ = self.status.group.set(group.clone());
         self.status.set_phase(Phase::Running);
-        Engine::new(self.decoder, self.sink, group, self.options, revoke_timeout, self.status)
+        let events = intake::spawn(self.decoder, self.options.max_payload_bytes, events)?;
+        Engine::new(self.sink, group, self.options, revoke_timeout, self.status)
             .run(events, shutdown)
             .await
     }

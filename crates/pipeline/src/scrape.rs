@@ -27,6 +27,19 @@ impl Collector for Scrape {
         one(&mut encoder, "kafka_messages_per_second", &ConstGauge::new(rate))?;
         let age_s = self.status.oldest_age_ms().unwrap_or(0) as f64 / 1000.0;
         one(&mut encoder, "tidegate_oldest_record_age_seconds", &ConstGauge::new(age_s))?;
+        let sink = self.status.sink();
+        let as_gauge = |value: bool| f64::from(u8::from(value));
+        for (name, value) in [
+            ("tidegate_batch_limit_records", sink.batch_limit as f64),
+            ("tidegate_writes_limit", sink.writes_limit as f64),
+            ("tidegate_sink_limited", as_gauge(sink.limited)),
+            ("tidegate_sink_busy_ratio", sink.busy),
+            ("tidegate_sink_slowdown_ratio", sink.slowdown.max(1.0)),
+            ("tidegate_sink_fixed_seconds", sink.fixed_s),
+            ("tidegate_sink_row_seconds", sink.row_s),
+        ] {
+            one(&mut encoder, name, &ConstGauge::new(value))?;
+        }
         let group = self.status.group.get().map(GroupHandle::status);
         let group = group.as_ref();
         let paused = i64::from(group.is_some_and(|group| group.paused));

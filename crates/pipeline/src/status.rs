@@ -1,6 +1,6 @@
 //! What the engine tells about itself while it runs: totals, phase, health.
 //! Written by the engine's task, read by scrapes, probes and reports; atomics and
-//! two short locks, never held across an await.
+//! short locks, never held across an await.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -9,6 +9,7 @@ use tidegate_kafka::GroupHandle;
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
+use crate::sizing::SinkReport;
 
 /// Where a pipeline is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,7 @@ pub(crate) struct Status {
     oldest_record_ms: AtomicI64,
     phase: AtomicU8,
     sink_failure: Mutex<Option<String>>,
+    sink: Mutex<SinkReport>,
     rate: Mutex<RateWindow>,
     started: Instant,
 }
@@ -67,6 +69,7 @@ impl Status {
             oldest_record_ms: AtomicI64::new(NO_RECORD),
             phase: AtomicU8::new(Phase::Starting as u8),
             sink_failure: Mutex::new(Some("the sink was not reached yet".into())),
+            sink: Mutex::default(),
             rate: Mutex::new(RateWindow::default()),
             started: Instant::now(),
         }
@@ -106,6 +109,15 @@ impl Status {
             NO_RECORD => None,
             timestamp_ms => Some((crate::clock::now_ms() - timestamp_ms).max(0)),
         }
+    }
+
+    pub(crate) fn set_sink(&self, report: SinkReport) {
+        *lock(&self.sink) = report;
+    }
+
+    /// What the writes say about the sink.
+    pub(crate) fn sink(&self) -> SinkReport {
+        *lock(&self.sink)
     }
 
     pub(crate) fn count_committed(&self, records: usize) {

@@ -28,4 +28,4 @@ mod world;
 
 pub use scenario::{Scenario, ScenarioError};
 pub use summary::Summary;
-pub use world::{Run, simulate, stock_law};
+pub use world::{Run, simulate, slo_options, stock_law};

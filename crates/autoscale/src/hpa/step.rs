@@ -1,13 +1,13 @@
 //! One sync of the controller.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::limits::{ScaleEvent, down_limit, store_event, up_limit};
 use super::stabilize::{Recommendation, stabilize_legacy, stabilize_with_behavior};
 use super::{Behavior, combine};
 
 /// Why the outcome is what it is, in the controller's own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// Nothing was cut.
     DesiredWithinRange,
@@ -128,6 +128,12 @@ impl Hpa {
             self.remember(rules, decision.desired.saturating_sub(spec), now_ms);
         }
         decision
+    }
+
+    /// The changes so far were not made: policies must not count them.
+    pub fn forget_events(&mut self) {
+        self.up_events.clear();
+        self.down_events.clear();
     }
 
     fn limit(

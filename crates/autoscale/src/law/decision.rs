@@ -1,12 +1,12 @@
 //! A decision, with everything that led to it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::slo::SloTerms;
 use crate::hpa::Reason;
 
 /// Which part of the law decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decider {
     /// KEDA's executor: between zero and one.
@@ -15,10 +15,27 @@ pub enum Decider {
     Hpa,
     /// The SLO law.
     Slo,
+    /// A fixed schedule.
+    Schedule,
+}
+
+/// What the other law would have said of the same facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// Its name: `stock` or `slo`.
+    pub law: String,
+    /// Replicas it would want next, from where the count is now.
+    pub to: i32,
+    /// Its own sentence.
+    pub why: String,
 }
 
 /// One evaluation. Lags in records.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+///
+/// As JSON this is a line of `decisions.jsonl` and an element of a live scaler's
+/// `/decisions`. The form is stable: fields are added, never renamed or given another
+/// meaning; what is absent is `None`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// When, milliseconds.
     pub at_ms: i64,
@@ -28,6 +45,12 @@ pub struct Decision {
     pub from: i32,
     /// Wanted after.
     pub to: i32,
+    /// Pods that existed and were not on their way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_replicas: Option<i32>,
+    /// Ready pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
     /// Lag with everything counted; `None` when it could not be read.
     pub lag: Option<i64>,
     /// The metric: the lag after KEDA's cap.
@@ -45,8 +68,11 @@ pub struct Decision {
     /// The limit that binds, in words; empty when none does.
     pub binding: String,
     /// What the SLO law's decision rests on; `None` from the others.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<SloTerms>,
+    /// The other law's answer, where somebody asked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternative: Option<Alternative>,
 }
 
 impl Decision {
@@ -70,6 +96,7 @@ impl Decision {
                 let proposal = self.proposal.map_or_else(String::new, |p| format!(" asks for {p}"));
                 format!("HPA: {metric} at {} a pod{proposal}", self.target)
             }
+            Decider::Schedule => "schedule".into(),
             Decider::Slo => match &self.terms {
                 Some(terms) => format!("SLO: {}", terms.inputs()),
                 None => format!("SLO: {metric}"),

@@ -2,19 +2,34 @@
 //!
 //! A law is ticked by its caller at any cadence and does what is due. It keeps the
 //! memory that the real controllers keep, and knows no clock: time is an argument.
+//!
+//! # Layout
+//! - [`StockLaw`]: KEDA's trigger and executor, and the HPA
+//! - [`SloLaw`]: the least pods that keep a promised age
+//! - [`Compared`]: a law, and what another one would have said
+//! - [`Recorder`]: a law whose decisions are kept
+//! - [`Schedule`]: replicas by the clock, whatever the facts
+//! - [`Decision`]: with its inputs, terms, limit and alternative; in words
 
+mod compared;
 mod decision;
+mod explain;
+mod recorder;
+mod schedule;
 mod slo;
 mod stock;
 
-pub use decision::{Decider, Decision, HpaView};
+pub use compared::Compared;
+pub use decision::{Alternative, Decider, Decision, HpaView};
+pub use recorder::Recorder;
+pub use schedule::Schedule;
 pub use slo::{SloLaw, SloOptions, SloOptionsError, SloTerm, SloTerms};
 pub use stock::{StockLaw, StockOptions};
 
 use crate::lag::PartitionOffsets;
 
 /// What a law looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// Wanted replicas so far (`spec.replicas`).
     pub spec_replicas: i32,
@@ -24,6 +39,18 @@ pub struct Facts {
     pub ready_replicas: i32,
     /// The group's offsets, or why they could not be read.
     pub offsets: Result<Vec<PartitionOffsets>, String>,
+    /// What the pods report of their sink; `None` where nobody asks them.
+    pub sink: Option<SinkFacts>,
+}
+
+/// The sink as the pods see it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SinkFacts {
+    /// The sink is the limit: more pods would not write more.
+    pub limited: bool,
+    /// Records a second that one pod could write with all its batches full, from the
+    /// times of its writes; `None` when nothing was written lately.
+    pub pod_rate_per_s: Option<f64>,
 }
 
 /// A law behind one type, so that worlds can run any of them.
@@ -34,6 +61,10 @@ pub trait Law {
 
     /// When something is due next, milliseconds.
     fn next_due_ms(&self) -> i64;
+
+    /// The last decisions were not carried out; what the law remembers of having
+    /// done so is to be forgotten.
+    fn not_followed(&mut self) {}
 
     /// What a table of autoscalers shows.
     fn hpa_view(&self) -> HpaView;

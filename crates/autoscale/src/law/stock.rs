@@ -106,7 +106,7 @@ impl StockLaw {
             to: execution.set.unwrap_or(facts.spec_replicas),
             active: Some(evaluation.active),
             binding,
-            ..self.decision(now_ms, Decider::Keda, facts.spec_replicas, &evaluation)
+            ..self.decision(now_ms, Decider::Keda, facts, &evaluation)
         }
     }
 
@@ -137,7 +137,7 @@ impl StockLaw {
             stabilized: outcome.stabilized,
             reason: Some(outcome.reason),
             binding: self.hpa_binding(&outcome, spec),
-            ..self.decision(now_ms, Decider::Hpa, spec, &evaluation)
+            ..self.decision(now_ms, Decider::Hpa, facts, &evaluation)
         }
     }
 
@@ -145,14 +145,17 @@ impl StockLaw {
         &self,
         at_ms: i64,
         decided_by: Decider,
-        from: i32,
+        facts: &Facts,
         evaluation: &Evaluation,
     ) -> Decision {
+        let from = facts.spec_replicas;
         Decision {
             at_ms,
             decided_by,
             from,
             to: from,
+            status_replicas: Some(facts.status_replicas),
+            ready_replicas: Some(facts.ready_replicas),
             lag: evaluation.lag.map(|lag| lag.total_with_persistent),
             metric: evaluation.metric_milli.map(|milli| milli / 1000),
             target: self.object.lag_threshold(),
@@ -162,6 +165,7 @@ impl StockLaw {
             reason: None,
             binding: String::new(),
             terms: None,
+            alternative: None,
         }
     }
 
@@ -298,6 +302,10 @@ impl Law for StockLaw {
 
     fn next_due_ms(&self) -> i64 {
         self.next_poll_ms.min(self.next_sync_ms)
+    }
+
+    fn not_followed(&mut self) {
+        self.hpa.forget_events();
     }
 
     fn hpa_view(&self) -> HpaView {

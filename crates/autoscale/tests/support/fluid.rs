@@ -231,6 +231,7 @@ impl World {
             status_replicas: self.pods.len() as i32,
             ready_replicas: self.ready as i32,
             offsets: Ok(offsets),
+            sink: None,
         };
         let decisions = law.tick(self.now_ms(), &facts);
         for decision in &decisions {

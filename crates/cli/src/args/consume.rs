@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{CommonArgs, KafkaArgs};
+use crate::config::BatchSize;
 
 const EXAMPLES: &str = "\
 Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate consume --database 'postgres://me@db/trades?sslmode=verify-full' --batch-size 10000
+  tidegate consume --database postgres://me@db/trades --database-connections 4
+  tidegate consume --database none --metrics-addr off   reads and decodes, and drops
   tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
   KAFKA_BOOTSTRAP_SERVERS=localhost:9092 BATCH_SIZE=100 BATCH_PROCESSING_TIME=1 tidegate consume
   tidegate consume --log-format json --metrics-addr 0.0.0.0:8000
@@ -28,7 +31,8 @@ pub(crate) struct ConsumeArgs {
     pub(crate) kafka: KafkaArgs,
     #[command(flatten)]
     pub(crate) pod: PodArgs,
-    /// Where rows, dead letters and positions go [default: sqlite:tidegate.db]
+    /// Where rows, dead letters and positions go; "none" decodes and drops, to measure reading
+    /// [default: sqlite:tidegate.db]
     #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
     pub(crate) database: Option<String>,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
@@ -71,12 +75,18 @@ pub(crate) struct PodArgs {
     /// auto, consumer (KIP-848) or classic [default: auto]
     #[arg(long, value_name = "PROTOCOL")]
     pub(crate) protocol: Option<String>,
-    /// Records a batch [default: 100]
+    /// Records a batch, or "auto": what the database's writes cost decides [default: auto; `up`: 100]
     #[arg(long, value_name = "RECORDS", env = "BATCH_SIZE")]
-    pub(crate) batch_size: Option<u64>,
+    pub(crate) batch_size: Option<BatchSize>,
+    /// A batch of automatic size shall not take longer to write [default: 2]
+    #[arg(long, value_name = "SECONDS", env = "TIDEGATE_BATCH_LATENCY_TARGET")]
+    pub(crate) batch_latency_target: Option<f64>,
     /// A batch closes when its first record has waited this long [default: 0.1]
     #[arg(long, value_name = "SECONDS", env = "BATCH_TIMEOUT_SECONDS")]
     pub(crate) batch_timeout_seconds: Option<f64>,
+    /// Connections to PostgreSQL, and so writes at once, 1 to 64 [default: 1]
+    #[arg(long, value_name = "COUNT", env = "TIDEGATE_DATABASE_CONNECTIONS")]
+    pub(crate) database_connections: Option<u64>,
     /// Simulated work on each record [default: 0]
     #[arg(long, value_name = "SECONDS", env = "MESSAGE_PROCESSING_TIME")]
     pub(crate) message_processing_time: Option<f64>,

@@ -3,11 +3,12 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `up`, `tools`: one struct a command
 
 mod check;
 mod common;
 mod consume;
+mod explain;
 mod produce;
 mod tools;
 mod up;
@@ -15,6 +16,7 @@ mod up;
 pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
+pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
@@ -31,6 +33,7 @@ Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate audit --ledger DIR --database sqlite:trades.db
   tidegate simulate --scenario config/scenarios/published.toml
+  tidegate explain decisions.jsonl --at 95
 
 Exit codes:
   0 done, every promise kept    1 failed while running    2 bad input
@@ -58,6 +61,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
+    /// Say in plain words why an autoscaler decided what it did
+    Explain(ExplainArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
     /// Look at the running loop

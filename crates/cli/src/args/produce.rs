@@ -11,6 +11,7 @@ Examples:
   tidegate produce --rate 1000 --brokers localhost:9092
   tidegate produce --profile demo --ledger ./ledger
   tidegate produce --profile config/profiles/spike.toml --seed 7
+  tidegate produce --rate max --records 5000000
   MESSAGES_PER_SECOND=10 KAFKA_TOPIC=trade-tx tidegate produce
 
 The generator is open-loop: a record's timestamp is when it should have been sent, so a
@@ -23,9 +24,13 @@ pub(crate) struct ProduceArgs {
     pub(crate) common: CommonArgs,
     #[command(flatten)]
     pub(crate) kafka: KafkaArgs,
-    /// Records a second, at a constant rate [default: 0 = paused]
-    #[arg(long, value_name = "PER_SECOND", env = "MESSAGES_PER_SECOND")]
+    /// Records a second, at a constant rate, or "max": as fast as possible, without a
+    /// schedule [default: 0 = paused]
+    #[arg(long, value_name = "PER_SECOND", env = "MESSAGES_PER_SECOND", value_parser = rate)]
     pub(crate) rate: Option<f64>,
+    /// With --rate max: stop after this many records [default: no bound]
+    #[arg(long, value_name = "COUNT", requires = "rate")]
+    pub(crate) records: Option<u64>,
     /// A load profile: "demo" or a TOML or YAML file (not with --rate)
     #[arg(long, value_name = "FILE", conflicts_with = "rate")]
     pub(crate) profile: Option<String>,
@@ -47,4 +52,12 @@ pub(crate) struct ProduceArgs {
     /// Flush and exit when stdin closes: for a supervisor that holds the pipe
     #[arg(long)]
     pub(crate) exit_on_stdin_close: bool,
+}
+
+/// `max` is infinite.
+fn rate(text: &str) -> Result<f64, String> {
+    match text {
+        "max" => Ok(f64::INFINITY),
+        _ => text.parse().map_err(|_| "allowed is max, or a number of records a second".into()),
+    }
 }

@@ -67,6 +67,9 @@ pub(crate) struct SimulateArgs {
     /// Write one row a second to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    /// Write every decision as a line of JSON, for `tidegate explain`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) decisions: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -8,15 +8,15 @@ use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
 use tidegate_load::audit::Database;
 use tidegate_pipeline::{
-    Pipeline, PipelineHandle, PipelineOptions, PostgresOptions, PostgresSink, SimulatedWrite, Sink,
-    SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
+    DiscardSink, Pipeline, PipelineHandle, PipelineOptions, PostgresOptions, PostgresSink,
+    SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
 };
 use tidegate_postgres::ConnectOptions;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{parts, timing};
 use crate::args::ConsumeArgs;
-use crate::config::{Config, ConsumeConfig, Layers};
+use crate::config::{BatchSize, Config, ConsumeConfig, Layers};
 use crate::exit::{Outcome, bad_input};
 use crate::logging;
 use crate::signals::{StopSignals, service_stop};
@@ -31,6 +31,10 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     let group = group_options(&config, args)?;
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
+    if config.consume.database == "none" {
+        logging::init(args.common.log_format);
+        return consume(args, &config, group, pipeline_options, DiscardSink);
+    }
     let database =
         parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
     let timing = timing::check(&config.consume)?;
@@ -44,7 +48,7 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
             consume(args, &config, group, pipeline_options, sink)
         }
         Database::Postgres(options) => {
-            let sink = PostgresSink::new(postgres_options(options));
+            let sink = PostgresSink::new(postgres_options(&config.consume, options));
             consume(args, &config, group, pipeline_options, sink)
         }
     }
@@ -141,6 +145,7 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
         fetch_wait_max_ms: consume.fetch_wait_max_ms,
         buffer_high_records: consume.buffer_high_records,
         buffer_low_records: consume.buffer_low_records,
+        prefetch_records: (consume.largest_batch() / 2).clamp(1_000, 20_000),
         commit_interval_ms: consume.commit_interval_ms,
         revoke_timeout_ms: consume.revoke_timeout_ms,
         instance_id: Some(consume.instance_id.clone()).filter(|id| !id.is_empty()),
@@ -153,7 +158,13 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
 
 fn pipeline_options(consume: &ConsumeConfig) -> PipelineOptions {
     PipelineOptions {
-        batch_size: consume.batch_size as usize,
+        batch_size: match consume.batch_size {
+            BatchSize::Auto => 0,
+            BatchSize::Fixed(records) => records as usize,
+        },
+        batch_size_min: consume.batch_size_min as usize,
+        batch_size_max: consume.batch_size_max as usize,
+        batch_latency_target_ms: (consume.batch_latency_target_s * 1000.0) as u64,
         batch_max_bytes: consume.batch_max_bytes as usize,
         batch_timeout_ms: consume.batch_timeout().as_millis() as u64,
         max_payload_bytes: consume.max_payload_bytes as usize,
@@ -173,8 +184,9 @@ fn sqlite_options(consume: &ConsumeConfig, path: PathBuf) -> SqliteOptions {
     }
 }
 
-fn postgres_options(options: ConnectOptions) -> PostgresOptions {
+fn postgres_options(consume: &ConsumeConfig, options: ConnectOptions) -> PostgresOptions {
     PostgresOptions {
+        connections: consume.database_connections as usize,
         password_file: options.password_file,
         connect_timeout_ms: options.connect_timeout_ms,
         ..PostgresOptions::new(options.url)

@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod consume;
+mod explain;
 mod generate;
 mod get;
 mod parts;
@@ -24,6 +25,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),

@@ -41,6 +41,18 @@ pub(super) fn lay_pod(layers: &mut Layers, args: &PodArgs) -> anyhow::Result<()>
     )?;
     layers.set(
         "consume",
+        "batch_latency_target_s",
+        "--batch-latency-target",
+        args.batch_latency_target,
+    )?;
+    layers.set(
+        "consume",
+        "database_connections",
+        "--database-connections",
+        args.database_connections,
+    )?;
+    layers.set(
+        "consume",
         "message_processing_time_s",
         "--message-processing-time",
         args.message_processing_time,

@@ -27,7 +27,12 @@ pub(super) fn run(args: &ProduceArgs) -> anyhow::Result<Outcome> {
         args.duration,
         args.seed.or(args.profile.is_none().then_some(config.produce.seed)),
     )?;
+    let full_speed = is_full_speed(args).then(|| args.records.unwrap_or(u64::MAX));
+    if args.records.is_some() && full_speed.is_none() {
+        return Err(bad_input("--records: needs --rate max; end a schedule with --duration"));
+    }
     let options = ProduceOptions {
+        full_speed,
         connection: parts::connection(&config.kafka, &args.kafka, "tidegate-produce")?,
         topic: config.kafka.topic.clone(),
         client: ProducerOptions {
@@ -63,10 +68,15 @@ pub(super) fn run(args: &ProduceArgs) -> anyhow::Result<Outcome> {
     })
 }
 
+fn is_full_speed(args: &ProduceArgs) -> bool {
+    args.rate == Some(f64::INFINITY)
+}
+
 fn resolve(args: &ProduceArgs) -> anyhow::Result<Config> {
     let mut layers = Layers::read(args.common.config.as_deref())?;
     parts::lay_kafka(&mut layers, &args.kafka)?;
-    layers.set("produce", "rate", "--rate", args.rate)?;
+    let scheduled = args.rate.filter(|_| !is_full_speed(args));
+    layers.set("produce", "rate", "--rate", scheduled)?;
     layers.set("produce", "seed", "--seed", args.seed)?;
     layers.set("produce", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
     layers.resolve()

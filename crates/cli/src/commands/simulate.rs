@@ -1,9 +1,9 @@
 //! `tidegate simulate`: a law against a simulated world.
 
-use tidegate_autoscale::law::{SloLaw, SloOptions};
+use tidegate_autoscale::law::{Compared, Decision, Law, Recorder, SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_autoscale::series;
-use tidegate_sim::{Run, Scenario, simulate, stock_law};
+use tidegate_sim::{Run, Scenario, simulate, slo_options, stock_law};
 
 use super::{produce, up};
 use crate::args::{LawName, SimulateArgs};
@@ -13,31 +13,51 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
     let scenario = scenario(args)?;
     let object = up::scaled_object(&args.scaled_object)?;
     let run = match args.law {
-        LawName::Stock => simulate(&scenario, args.seed, &mut stock_law(object, &scenario.control)),
+        LawName::Stock => stock_run(args, &scenario, &object)?,
         LawName::Slo => {
-            let options =
-                SloOptions { target_age_s: args.target_age, ..slo_options(&scenario, &object) };
-            let mut law = SloLaw::new(options, 0)
-                .map_err(|error| bad_input(format!("--law slo: {error}")))?;
-            simulate(&scenario, args.seed, &mut law)
+            let law = slo_law(args, &scenario, &object)?;
+            let stock = stock_law(object, &scenario.control);
+            recorded(args, &scenario, law, stock, "stock")?
         }
     };
     write(args, &run)?;
     Ok(Outcome::Done)
 }
 
-/// The law is told of a pod what its operator would know; the rest it measures.
-fn slo_options(scenario: &Scenario, object: &ScaledObject) -> SloOptions {
-    let pod = &scenario.pod;
-    let batch_s = pod.batch_s + pod.record_s * f64::from(pod.batch_size);
-    SloOptions {
-        pod_rate_per_s: pod.capacity_per_s(),
-        pod_start_s: pod.start_s.max + pod.ready_s,
-        rebalance_s: scenario.group.times().settle_s.max,
-        // A record waits for its batch, for the one being written, and for the commit.
-        in_flight_s: 2.0 * batch_s + pod.batch_timeout_s + scenario.group.commit_interval_s,
-        ..SloOptions::for_object(object)
-    }
+fn stock_run(
+    args: &SimulateArgs,
+    scenario: &Scenario,
+    object: &ScaledObject,
+) -> anyhow::Result<Run> {
+    let stock = stock_law(object.clone(), &scenario.control);
+    recorded(args, scenario, stock, slo_law(args, scenario, object)?, "slo")
+}
+
+fn slo_law(
+    args: &SimulateArgs,
+    scenario: &Scenario,
+    object: &ScaledObject,
+) -> anyhow::Result<SloLaw> {
+    let options = SloOptions { target_age_s: args.target_age, ..slo_options(scenario, object) };
+    SloLaw::new(options, 0).map_err(|error| bad_input(format!("--law slo: {error}")))
+}
+
+/// Runs the law; where decisions are wanted, the other one is asked beside it.
+fn recorded<L: Law, O: Law>(
+    args: &SimulateArgs,
+    scenario: &Scenario,
+    mut law: L,
+    other: O,
+    other_name: &'static str,
+) -> anyhow::Result<Run> {
+    let Some(path) = &args.decisions else { return Ok(simulate(scenario, args.seed, &mut law)) };
+    let mut law = Recorder::new(Compared::new(law, other, other_name));
+    let run = simulate(scenario, args.seed, &mut law);
+    let lines: Vec<String> =
+        law.decisions.iter().map(serde_json::to_string::<Decision>).collect::<Result<_, _>>()?;
+    std::fs::write(path, lines.join("\n") + "\n")
+        .map_err(|error| anyhow::anyhow!("--decisions {}: {error}", path.display()))?;
+    Ok(run)
 }
 
 fn scenario(args: &SimulateArgs) -> anyhow::Result<Scenario> {

@@ -117,6 +117,7 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
     let mut layers = Layers::read(args.common.config.as_deref())?;
     parts::lay_kafka(&mut layers, &args.kafka)?;
     parts::lay_pod(&mut layers, &args.pod)?;
+    layers.consume_as_in_up("batch_size");
     let pod = &args.pod;
     layers.set(
         "up",
@@ -174,7 +175,11 @@ fn law(args: &UpArgs, config: &Config) -> anyhow::Result<LawOptions> {
     if config.up.law == "slo" {
         let options = slo_options(config, &object);
         options.check().map_err(|error| bad_input(format!("--law slo: {error}")))?;
-        return Ok(LawOptions::Slo(Box::new(options)));
+        return Ok(LawOptions::Slo {
+            options: Box::new(options),
+            scaled_object: Box::new(object),
+            hpa_sync_period: Duration::from_secs_f64(config.up.hpa_sync_period_s),
+        });
     }
     Ok(LawOptions::Stock {
         scaled_object: Box::new(object),
@@ -192,7 +197,7 @@ const UNKNOWN_POD_RATE_PER_S: f64 = 5000.0;
 fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
     let consume = &config.consume;
     let batch_s = config.up.batch_processing_time_s
-        + consume.batch_size as f64 * consume.message_processing_time_s;
+        + consume.largest_batch() as f64 * consume.message_processing_time_s;
     // A record waits for its batch, for the one being written, and for the commit.
     let in_flight_s =
         2.0 * batch_s + consume.batch_timeout_s + consume.commit_interval_ms as f64 / 1000.0;
@@ -208,7 +213,7 @@ fn slo_options(config: &Config, object: &ScaledObject) -> SloOptions {
 
 /// What a pod can do when its work is simulated; measured otherwise.
 fn pod_capacity(config: &Config) -> Option<f64> {
-    let records = config.consume.batch_size as f64;
+    let records = config.consume.largest_batch() as f64;
     let seconds =
         config.up.batch_processing_time_s + records * config.consume.message_processing_time_s;
     (seconds > 0.0).then(|| records / seconds)
@@ -268,7 +273,9 @@ fn consumer_command(
         ("--group", consume.group.clone().into()),
         ("--protocol", consume.protocol.clone().into()),
         ("--batch-size", consume.batch_size.to_string().into()),
+        ("--batch-latency-target", consume.batch_latency_target_s.to_string().into()),
         ("--batch-timeout-seconds", consume.batch_timeout_s.to_string().into()),
+        ("--database-connections", consume.database_connections.to_string().into()),
         ("--message-processing-time", consume.message_processing_time_s.to_string().into()),
         ("--batch-processing-time", config.up.batch_processing_time_s.to_string().into()),
         ("--database", files.database_url.clone().into()),

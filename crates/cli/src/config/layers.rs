@@ -16,20 +16,35 @@ pub(crate) struct Layers {
     table: Table,
     /// What the flags and the environment said, for error messages.
     given: Vec<(&'static str, &'static str)>,
+    /// Keys of `[consume]` that the file has.
+    consume_keys: Vec<String>,
     file: Option<String>,
 }
 
 impl Layers {
     /// Defaults, then the file where one is given.
     pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut layers = Self { table: parse(DEFAULTS)?, given: Vec::new(), file: None };
-        if let Some(path) = file {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| bad_input(format!("{name}: cannot be read: {error}")))?;
-            layers.lay_file(&name, &text)?;
-        }
+        let Some(path) = file else { return Self::defaults() };
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| bad_input(format!("{name}: cannot be read: {error}")))?;
+        Self::from_text(&name, &text)
+    }
+
+    /// Defaults, then the text of a file.
+    pub(crate) fn from_text(name: &str, text: &str) -> anyhow::Result<Self> {
+        let mut layers = Self::defaults()?;
+        layers.lay_file(name, text)?;
         Ok(layers)
+    }
+
+    fn defaults() -> anyhow::Result<Self> {
+        Ok(Self {
+            table: parse(DEFAULTS)?,
+            given: Vec::new(),
+            consume_keys: Vec::new(),
+            file: None,
+        })
     }
 
     fn lay_file(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -40,15 +55,20 @@ impl Layers {
                 (self.table.get_mut(&section), value)
             else {
                 return Err(bad_input(format!(
-                    "{name}: {section}: unknown section, allowed are [{known}]"
+                    "{name}: {}: unknown section, allowed are [{known}]",
+                    section.escape_debug()
                 )));
             };
             for (key, value) in values {
                 if !base.contains_key(&key) {
                     let known = base.keys().cloned().collect::<Vec<_>>().join(", ");
                     return Err(bad_input(format!(
-                        "{name}: {section}.{key}: unknown key, allowed are {known}"
+                        "{name}: {section}.{}: unknown key, allowed are {known}",
+                        key.escape_debug()
                     )));
+                }
+                if section == "consume" {
+                    self.consume_keys.push(key.clone());
                 }
                 base.insert(key, value);
             }
@@ -74,6 +94,19 @@ impl Layers {
             self.given.push((key, said_by));
         }
         Ok(())
+    }
+
+    /// A key of `[consume]` that neither file nor flag names has the value of the same
+    /// key of `[up]`.
+    pub(crate) fn consume_as_in_up(&mut self, key: &'static str) {
+        let is_given = self.consume_keys.iter().any(|name| name == key)
+            || self.given.iter().any(|(name, _)| *name == key);
+        let value = self.table.get("up").and_then(|up| up.get(key)).cloned();
+        if let (false, Some(value), Some(Value::Table(consume))) =
+            (is_given, value, self.table.get_mut("consume"))
+        {
+            consume.insert(key.to_owned(), value);
+        }
     }
 
     /// The resolved, checked configuration.
@@ -104,8 +137,6 @@ fn first_line(text: &str) -> String {
 #[cfg(test)]
 impl Layers {
     pub(crate) fn of(text: &str) -> anyhow::Result<Self> {
-        let mut layers = Self::read(None)?;
-        layers.lay_file("test.toml", text)?;
-        Ok(layers)
+        Self::from_text("test.toml", text)
     }
 }

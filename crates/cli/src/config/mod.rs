@@ -10,12 +10,15 @@
 //! and the error messages stay ours.
 //!
 //! # Layout
+//! - `batch_size`: a number or "auto"
 //! - `layers`: tables, merging, reading the file
 //! - `model`: the resolved sections and their ranges
 
+mod batch_size;
 mod layers;
 mod model;
 
+pub(crate) use batch_size::BatchSize;
 pub(crate) use layers::Layers;
 pub(crate) use model::{Config, ConsumeConfig, KafkaConfig};
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::BatchSize;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
@@ -52,8 +54,12 @@ pub(crate) struct ConsumeConfig {
     pub(crate) grace_period_s: f64,
     pub(crate) database: String,
     pub(crate) database_password_file: PathBuf,
+    pub(crate) database_connections: u64,
     pub(crate) sqlite_synchronous: String,
-    pub(crate) batch_size: u64,
+    pub(crate) batch_size: BatchSize,
+    pub(crate) batch_size_min: u64,
+    pub(crate) batch_size_max: u64,
+    pub(crate) batch_latency_target_s: f64,
     pub(crate) batch_max_bytes: u64,
     pub(crate) batch_timeout_s: f64,
     pub(crate) message_processing_time_s: f64,
@@ -90,6 +96,7 @@ pub(crate) struct UpConfig {
     pub(crate) law: String,
     pub(crate) target_age_s: f64,
     pub(crate) scaled_object: String,
+    pub(crate) batch_size: BatchSize,
     pub(crate) batch_processing_time_s: f64,
     pub(crate) pod_start_s: f64,
     pub(crate) grace_period_s: f64,
@@ -124,6 +131,13 @@ fn range<T: PartialOrd + fmt::Display + Copy>(
         value: value.to_string(),
         allowed: format!("{low} to {high}"),
     })
+}
+
+fn fixed_size(field: &str, size: BatchSize) -> Result<(), Broken> {
+    match size {
+        BatchSize::Auto => Ok(()),
+        BatchSize::Fixed(records) => range(field, records, 1, 100_000),
+    }
 }
 
 fn one_of(field: &str, value: &str, allowed: &[&str]) -> Result<(), Broken> {
@@ -175,7 +189,11 @@ impl ConsumeConfig {
         }
         range("consume.grace_period_s", self.grace_period_s, 1.0, 3600.0)?;
         one_of("consume.sqlite_synchronous", &self.sqlite_synchronous, &["normal", "full"])?;
-        range("consume.batch_size", self.batch_size, 1, 100_000)?;
+        range("consume.database_connections", self.database_connections, 1, 64)?;
+        fixed_size("consume.batch_size", self.batch_size)?;
+        range("consume.batch_size_max", self.batch_size_max, 1, 100_000)?;
+        range("consume.batch_size_min", self.batch_size_min, 1, self.batch_size_max)?;
+        range("consume.batch_latency_target_s", self.batch_latency_target_s, 0.001, 60.0)?;
         range("consume.batch_max_bytes", self.batch_max_bytes, 1024, 256 << 20)?;
         range("consume.batch_timeout_s", self.batch_timeout_s, 0.0, 60.0)?;
         range("consume.message_processing_time_s", self.message_processing_time_s, 0.0, 60.0)?;
@@ -213,6 +231,14 @@ impl ConsumeConfig {
         range("consume.drain_timeout_ms", self.drain_timeout_ms, 100, 600_000)
     }
 
+    /// Most records of a batch.
+    pub(crate) fn largest_batch(&self) -> u64 {
+        match self.batch_size {
+            BatchSize::Auto => self.batch_size_max,
+            BatchSize::Fixed(records) => records,
+        }
+    }
+
     pub(crate) fn batch_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.batch_timeout_s)
     }
@@ -223,6 +249,7 @@ impl UpConfig {
         range("up.partitions", self.partitions, 1, 10_000)?;
         one_of("up.law", &self.law, &["stock", "slo"])?;
         range("up.target_age_s", self.target_age_s, 0.1, 86_400.0)?;
+        fixed_size("up.batch_size", self.batch_size)?;
         range("up.batch_processing_time_s", self.batch_processing_time_s, 0.0, 60.0)?;
         range("up.pod_start_s", self.pod_start_s, 0.0, 600.0)?;
         range("up.grace_period_s", self.grace_period_s, 1.0, 600.0)?;

@@ -1,6 +1,6 @@
 //! Precedence, ranges and error texts.
 
-use super::Layers;
+use super::{BatchSize, Layers};
 
 fn error_of(text: &str) -> String {
     match Layers::of(text).and_then(Layers::resolve) {
@@ -14,16 +14,16 @@ fn the_carried_defaults_resolve() {
     let config = Layers::read(None).and_then(Layers::resolve).expect("defaults");
     assert_eq!(config.kafka.topic, "trade-tx");
     assert_eq!(config.consume.group, "tx-trade-workers");
-    assert_eq!(config.consume.batch_size, 100);
+    assert_eq!(config.consume.batch_size, BatchSize::Auto);
 }
 
 #[test]
 fn a_flag_beats_the_file_and_the_file_beats_the_default() {
     let mut layers = Layers::of("[consume]\nbatch_size = 7\ngroup = \"g\"").expect("file");
-    layers.set("consume", "batch_size", "--batch-size", Some(9u64)).expect("set");
+    layers.set("consume", "batch_size", "--batch-size", Some(BatchSize::Fixed(9))).expect("set");
     layers.set("consume", "group", "--group", None::<String>).expect("set");
     let config = layers.resolve().expect("resolves");
-    assert_eq!(config.consume.batch_size, 9);
+    assert_eq!(config.consume.batch_size, BatchSize::Fixed(9));
     assert_eq!(config.consume.group, "g");
     assert_eq!(config.consume.commit_interval_ms, 200);
 }
@@ -81,4 +81,37 @@ fn the_laws_are_two_and_the_promise_has_a_range() {
     let layers = Layers::of("[up]\nlaw = \"slo\"\ntarget_age_s = 3.0").expect("file");
     let up = layers.resolve().expect("resolves").up;
     assert_eq!((up.law.as_str(), up.target_age_s), ("slo", 3.0));
+}
+
+#[test]
+fn a_local_world_has_batches_of_a_hundred_unless_told() {
+    let size = |text: &str, flag: Option<BatchSize>| {
+        let mut layers = Layers::of(text).expect("file");
+        layers.set("consume", "batch_size", "--batch-size", flag).expect("set");
+        layers.consume_as_in_up("batch_size");
+        layers.resolve().expect("resolves").consume.batch_size
+    };
+    assert_eq!(size("", None), BatchSize::Fixed(100));
+    assert_eq!(size("[up]\nbatch_size = 50", None), BatchSize::Fixed(50));
+    assert_eq!(size("[consume]\nbatch_size = 7", None), BatchSize::Fixed(7));
+    assert_eq!(size("[consume]\nbatch_size = 7", Some(BatchSize::Auto)), BatchSize::Auto);
+}
+
+/// The corpus of the fuzz target `config`: what is refused is refused in one line
+/// that names the file.
+#[test]
+fn every_input_of_the_corpus_resolves_or_is_refused_in_one_line() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/config");
+    let mut count = 0;
+    for file in std::fs::read_dir(corpus).expect(corpus) {
+        let path = file.expect("entry").path();
+        let bytes = std::fs::read(&path).expect("reads");
+        let Ok(text) = std::str::from_utf8(&bytes) else { continue };
+        count += 1;
+        if let Err(error) = Layers::from_text("c.toml", text).and_then(Layers::resolve) {
+            let line = error.to_string();
+            assert!(line.starts_with("c.toml: ") && !line.contains('\n'), "{path:?}: {line:?}");
+        }
+    }
+    assert!(count >= 3, "the corpus is missing");
 }

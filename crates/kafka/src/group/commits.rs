@@ -78,6 +78,10 @@ impl Commits {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(partition: i32, next_offset: i64) -> Position {
@@ -106,5 +110,71 @@ mod tests {
         commits.assign(TopicPartition::new("t", 1));
         commits.want(&at(1, 7));
         assert_eq!(commits.due(), commits.due());
+    }
+
+    /// What can happen to the bookkeeping.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Assign(i32),
+        Remove(i32),
+        Want(i32, i64),
+        /// What is due is sent; the broker takes it or not.
+        Commit(bool),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let partition = || 0..4i32;
+        let step = prop_oneof![
+            2 => partition().prop_map(Step::Assign),
+            1 => partition().prop_map(Step::Remove),
+            6 => (partition(), 0..50i64).prop_map(|(p, offset)| Step::Want(p, offset)),
+            3 => any::<bool>().prop_map(Step::Commit),
+        ];
+        prop::collection::vec(step, 0..80)
+    }
+
+    proptest! {
+        /// Against a model that keeps, for each owned partition, the highest position
+        /// wanted and the highest accepted since it was assigned.
+        #[test]
+        fn due_is_what_is_owned_wanted_and_not_yet_accepted(steps in steps()) {
+            let mut commits = Commits::default();
+            let mut model: BTreeMap<i32, (Option<i64>, Option<i64>)> = BTreeMap::new();
+            for step in steps {
+                match step {
+                    Step::Assign(p) => {
+                        commits.assign(TopicPartition::new("t", p));
+                        model.insert(p, (None, None));
+                    }
+                    Step::Remove(p) => {
+                        commits.remove(&TopicPartition::new("t", p));
+                        model.remove(&p);
+                    }
+                    Step::Want(p, offset) => {
+                        commits.want(&at(p, offset));
+                        if let Some((wanted, _)) = model.get_mut(&p) {
+                            *wanted = (*wanted).max(Some(offset));
+                        }
+                    }
+                    Step::Commit(accepted) => {
+                        let due = commits.due();
+                        for position in due.iter().filter(|_| accepted) {
+                            let (_, done) = model.get_mut(&position.partition).expect("owned");
+                            prop_assert!(*done < Some(position.next_offset), "goes back");
+                            *done = Some(position.next_offset);
+                        }
+                        if accepted {
+                            commits.done(&due);
+                        }
+                    }
+                }
+                let expected: Vec<Position> = model
+                    .iter()
+                    .filter(|(_, (wanted, done))| wanted > done)
+                    .filter_map(|(p, (wanted, _))| wanted.map(|offset| at(*p, offset)))
+                    .collect();
+                prop_assert_eq!(commits.due(), expected);
+            }
+        }
     }
 }

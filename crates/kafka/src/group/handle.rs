@@ -45,6 +45,8 @@ pub(super) struct Shared {
     /// A static member keeps its place in the group when it leaves.
     pub(super) keep_place: AtomicBool,
     connection: ConnectionOptions,
+    /// The engine's wish for the high mark; the option bounds it.
+    pub(super) buffer_records: AtomicU64,
     status: Mutex<GroupStatus>,
 }
 
@@ -54,6 +56,7 @@ impl Shared {
             held_records: AtomicU64::new(0),
             keep_place: AtomicBool::new(false),
             connection,
+            buffer_records: AtomicU64::new(u64::MAX),
             status: Mutex::new(GroupStatus {
                 protocol,
                 member_id: None,
@@ -103,6 +106,12 @@ impl GroupHandle {
             self.shared.held_records.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
                 Some(held.saturating_sub(records))
             });
+    }
+
+    /// Fetching pauses at this many delivered records that are not released, or at
+    /// `buffer_high_records` if that is less. The low mark keeps its share.
+    pub fn limit_buffer(&self, records: usize) {
+        self.shared.buffer_records.store(records.max(1) as u64, Ordering::Release);
     }
 
     /// Gives everything up: revoke, final commit, LeaveGroup, close. The engine

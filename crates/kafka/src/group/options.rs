@@ -47,6 +47,9 @@ pub struct GroupOptions {
     pub buffer_high_records: u64,
     /// and at which it resumes.
     pub buffer_low_records: u64,
+    /// Records of a partition that the client fetches ahead, 100 to 1,000,000. More
+    /// for a fast sink; after a pause and after each rebalance they are fetched again.
+    pub prefetch_records: u64,
     /// Committed offsets follow at most this often.
     pub commit_interval_ms: u64,
     /// How long a revoke waits for the engine's answer.
@@ -71,8 +74,9 @@ impl Default for GroupOptions {
             max_poll_interval_ms: 300_000,
             fetch_min_bytes: 50_000,
             fetch_wait_max_ms: 100,
-            buffer_high_records: 4_000,
-            buffer_low_records: 1_000,
+            buffer_high_records: 100_000,
+            buffer_low_records: 25_000,
+            prefetch_records: 1_000,
             commit_interval_ms: 200,
             revoke_timeout_ms: 10_000,
             assign_timeout_ms: 120_000,
@@ -111,6 +115,7 @@ impl GroupOptions {
                 0,
                 self.buffer_high_records.saturating_sub(1),
             ),
+            ("prefetch_records", self.prefetch_records, 100, 1_000_000),
             ("commit_interval_ms", self.commit_interval_ms, 1, 3_600_000),
             ("fetch_min_bytes", self.fetch_min_bytes, 1, 100 << 20),
             ("fetch_wait_max_ms", self.fetch_wait_max_ms, 1, 60_000),
@@ -127,16 +132,17 @@ impl GroupOptions {
     pub(crate) fn client_config(&self, protocol: GroupProtocol) -> Result<ClientConfig, Error> {
         self.validate()?;
         let connection = self.connection.client_config()?;
+        let is_fast = self.prefetch_records > Self::default().prefetch_records;
         let mut config = ClientConfig::new();
         config
             .set_log_level(connection.log_level)
             .set("fetch.min.bytes", self.fetch_min_bytes.to_string())
             .set("fetch.wait.max.ms", self.fetch_wait_max_ms.to_string())
-            // Small queues: a pod is one of many, and what is prefetched beyond
-            // our own buffer is fetched again after each rebalance.
-            .set("queued.max.messages.kbytes", "16384")
-            .set("queued.min.messages", "1000")
-            .set("fetch.message.max.bytes", "262144")
+            // Small queues by default: a pod is one of many, and what is prefetched
+            // beyond our own buffer is fetched again after each rebalance.
+            .set("queued.max.messages.kbytes", if is_fast { "65536" } else { "16384" })
+            .set("queued.min.messages", self.prefetch_records.to_string())
+            .set("fetch.message.max.bytes", if is_fast { "1048576" } else { "262144" })
             // The default of a second stalls a fast consumer each time its queue fills.
             .set("fetch.queue.backoff.ms", "10")
             .set("statistics.interval.ms", "0")

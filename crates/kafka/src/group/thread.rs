@@ -24,6 +24,9 @@ use crate::{Error, TopicPartition};
 /// command waits; an idle member wakes this often and does nothing.
 const POLL_WAIT: Duration = Duration::from_millis(100);
 
+/// How often a full buffer is looked at.
+const HOLD_STEP: Duration = Duration::from_millis(2);
+
 /// How long a resume may wait for the answers that show the fetchers awake.
 const WAKE_WAIT: Duration = Duration::from_millis(100);
 /// No record is as young as this, so no broker searches for one. Unix ms.
@@ -57,7 +60,6 @@ impl Poller {
         inbox: Receiver<Command>,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
-        let pressure = Backpressure::new(options.buffer_high_records, options.buffer_low_records);
         let commit_interval = Duration::from_millis(options.commit_interval_ms);
         let consumer = subscribed(Context::new(options, events, shared.clone()), protocol)?;
         Ok(Self {
@@ -67,7 +69,7 @@ impl Poller {
             renew_at: None,
             inbox,
             shared,
-            pressure,
+            pressure: Backpressure::default(),
             commit_interval,
             commit_at: Instant::now(),
         })
@@ -79,6 +81,10 @@ impl Poller {
                 Ok(None) => {}
                 Ok(Some(leaving)) => break Some(leaving),
                 Err(error) => break self.fail(error),
+            }
+            if self.renew_at.is_none() && self.apply_backpressure() == Step::Hold {
+                std::thread::park_timeout(HOLD_STEP);
+                continue;
             }
             let outcome = match self.renew_at {
                 None => self.poll_once(),
@@ -160,7 +166,6 @@ impl Poller {
         if let Some(error) = context.state().end.take() {
             return Err(error);
         }
-        self.apply_backpressure();
         if Instant::now() >= self.commit_at {
             self.consumer.context().commit_due(&self.consumer);
             self.commit_at = Instant::now() + self.commit_interval;
@@ -204,13 +209,14 @@ impl Poller {
         }
     }
 
-    fn apply_backpressure(&mut self) {
+    fn apply_backpressure(&mut self) -> Step {
         let held = self.shared.held_records.load(Ordering::Acquire);
+        let (high, low) = self.marks();
         let changed = std::mem::take(&mut self.consumer.context().state().assignment_changed);
-        let step = self.pressure.step(held);
+        let step = self.pressure.step(held, high, low, Instant::now());
         let pause = step == Step::Pause || (changed && self.pressure.is_paused());
         if !pause && step != Step::Resume {
-            return;
+            return step;
         }
         let list = self.owned();
         // Both always answer Ok; an error of one partition is not reported.
@@ -221,6 +227,7 @@ impl Poller {
             self.wake_fetchers(&list);
         }
         self.shared.status().paused = self.pressure.is_paused();
+        step
     }
 
     /// The client's broker threads sleep for up to a second while all their
@@ -235,6 +242,15 @@ impl Poller {
         if let Err(error) = self.consumer.offsets_for_times(asked, WAKE_WAIT) {
             tracing::debug!(%error, "fetching resumes within a second");
         }
+    }
+
+    /// High and low mark: the engine's wish, bounded by the options.
+    fn marks(&self) -> (u64, u64) {
+        let options = &self.consumer.context().options;
+        let most = options.buffer_high_records;
+        let high = self.shared.buffer_records.load(Ordering::Acquire).min(most);
+        let low = options.buffer_low_records as f64 * high as f64 / most as f64;
+        (high, (low as u64).min(high - 1))
     }
 
     fn owned(&self) -> TopicPartitionList {

@@ -11,4 +11,4 @@ mod provision;
 mod run;
 
 pub use provision::{Distribution, KAFKA_VERSION};
-pub use run::Broker;
+pub use run::{Broker, BrokerOptions};

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::BrokerOptions;
+
 /// Ports of a node on 127.0.0.1.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ports {
@@ -14,7 +16,17 @@ pub(super) struct Ports {
 /// The broker decides a KIP-848 group's timing. A heartbeat of 200 ms and no
 /// batching of assignments settle a rescale in well under a second; the minimum
 /// intervals have to be lowered for that too.
-pub(super) fn server(ports: Ports, data: &Path) -> String {
+pub(super) fn server(ports: Ports, data: &Path, options: &BrokerOptions) -> String {
+    let stock = stock(ports, data, options.advertised_port.unwrap_or(ports.broker));
+    let is_replaced = |line: &str| {
+        options.settings.iter().any(|(key, _)| line.split('=').next() == Some(key.as_str()))
+    };
+    let kept = stock.lines().filter(|line| !is_replaced(line)).map(str::to_owned);
+    let own = options.settings.iter().map(|(key, value)| format!("{key}={value}"));
+    kept.chain(own).flat_map(|line| [line, "\n".to_owned()]).collect()
+}
+
+fn stock(ports: Ports, data: &Path, advertised: u16) -> String {
     let Ports { broker, controller } = ports;
     let data = data.display();
     format!(
@@ -22,7 +34,7 @@ pub(super) fn server(ports: Ports, data: &Path) -> String {
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
@@ -54,9 +66,24 @@ num.io.threads=4
 mod tests {
     use super::*;
 
+    const PORTS: Ports = Ports { broker: 19092, controller: 19093 };
+
+    #[test]
+    fn options_replace_the_stock_lines() {
+        let options = BrokerOptions {
+            advertised_port: Some(29092),
+            settings: vec![("group.consumer.session.timeout.ms".into(), "3000".into())],
+        };
+        let text = server(PORTS, Path::new("/data"), &options);
+        assert!(text.contains("\nadvertised.listeners=PLAINTEXT://127.0.0.1:29092\n"), "{text}");
+        assert!(text.contains("listeners=PLAINTEXT://127.0.0.1:19092,"), "{text}");
+        assert_eq!(text.matches("group.consumer.session.timeout.ms").count(), 1, "{text}");
+        assert!(text.ends_with("group.consumer.session.timeout.ms=3000\n"), "{text}");
+    }
+
     #[test]
     fn listens_on_loopback_only() {
-        let text = server(Ports { broker: 19092, controller: 19093 }, Path::new("/data"));
+        let text = server(PORTS, Path::new("/data"), &BrokerOptions::default());
         for line in text.lines().filter(|line| line.contains("://")) {
             assert_eq!(
                 line.matches("://").count(),

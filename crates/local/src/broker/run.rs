@@ -23,8 +23,21 @@ const LOG4J: &str = include_str!("../../assets/log4j2.properties");
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_FREE_MIB: u64 = 512;
+/// Files in its directory.
+const SETTINGS: &str = "server.properties";
+const LOGGING: &str = "log4j2.properties";
+const LOG: &str = "server.log";
 /// Starts in half the time of the defaults and is enough for one machine's load.
 const JVM_FLAGS: &[&str] = &["-Xmx512m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
+
+/// What a broker does otherwise than by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerOptions {
+    /// The port of 127.0.0.1 that clients are sent to, for a proxy in between.
+    pub advertised_port: Option<u16>,
+    /// Lines of `server.properties` that replace the stock ones.
+    pub settings: Vec<(String, String)>,
+}
 
 /// A one-node Kafka that belongs to this world, and ends with it.
 #[derive(Debug)]
@@ -32,6 +45,8 @@ pub struct Broker {
     child: Child,
     bootstrap: String,
     log: PathBuf,
+    distribution: Distribution,
+    directory: PathBuf,
 }
 
 impl Broker {
@@ -41,23 +56,52 @@ impl Broker {
     /// # Errors
     /// One line each: no or old Java, too little disk, a broker that does not start.
     pub fn start(distribution: &Distribution, directory: &Path) -> Result<Self, Error> {
+        Self::start_with(distribution, directory, &BrokerOptions::default())
+    }
+
+    /// [`Broker::start`] with options.
+    ///
+    /// # Errors
+    /// Those of [`Broker::start`].
+    pub fn start_with(
+        distribution: &Distribution,
+        directory: &Path,
+        options: &BrokerOptions,
+    ) -> Result<Self, Error> {
         java::check()?;
         fs::create_dir_all(directory).map_err(Error::file(directory))?;
         check_free_space(directory)?;
         let ports = free_ports(directory)?;
-        let settings = directory.join("server.properties");
-        let log = directory.join("server.log");
-        fs::write(&settings, server(ports, &directory.join("data")))
+        let settings = directory.join(SETTINGS);
+        fs::write(&settings, server(ports, &directory.join("data"), options))
             .map_err(Error::file(&settings))?;
-        let logging = directory.join("log4j2.properties");
+        let logging = directory.join(LOGGING);
         fs::write(&logging, LOG4J).map_err(Error::file(&logging))?;
-        let java = Java { distribution, logging: &logging, log: &log, directory };
-        java.format_storage(&settings)?;
-        let child = java.spawn_broker(&settings)?;
+        let java = Java { distribution, directory };
+        java.format_storage()?;
+        let child = java.spawn_broker()?;
         let bootstrap = format!("127.0.0.1:{}", ports.broker);
-        let mut broker = Self { child, bootstrap, log };
+        let mut broker = Self {
+            child,
+            bootstrap,
+            log: directory.join(LOG),
+            distribution: distribution.clone(),
+            directory: directory.to_owned(),
+        };
         broker.wait_ready()?;
         Ok(broker)
+    }
+
+    /// Starts it again on its storage and ports, after [`Broker::kill`]. Does not
+    /// wait until it answers. Spawns from the calling thread, as the start does.
+    ///
+    /// # Errors
+    /// [`Error::Spawn`], [`Error::File`].
+    pub fn start_again(&mut self) -> Result<(), Error> {
+        self.kill();
+        let java = Java { distribution: &self.distribution, directory: &self.directory };
+        self.child = java.spawn_broker()?;
+        Ok(())
     }
 
     /// Where clients connect.
@@ -137,8 +181,6 @@ impl Drop for Broker {
 
 struct Java<'a> {
     distribution: &'a Distribution,
-    logging: &'a Path,
-    log: &'a Path,
     directory: &'a Path,
 }
 
@@ -153,21 +195,22 @@ impl Java<'_> {
             path
         });
         let mut arguments: Vec<OsString> = JVM_FLAGS.iter().map(OsString::from).collect();
-        arguments.push(format!("-Dlog4j2.configurationFile={}", self.logging.display()).into());
-        arguments.push(format!("-Dtidegate.log={}", self.log.display()).into());
+        let file = |name| self.directory.join(name);
+        arguments.push(format!("-Dlog4j2.configurationFile={}", file(LOGGING).display()).into());
+        arguments.push(format!("-Dtidegate.log={}", file(LOG).display()).into());
         arguments.push("-cp".into());
         arguments.push(class_path);
         arguments.push(class.into());
         arguments
     }
 
-    fn format_storage(&self, settings: &Path) -> Result<(), Error> {
+    fn format_storage(&self) -> Result<(), Error> {
         // Sixteen random bytes; written with "=", since an id may begin with "-".
         let id = URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 16]>());
         let output = Command::new("java")
             .args(self.arguments("kafka.tools.StorageTool"))
             .args(["format", "--ignore-formatted", &format!("--cluster-id={id}"), "-c"])
-            .arg(settings)
+            .arg(self.directory.join(SETTINGS))
             .stdin(Stdio::null())
             .output()
             .map_err(|source| Error::Spawn { program: "java".into(), source })?;
@@ -182,11 +225,11 @@ impl Java<'_> {
                 .rfind(|line| !line.trim().is_empty())
                 .unwrap_or("no output")
                 .into(),
-            log: self.log.to_owned(),
+            log: self.directory.join(LOG),
         })
     }
 
-    fn spawn_broker(&self, settings: &Path) -> Result<Child, Error> {
+    fn spawn_broker(&self) -> Result<Child, Error> {
         let out = self.directory.join("stdout.log");
         let out_file = fs::File::create(&out).map_err(Error::file(&out))?;
         let own = std::env::current_exe()
@@ -197,7 +240,7 @@ impl Java<'_> {
             .arg("--")
             .arg("java")
             .args(self.arguments("kafka.Kafka"))
-            .arg(settings)
+            .arg(self.directory.join(SETTINGS))
             .stdin(Stdio::null())
             .stdout(out_file.try_clone().map_err(Error::file(&out))?)
             .stderr(out_file)

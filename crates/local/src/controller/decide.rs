@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Decision, Facts as LawFacts, HpaView, Law as _, SloLaw, StockLaw};
+use tidegate_autoscale::law::{
+    Compared, Decision, Facts as LawFacts, HpaView, Law as _, SinkFacts, SloLaw, StockLaw,
+};
 
 use super::{Facts, ReplicaPath};
 
@@ -14,8 +16,8 @@ pub enum Law {
     Stock(Box<StockLaw>),
     /// The least pods that keep a promised age.
     Slo {
-        /// It.
-        law: Box<SloLaw>,
+        /// It, and the stock law beside it.
+        law: Box<Compared<SloLaw, StockLaw>>,
         /// When the facts it saw last were read.
         seen: Option<Instant>,
     },
@@ -90,6 +92,8 @@ pub struct LawReplicas {
     pub status: i32,
     /// Ready.
     pub ready: i32,
+    /// What the ready pods report of their sink; `None` if none works.
+    pub sink: Option<SinkFacts>,
 }
 
 /// Facts older than this are an error to the law, as a failed query would be.
@@ -101,6 +105,7 @@ fn law_facts(replicas: LawReplicas, facts: Option<&Facts>) -> LawFacts {
         status_replicas: replicas.status,
         ready_replicas: replicas.ready,
         offsets: law_offsets(facts),
+        sink: replicas.sink,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Error;
 use crate::controller::{Law, ReplicaPath};
 use crate::pods::CommandTemplate;
-use tidegate_autoscale::law::{SloLaw, SloOptions, StockLaw, StockOptions};
+use tidegate_autoscale::law::{Compared, SloLaw, SloOptions, StockLaw, StockOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_kafka::ConnectionOptions;
 
@@ -21,7 +21,14 @@ pub enum LawOptions {
         hpa_sync_period: Duration,
     },
     /// The least pods that keep a promised age.
-    Slo(Box<SloOptions>),
+    Slo {
+        /// The promise, the bounds, the guesses.
+        options: Box<SloOptions>,
+        /// The stock law with this object is asked beside it, for comparison.
+        scaled_object: Box<ScaledObject>,
+        /// The stock law's sync period.
+        hpa_sync_period: Duration,
+    },
     /// A schedule.
     Path(ReplicaPath),
 }
@@ -30,16 +37,13 @@ impl LawOptions {
     pub(crate) fn start(&self, now_ms: i64) -> Result<Law, Error> {
         Ok(match self {
             Self::Path(path) => Law::Path(path.clone()),
-            Self::Slo(options) => {
-                let law = Box::new(SloLaw::new((**options).clone(), now_ms)?);
-                Law::Slo { law, seen: None }
+            Self::Slo { options, scaled_object, hpa_sync_period } => {
+                let law = SloLaw::new((**options).clone(), now_ms)?;
+                let stock = stock(scaled_object, *hpa_sync_period, now_ms);
+                Law::Slo { law: Box::new(Compared::new(law, stock, "stock")), seen: None }
             }
             Self::Stock { scaled_object, hpa_sync_period } => {
-                let options = StockOptions {
-                    hpa_sync_period_ms: hpa_sync_period.as_millis() as i64,
-                    ..StockOptions::default()
-                };
-                Law::Stock(Box::new(StockLaw::new((**scaled_object).clone(), options, now_ms)))
+                Law::Stock(Box::new(stock(scaled_object, *hpa_sync_period, now_ms)))
             }
         })
     }
@@ -48,10 +52,18 @@ impl LawOptions {
     pub(crate) fn resting_replicas(&self) -> i32 {
         match self {
             Self::Path(_) => 0,
-            Self::Slo(options) => options.min_replicas,
+            Self::Slo { options, .. } => options.min_replicas,
             Self::Stock { scaled_object, .. } => scaled_object.min_replicas(),
         }
     }
+}
+
+fn stock(object: &ScaledObject, hpa_sync_period: Duration, now_ms: i64) -> StockLaw {
+    let options = StockOptions {
+        hpa_sync_period_ms: hpa_sync_period.as_millis() as i64,
+        ..StockOptions::default()
+    };
+    StockLaw::new(object.clone(), options, now_ms)
 }
 
 /// Options of a world.

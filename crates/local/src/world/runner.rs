@@ -244,6 +244,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
                 spec: self.spec_replicas,
                 status: self.pods.replicas() as i32,
                 ready: self.pods.ready() as i32,
+                sink: self.pods.sink(),
             };
             let decided =
                 self.law.decide(clock::now_ms(), elapsed_s, replicas, facts.as_ref(), load_over);

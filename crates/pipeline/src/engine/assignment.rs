@@ -7,23 +7,23 @@ use tokio::time::Instant;
 
 use super::{Done, Engine, Group, Positions, with_retries};
 use crate::Error;
-use crate::decode::Decoder;
+use crate::decode::Row;
 use crate::events::{Change, DropReason, PartitionsChanged, Repositioned};
 use crate::lifecycle::Epoch;
 use crate::sink::{Sink, SinkError};
 
-/// A revoke that waits for the write in flight.
+/// A revoke that waits for writes in flight.
 pub(super) struct PendingRevoke {
-    partitions: Vec<TopicPartition>,
+    pub(super) partitions: Vec<TopicPartition>,
     reply: RevokeReply,
-    /// When the write is given up.
+    /// When the writes it waits for are given up.
     pub(super) deadline: Instant,
 }
 
-impl<D, S, G> Engine<D, S, G>
+impl<R, S, G> Engine<R, S, G>
 where
-    D: Decoder,
-    S: Sink<D::Row>,
+    R: Row,
+    S: Sink<R>,
     G: Group,
 {
     /// Asks the sink where to start. A partition that came back while its last
@@ -32,8 +32,7 @@ where
         if self.drain.is_some() {
             return; // Nobody will read: without an answer the member leaves.
         }
-        let flying = |flight: &super::InFlight<D::Row>| flight.touches(&partitions);
-        if self.in_flight.as_ref().is_some_and(flying) {
+        if self.in_flight.iter().any(|flight| flight.touches(&partitions)) {
             self.waiting_assigns.push_back((partitions, reply));
         } else {
             self.ask_positions(partitions, reply);
@@ -57,7 +56,7 @@ where
     fn read_positions(
         &self,
         partitions: Vec<TopicPartition>,
-    ) -> impl Future<Output = Positions> + Send + use<D, S, G> {
+    ) -> impl Future<Output = Positions> + Send + use<R, S, G> {
         let (sink, status, mut backoff) =
             (Arc::clone(&self.sink), Arc::clone(&self.status), self.backoff.clone());
         backoff.reset();

@@ -1,4 +1,4 @@
-//! The end: intake stops, the write in flight finishes, the group is left, and
+//! The end: intake stops, the writes in flight finish, the group is left, and
 //! the revoke that comes with leaving is served. A failure ends the same way, so
 //! that the partitions move on at once.
 
@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use super::{Done, Engine, Group};
 use crate::Error;
-use crate::decode::Decoder;
+use crate::decode::Row;
 use crate::events::{DrainStarted, DropReason};
 use crate::sink::Sink;
 use crate::status::Phase;
 
 pub(super) struct Drain {
-    /// When the write in flight is given up, so that there is time to leave.
+    /// When the writes in flight are given up, so that there is time to leave.
     pub(super) abandon_at: Instant,
     /// When the engine ends, whatever is unfinished.
     pub(super) deadline: Instant,
@@ -20,10 +20,10 @@ pub(super) struct Drain {
     left: bool,
 }
 
-impl<D, S, G> Engine<D, S, G>
+impl<R, S, G> Engine<R, S, G>
 where
-    D: Decoder,
-    S: Sink<D::Row>,
+    R: Row,
+    S: Sink<R>,
     G: Group,
 {
     pub(super) fn begin_drain(&mut self) {
@@ -48,7 +48,7 @@ where
     /// Leaves the group once nothing is in flight.
     pub(super) fn leave_when_idle(&mut self) {
         let Some(drain) = &mut self.drain else { return };
-        if drain.leaving || self.in_flight.is_some() {
+        if drain.leaving || !self.in_flight.is_empty() {
             return;
         }
         drain.leaving = true;

@@ -1,38 +1,41 @@
 //! Records in.
 
-use tidegate_kafka::{Record, TopicPartition};
-use tokio::time::Instant;
+use tidegate_kafka::TopicPartition;
 
 use super::{Engine, Group};
 use crate::Error;
 use crate::batch::Entry;
-use crate::decode::{Decoder, decode_record};
+use crate::decode::Row;
 use crate::events::DropReason;
 use crate::lifecycle::Accept;
 use crate::sink::Sink;
 
-impl<D, S, G> Engine<D, S, G>
+impl<R, S, G> Engine<R, S, G>
 where
-    D: Decoder,
-    S: Sink<D::Row>,
+    R: Row,
+    S: Sink<R>,
     G: Group,
 {
-    pub(super) fn on_records(&mut self, records: Vec<Record>) {
-        let arrived = Instant::now();
-        let now_ms = crate::clock::now_ms();
+    pub(super) fn on_entries(&mut self, entries: Vec<Entry<R>>) {
         let (mut not_owned, mut repeated) = (0, 0);
-        for record in records {
-            let partition =
-                TopicPartition { topic: record.topic.clone(), partition: record.partition };
+        let mut partition: Option<TopicPartition> = None;
+        for entry in entries {
+            let record = &entry.record;
+            // A chunk has runs of a partition's records.
+            let partition = match &mut partition {
+                Some(last) if last.partition == record.partition && last.topic == record.topic => {
+                    last
+                }
+                other => other.insert(record.topic_partition()),
+            };
             let offset = record.offset;
-            let outcome = decode_record(&self.decoder, &record, self.options.max_payload_bytes);
-            let entry = Entry::new(record, outcome, arrived, now_ms);
-            match self.partitions.accept(&partition, entry) {
+            match self.partitions.accept(partition, entry) {
                 Accept::Buffered => {}
                 Accept::NotOwned => not_owned += 1,
                 Accept::Repeated => repeated += 1,
                 Accept::BelowPosition { position } => {
                     not_owned += 1;
+                    let partition = partition.clone();
                     self.fail(Error::PositionAhead { partition, offset, position });
                 }
             }

@@ -2,7 +2,12 @@
 //!
 //! Contract: events are handled in the order in which the group sent them, and
 //! none of them waits for a write. Each delivered record is counted back to the
-//! group exactly once, when it is written or dropped. One write is in flight.
+//! group exactly once, when it is written or dropped.
+//!
+//! As many writes are in flight as the sink takes at once, no two of them with
+//! records of the same partition. Where the sink prepares a batch before it needs
+//! the database, a full one more is handed over, so that the next batch is
+//! encoded while the last one commits.
 //!
 //! Threads: everything here runs in one task. Calls of the sink run in tasks of
 //! their own, and come back as [`Done`]; the decisions are [`Partitions`]'.
@@ -28,7 +33,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_kafka::{AssignReply, GroupEvent, GroupHandle, Position, TopicPartition};
+use tidegate_kafka::{AssignReply, GroupHandle, Position, TopicPartition};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -37,8 +42,9 @@ use self::assignment::PendingRevoke;
 use self::drain::Drain;
 use self::write::InFlight;
 use crate::backoff::Backoff;
-use crate::decode::Decoder;
+use crate::decode::Row;
 use crate::events::{DropReason, Dropped, SinkFailed, SinkWorks};
+use crate::intake::Event;
 use crate::lifecycle::{Epoch, Partitions};
 use crate::sink::{Sink, SinkError, Written};
 use crate::sizing::Sizing;
@@ -50,6 +56,7 @@ pub(crate) trait Group: Clone + Send + Sync + 'static {
     fn commit(&self, positions: Vec<Position>);
     fn seek(&self, partition: TopicPartition, next_offset: i64);
     fn release(&self, records: usize);
+    fn limit_buffer(&self, records: usize);
     fn leave(&self) -> impl Future<Output = Result<(), tidegate_kafka::Error>> + Send;
 }
 
@@ -64,6 +71,10 @@ impl Group for GroupHandle {
 
     fn release(&self, records: usize) {
         Self::release(self, records);
+    }
+
+    fn limit_buffer(&self, records: usize) {
+        Self::limit_buffer(self, records);
     }
 
     async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
@@ -81,19 +92,21 @@ enum Done {
     Left(Result<(), tidegate_kafka::Error>),
 }
 
-pub(crate) struct Engine<D: Decoder, S, G> {
-    decoder: D,
+pub(crate) struct Engine<R, S, G> {
     sink: Arc<S>,
     group: G,
     options: PipelineOptions,
     /// Bound on the wait for a write that a revoke is waiting for.
     revoke_timeout: Duration,
     sizing: Sizing,
-    partitions: Partitions<D::Row>,
+    partitions: Partitions<R>,
     tasks: JoinSet<Done>,
-    in_flight: Option<InFlight<D::Row>>,
+    in_flight: Vec<InFlight<R>>,
     backoff: Backoff,
+    /// No write starts before this.
     retry_at: Option<Instant>,
+    /// The last write failed and may be tried again: one at a time until one succeeds.
+    failing: bool,
     revokes: Vec<PendingRevoke>,
     /// Assignments of partitions that are in flight: their position is not known yet.
     waiting_assigns: VecDeque<(Vec<TopicPartition>, AssignReply)>,
@@ -102,14 +115,13 @@ pub(crate) struct Engine<D: Decoder, S, G> {
     status: Arc<Status>,
 }
 
-impl<D, S, G> Engine<D, S, G>
+impl<R, S, G> Engine<R, S, G>
 where
-    D: Decoder,
-    S: Sink<D::Row>,
+    R: Row,
+    S: Sink<R>,
     G: Group,
 {
     pub(crate) fn new(
-        decoder: D,
         sink: Arc<S>,
         group: G,
         options: PipelineOptions,
@@ -117,17 +129,17 @@ where
         status: Arc<Status>,
     ) -> Self {
         Self {
-            decoder,
+            sizing: Sizing::new(&options, sink.concurrency(), sink.prepares()),
             sink,
             group,
-            sizing: Sizing::new(&options),
             backoff: Backoff::new(options.retry_initial_ms, options.retry_max_ms),
             options,
             // The group's own bound must not pass first: it would go on without an answer.
             revoke_timeout: revoke_timeout.mul_f64(0.8),
             partitions: Partitions::default(),
             tasks: JoinSet::new(),
-            in_flight: None,
+            in_flight: Vec::new(),
+            failing: false,
             retry_at: None,
             revokes: Vec::new(),
             waiting_assigns: VecDeque::new(),
@@ -140,13 +152,14 @@ where
     /// Runs until `shutdown` and the drain after it, or until a failure.
     pub(crate) async fn run(
         mut self,
-        mut events: mpsc::Receiver<GroupEvent>,
+        mut events: mpsc::Receiver<Event<R>>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let mut shutdown = pin!(shutdown);
         let mut group_ended = false;
+        self.group.limit_buffer(self.sizing.buffer_records());
         while !self.finished() {
-            self.start_write();
+            self.start_writes();
             self.publish();
             let wake = self.next_wake();
             tokio::select! {
@@ -171,22 +184,22 @@ where
         self.outcome()
     }
 
-    fn on_event(&mut self, event: GroupEvent) {
+    fn on_event(&mut self, event: Event<R>) {
         match event {
-            GroupEvent::Assign { partitions, reply } => self.on_assign(partitions, reply),
-            GroupEvent::Records(records) => self.on_records(records),
-            GroupEvent::Revoke { partitions, reply } => self.on_revoke(partitions, reply),
-            GroupEvent::Lost { partitions } => self.on_lost(&partitions),
-            GroupEvent::Seeked { partition, next_offset } => {
+            Event::Assign { partitions, reply } => self.on_assign(partitions, reply),
+            Event::Entries(entries) => self.on_entries(entries),
+            Event::Revoke { partitions, reply } => self.on_revoke(partitions, reply),
+            Event::Lost { partitions } => self.on_lost(&partitions),
+            Event::Seeked { partition, next_offset } => {
                 self.partitions.seeked(&partition, next_offset);
             }
-            GroupEvent::Fatal(error) => self.fail(Error::Kafka(error)),
+            Event::Fatal(error) => self.fail(Error::Kafka(error)),
         }
     }
 
     fn on_done(&mut self, done: Result<(Id, Done), JoinError>) {
         match done {
-            Ok((_, Done::Written(result))) => self.on_written(result),
+            Ok((task, Done::Written(result))) => self.on_written(task, result),
             Ok((_, Done::Assigned { partitions, reply, positions })) => {
                 self.on_assigned(&partitions, reply, positions);
             }
@@ -198,8 +211,8 @@ where
 
     /// A task was aborted, or code of the sink panicked.
     fn on_task_died(&mut self, error: JoinError) {
-        if self.in_flight.as_ref().is_some_and(|flight| flight.task == error.id()) {
-            self.take_back_batch();
+        if let Some(flight) = self.end_flight(error.id()) {
+            self.take_back(flight);
         }
         if let Ok(panic) = error.try_into_panic() {
             self.fail(Error::SinkPanicked(crate::panic_message(panic.as_ref())));
@@ -208,23 +221,21 @@ where
 
     /// The earliest moment at which something must happen without an event.
     fn next_wake(&self) -> Option<Instant> {
-        let batch = match (&self.in_flight, &self.drain) {
-            (None, None) => {
+        let batch = match &self.drain {
+            None if self.in_flight.len() < self.writes_at_once() => {
                 let due = self.partitions.closes_at(self.sizing.limits());
                 due.map(|due| self.retry_at.map_or(due, |retry_at| due.max(retry_at)))
             }
             _ => None,
         };
-        [batch, self.abandon_at(), self.drain.as_ref().map(|drain| drain.deadline)]
+        [batch, self.next_abandon(), self.drain.as_ref().map(|drain| drain.deadline)]
             .into_iter()
             .flatten()
             .min()
     }
 
     fn on_wake(&mut self) {
-        if self.abandon_at().is_some_and(|at| at <= Instant::now()) {
-            self.abandon_write();
-        }
+        self.abandon_overdue(Instant::now());
     }
 
     /// Counts records that were not written back to the group.
@@ -239,9 +250,12 @@ where
         let metrics = &self.status.metrics;
         metrics.buffered_records.set(self.partitions.buffered_records() as i64);
         metrics.buffered_bytes.set(self.partitions.buffered_bytes() as i64);
-        let in_flight = self.in_flight.as_ref().and_then(|flight| flight.oldest_ms);
+        metrics.in_flight_records.set(self.partitions.in_flight_records() as i64);
+        metrics.in_flight_batches.set(self.in_flight.len() as i64);
+        let in_flight = self.in_flight.iter().filter_map(|flight| flight.oldest_ms);
         let oldest = self.partitions.oldest_age_key_ms().into_iter().chain(in_flight).min();
         self.status.set_oldest_record_ms(oldest);
+        self.status.set_sink(self.sizing.report());
     }
 }
 

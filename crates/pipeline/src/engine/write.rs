@@ -1,4 +1,4 @@
-//! A batch on its way: when it starts, and each way it can end.
+//! Batches on their way: when one starts, and each way it can end.
 //!
 //! | end | records | then |
 //! |---|---|---|
@@ -8,6 +8,7 @@
 //! | fatal | back | drain and end |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_kafka::TopicPartition;
 use tokio::task::{AbortHandle, Id};
@@ -16,19 +17,24 @@ use tokio::time::Instant;
 use super::{Done, Engine, Group};
 use crate::Error;
 use crate::batch::Batch;
-use crate::decode::{Decoder, Row};
+use crate::decode::Row;
 use crate::events::{
     BatchStarted, BatchWritten, DropReason, Fenced, SinkFailed, SinkWorks, WriteAbandoned,
 };
+use crate::lifecycle::{Choice, FlightId};
 use crate::sink::{Sink, SinkError, Written};
+use crate::sizing::WriteEnd;
 
-/// The write in flight.
+/// A write in flight.
 pub(super) struct InFlight<R> {
+    id: FlightId,
     batch: Arc<Batch<R>>,
-    pub(super) task: Id,
+    task: Id,
     abort: AbortHandle,
     abandoned: bool,
     started: Instant,
+    /// Since when the sink works on it; `None` while it waits for another to end.
+    served: Option<Instant>,
     /// Age key of the oldest record, Unix milliseconds.
     pub(super) oldest_ms: Option<i64>,
 }
@@ -40,81 +46,141 @@ impl<R> InFlight<R> {
     }
 }
 
-impl<D, S, G> Engine<D, S, G>
+impl<R, S, G> Engine<R, S, G>
 where
-    D: Decoder,
-    S: Sink<D::Row>,
+    R: Row,
+    S: Sink<R>,
     G: Group,
 {
-    /// Starts a write if none is in flight and a batch has closed.
-    pub(super) fn start_write(&mut self) {
+    /// Writes that may run now: one while the sink fails.
+    pub(super) fn writes_at_once(&self) -> usize {
+        if self.failing { 1 } else { self.sizing.writes() }
+    }
+
+    /// Starts writes as long as batches have closed and the sink takes more.
+    pub(super) fn start_writes(&mut self) {
         let now = Instant::now();
+        self.start_due(now);
+        let is_busy = self.in_flight.len() >= self.writes_at_once();
+        let waits = is_busy
+            && (self.in_flight.len() > self.writes_at_once()
+                || self.partitions.batch_due(self.sizing.limits(), now, false));
+        self.sizing.blocked(waits, now);
+    }
+
+    fn start_due(&mut self, now: Instant) {
         let limits = self.sizing.limits();
-        if self.drain.is_some()
-            || self.retry_at.is_some_and(|at| now < at)
-            || !self.partitions.batch_due(limits, now)
-        {
+        if self.drain.is_some() || self.retry_at.is_some_and(|at| now < at) {
             return;
         }
-        let Some(batch) = self.partitions.take(limits) else { return };
+        let writes = self.writes_at_once();
+        let staged = if self.failing { 0 } else { self.sizing.staged() };
+        while self.in_flight.len() < writes + staged {
+            // What waits behind the others waits no longer in a buffer, where it
+            // could grow; so only a batch that cannot grow is staged.
+            let by_age = self.in_flight.len() < writes;
+            if !self.partitions.batch_due(limits, now, by_age) {
+                return;
+            }
+            let choice = if writes + staged > 1 { Choice::Few } else { Choice::All };
+            let Some((id, batch)) = self.partitions.take(limits, choice) else { return };
+            self.start_write(id, batch, now);
+        }
+    }
+
+    fn start_write(&mut self, id: FlightId, batch: Batch<R>, now: Instant) {
         self.retry_at = None;
-        BatchStarted { records: batch.len() }.emit(&self.status);
+        BatchStarted { records: batch.len() }.emit();
         let batch = Arc::new(batch);
         let (sink, written) = (Arc::clone(&self.sink), Arc::clone(&batch));
         let abort = self.tasks.spawn(async move { Done::Written(sink.write(written).await) });
-        self.in_flight = Some(InFlight {
+        let served = self.in_flight.iter().filter(|flight| flight.served.is_some()).count();
+        self.in_flight.push(InFlight {
+            id,
             oldest_ms: batch.entries().iter().map(|entry| entry.age_key_ms).min(),
             batch,
             task: abort.id(),
             abort,
             abandoned: false,
             started: now,
+            served: (served < self.sizing.writes()).then_some(now),
         });
     }
 
-    pub(super) fn on_written(&mut self, result: Result<Written, SinkError>) {
+    /// Takes a write out of those in flight; the next one in line has the sink.
+    pub(super) fn end_flight(&mut self, task: Id) -> Option<InFlight<R>> {
+        let at = self.in_flight.iter().position(|flight| flight.task == task)?;
+        let ended = self.in_flight.remove(at);
+        if ended.served.is_some()
+            && let Some(next) = self.in_flight.iter_mut().find(|flight| flight.served.is_none())
+        {
+            next.served = Some(Instant::now());
+        }
+        Some(ended)
+    }
+
+    pub(super) fn on_written(&mut self, task: Id, result: Result<Written, SinkError>) {
+        let Some(flight) = self.end_flight(task) else { return };
         match result {
-            Ok(written) => self.on_success(&written),
+            Ok(written) => self.on_success(&flight, &written),
             Err(SinkError::Retry(why)) => {
-                let wait = self.backoff.next_wait();
-                self.retry_at = Some(Instant::now() + wait);
+                let wait = self.hold_back();
                 SinkFailed { kind: "retry", doing: "write", why: &why, retry_in: Some(wait) }
                     .emit(&self.status);
-                self.take_back_batch();
+                self.take_back(flight);
             }
-            Err(SinkError::Fenced { partitions }) => self.on_fenced(&partitions),
+            Err(SinkError::Fenced { partitions }) => self.on_fenced(flight, &partitions),
             Err(error @ SinkError::Fatal(_)) => {
-                self.take_back_batch();
+                self.take_back(flight);
                 self.fail_sink("write", error);
             }
         }
     }
 
-    fn on_success(&mut self, written: &Written) {
-        let Some(flight) = self.in_flight.take() else { return };
-        let commit = self.partitions.written(flight.batch.positions());
+    /// No write starts for a while. Writes that fail together wait together.
+    fn hold_back(&mut self) -> Duration {
+        self.failing = true;
+        let now = Instant::now();
+        match self.retry_at.filter(|at| *at > now) {
+            Some(at) => at - now,
+            None => {
+                let wait = self.backoff.next_wait();
+                self.retry_at = Some(now + wait);
+                wait
+            }
+        }
+    }
+
+    fn on_success(&mut self, flight: &InFlight<R>, written: &Written) {
+        let commit = self.partitions.written(flight.id, flight.batch.positions());
         if !commit.is_empty() {
             self.group.commit(commit);
         }
         self.group.release(flight.batch.len());
         self.backoff.reset();
+        self.failing = false;
         SinkWorks.emit(&self.status);
-        let took = flight.started.elapsed();
+        let at = Instant::now();
+        let took = at - flight.served.unwrap_or(flight.started);
+        let running = 1 + self.in_flight.iter().filter(|flight| flight.served.is_some()).count();
+        // The next in line has just been given this one's turn.
+        let running = running.min(self.sizing.writes());
+        self.sizing.written(WriteEnd { records: flight.batch.len(), took, running, at });
+        self.group.limit_buffer(self.sizing.buffer_records());
         BatchWritten { batch: &flight.batch, written, took }.emit(&self.status);
         self.after_write();
     }
 
-    fn on_fenced(&mut self, fenced: &[TopicPartition]) {
-        let Some(flight) = self.in_flight.take() else { return };
+    fn on_fenced(&mut self, flight: InFlight<R>, fenced: &[TopicPartition]) {
         let batch = owned(flight.batch);
         if !batch.positions().iter().any(|update| fenced.contains(&update.partition)) {
-            let dropped = self.partitions.returned(batch);
+            let dropped = self.partitions.returned(flight.id, batch);
             self.drop_records(DropReason::NotOwned, dropped);
             let text = "it fenced partitions that were not in the batch";
             self.fail_sink("write", SinkError::Fatal(text.into()));
             return self.after_write();
         }
-        let (dropped, reread) = self.partitions.fenced(batch, fenced);
+        let (dropped, reread) = self.partitions.fenced(flight.id, batch, fenced);
         Fenced { partitions: fenced }.emit(&self.status);
         self.drop_records(DropReason::NotOwned, dropped);
         self.after_write();
@@ -122,10 +188,8 @@ where
     }
 
     /// The write ended without effect: its records go back to the buffers.
-    pub(super) fn take_back_batch(&mut self) {
-        let Some(flight) = self.in_flight.take() else { return };
-        self.status.metrics.in_flight_records.set(0);
-        let dropped = self.partitions.returned(owned(flight.batch));
+    pub(super) fn take_back(&mut self, flight: InFlight<R>) {
+        let dropped = self.partitions.returned(flight.id, owned(flight.batch));
         self.drop_records(DropReason::NotOwned, dropped);
         self.after_write();
     }
@@ -136,21 +200,32 @@ where
         self.leave_when_idle();
     }
 
-    /// When the write in flight must be given up for a revoke or a drain.
-    pub(super) fn abandon_at(&self) -> Option<Instant> {
-        self.in_flight.as_ref().filter(|flight| !flight.abandoned)?;
-        let revoke = self.revokes.iter().map(|revoke| revoke.deadline).min();
+    /// When a write must be given up, for the end or for a revoke of its partitions.
+    fn abandon_at(&self, flight: &InFlight<R>) -> Option<Instant> {
+        if flight.abandoned {
+            return None;
+        }
+        let revokes = self.revokes.iter().filter(|revoke| flight.touches(&revoke.partitions));
         let drain = self.drain.as_ref().map(|drain| drain.abandon_at);
-        revoke.into_iter().chain(drain).min()
+        revokes.map(|revoke| revoke.deadline).chain(drain).min()
     }
 
-    /// Drops the write's future; its end arrives as a cancelled task.
-    pub(super) fn abandon_write(&mut self) {
-        let Some(flight) = &mut self.in_flight else { return };
-        flight.abandoned = true;
-        flight.abort.abort();
+    pub(super) fn next_abandon(&self) -> Option<Instant> {
+        self.in_flight.iter().filter_map(|flight| self.abandon_at(flight)).min()
+    }
+
+    /// Drops the futures of writes that nobody can wait for any longer; their ends
+    /// arrive as cancelled tasks.
+    pub(super) fn abandon_overdue(&mut self, now: Instant) {
         let why = if self.drain.is_some() { "drain deadline" } else { "revoke deadline" };
-        WriteAbandoned { why, after: flight.started.elapsed() }.emit(&self.status);
+        for at in 0..self.in_flight.len() {
+            if self.abandon_at(&self.in_flight[at]).is_some_and(|deadline| deadline <= now) {
+                let flight = &mut self.in_flight[at];
+                flight.abandoned = true;
+                flight.abort.abort();
+                WriteAbandoned { why, after: flight.started.elapsed() }.emit(&self.status);
+            }
+        }
     }
 
     /// A sink error that no retry can help.

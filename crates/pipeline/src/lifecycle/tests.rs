@@ -4,12 +4,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tidegate_kafka::TopicPartition;
 
-use super::{Accept, Epoch, Partitions};
+use super::{Accept, Choice, Epoch, FlightId, Partitions};
 use crate::batch::Batch;
 use crate::sizing::Limits;
 use crate::testing::{entry, partition, record};
 
-const PARTITIONS: i32 = 3;
+const PARTITIONS: i32 = 4;
+/// Writes at the same time.
+const IN_FLIGHT: usize = 3;
 
 fn limits(max_records: usize) -> Limits {
     Limits { max_records, max_bytes: usize::MAX, max_age: Duration::ZERO }
@@ -27,13 +29,13 @@ enum Step {
     Assign(i32),
     Deliver(i32, i64),
     DeliverAgain(i32),
-    Take(usize),
-    /// The sink answers with the truth.
-    WriteEnds,
+    Take(usize, bool),
+    /// The sink answers with the truth, about one of the batches in flight.
+    WriteEnds(usize),
     /// The sink fails and has written nothing.
-    WriteFails,
+    WriteFails(usize),
     /// The sink commits, but its answer gets lost.
-    WriteCommitsAndFails,
+    WriteCommitsAndFails(usize),
     OtherOwnerWrites(i32, i64),
     Reread,
     Seeked,
@@ -47,10 +49,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => p().prop_map(Step::Assign),
         6 => (p(), 1..6i64).prop_map(|(p, n)| Step::Deliver(p, n)),
         1 => p().prop_map(Step::DeliverAgain),
-        6 => (1..8usize).prop_map(Step::Take),
-        5 => Just(Step::WriteEnds),
-        1 => Just(Step::WriteFails),
-        1 => Just(Step::WriteCommitsAndFails),
+        6 => (1..8usize, any::<bool>()).prop_map(|(max, few)| Step::Take(max, few)),
+        5 => (0..IN_FLIGHT).prop_map(Step::WriteEnds),
+        1 => (0..IN_FLIGHT).prop_map(Step::WriteFails),
+        1 => (0..IN_FLIGHT).prop_map(Step::WriteCommitsAndFails),
         1 => (p(), 1..4i64).prop_map(|(p, n)| Step::OtherOwnerWrites(p, n)),
         2 => Just(Step::Reread),
         2 => Just(Step::Seeked),
@@ -68,7 +70,7 @@ struct World {
     position: BTreeMap<i32, i64>,
     /// Next offset the group delivers, for partitions it has assigned.
     fetch: BTreeMap<i32, i64>,
-    flight: Option<Batch<crate::TradeRow>>,
+    flights: Vec<(FlightId, Batch<crate::TradeRow>)>,
     reread: Vec<(TopicPartition, Epoch)>,
     seeks: Vec<(TopicPartition, i64)>,
     revoking: Vec<TopicPartition>,
@@ -86,21 +88,22 @@ impl World {
                 }
             }
             Step::DeliverAgain(p) => self.deliver(p, -1),
-            Step::Take(max) => {
-                if self.flight.is_none() {
-                    self.flight = self.subject.take(limits(max));
+            Step::Take(max, few) => {
+                let choice = if few { Choice::Few } else { Choice::All };
+                if self.flights.len() < IN_FLIGHT {
+                    self.flights.extend(self.subject.take(limits(max), choice));
                 }
             }
-            Step::WriteEnds => self.write_ends(),
-            Step::WriteFails => self.write_fails(),
-            Step::WriteCommitsAndFails => {
-                if let Some(batch) = &self.flight
+            Step::WriteEnds(which) => self.write_ends(which),
+            Step::WriteFails(which) => self.write_fails(which),
+            Step::WriteCommitsAndFails(which) => {
+                if let Some((_, batch)) = self.flights.get(which)
                     && self.fenced(batch).is_empty()
                 {
                     let batch = batch.clone();
                     self.store(&batch);
                 }
-                self.write_fails();
+                self.write_fails(which);
             }
             Step::OtherOwnerWrites(p, count) => {
                 for _ in 0..count {
@@ -164,24 +167,28 @@ impl World {
         }
     }
 
-    fn write_ends(&mut self) {
-        let Some(batch) = self.flight.take() else { return };
+    fn end(&mut self, which: usize) -> Option<(FlightId, Batch<crate::TradeRow>)> {
+        (which < self.flights.len()).then(|| self.flights.swap_remove(which))
+    }
+
+    fn write_ends(&mut self, which: usize) {
+        let Some((flight, batch)) = self.end(which) else { return };
         let fenced = self.fenced(&batch);
         if fenced.is_empty() {
             self.store(&batch);
-            self.subject.written(batch.positions());
+            self.subject.written(flight, batch.positions());
             self.released += batch.len();
         } else {
-            let (dropped, reread) = self.subject.fenced(batch, &fenced);
+            let (dropped, reread) = self.subject.fenced(flight, batch, &fenced);
             self.released += dropped;
             self.reread.extend(reread);
         }
         self.settle();
     }
 
-    fn write_fails(&mut self) {
-        let Some(batch) = self.flight.take() else { return };
-        self.released += self.subject.returned(batch);
+    fn write_fails(&mut self, which: usize) {
+        let Some((flight, batch)) = self.end(which) else { return };
+        self.released += self.subject.returned(flight, batch);
         self.settle();
     }
 
@@ -221,6 +228,10 @@ impl World {
             let expected: Vec<i64> = (0..self.position[p]).collect();
             assert_eq!(*stored, expected, "partition {p}: once each, in order, none missing");
         }
+        let mut flying: Vec<&TopicPartition> =
+            self.flights.iter().flat_map(|(_, b)| b.positions()).map(|u| &u.partition).collect();
+        flying.sort();
+        assert!(flying.windows(2).all(|pair| pair[0] != pair[1]), "twice in flight: {flying:?}");
     }
 
     /// With no more disturbances everything delivered gets written.
@@ -229,15 +240,17 @@ impl World {
             world.fetch.iter().any(|(p, fetch)| world.position.get(p) != Some(fetch))
         };
         for round in 0.. {
-            self.write_ends();
+            while !self.flights.is_empty() {
+                self.write_ends(0);
+            }
             self.read_again();
             self.seek();
             for p in 0..PARTITIONS {
                 self.deliver(p, 0);
             }
-            while let Some(batch) = self.subject.take(limits(4)) {
-                self.flight = Some(batch);
-                self.write_ends();
+            while let Some(taken) = self.subject.take(limits(4), Choice::All) {
+                self.flights.push(taken);
+                self.write_ends(0);
             }
             self.check();
             if round >= 4 && !behind(self) {
@@ -273,7 +286,7 @@ fn the_oldest_head_goes_first_and_a_partition_keeps_its_order() {
     for (p, offset) in [(0, 50), (0, 51), (1, 10), (1, 60)] {
         assert_eq!(deliver(&mut subject, p, offset), Accept::Buffered);
     }
-    let batch = subject.take(limits(10)).expect("records wait");
+    let (_, batch) = subject.take(limits(10), Choice::All).expect("records wait");
     let order: Vec<_> =
         batch.entries().iter().map(|e| (e.record.partition, e.record.offset)).collect();
     assert_eq!(order, [(1, 10), (0, 50), (0, 51), (1, 60)]);
@@ -287,8 +300,8 @@ fn a_batch_closes_by_bytes_but_takes_at_least_one_record() {
         subject.accept(&partition(0), entry(record(0, offset, &"x".repeat(100))));
     }
     let limits = Limits { max_records: 10, max_bytes: 50, max_age: Duration::from_secs(60) };
-    assert!(subject.batch_due(limits, tokio::time::Instant::now()));
-    assert_eq!(subject.take(limits).map(|batch| batch.len()), Some(1));
+    assert!(subject.batch_due(limits, tokio::time::Instant::now(), false));
+    assert_eq!(subject.take(limits, Choice::All).map(|(_, batch)| batch.len()), Some(1));
 }
 
 #[test]
@@ -315,10 +328,36 @@ fn a_partition_assigned_again_is_not_ended_by_its_late_revoke() {
     let mut subject = Subject::default();
     subject.assign(partition(0), None);
     deliver(&mut subject, 0, 0);
-    let batch = subject.take(limits(1)).expect("a record waits");
+    let (flight, batch) = subject.take(limits(1), Choice::All).expect("a record waits");
     subject.revoke(&[partition(0)]);
     subject.assign(partition(0), None);
-    assert!(subject.written(batch.positions()).is_empty(), "the result belongs to the old epoch");
+    assert!(
+        subject.written(flight, batch.positions()).is_empty(),
+        "the result belongs to the old epoch"
+    );
     assert!(subject.release(&[partition(0)]).is_empty());
     assert_eq!(subject.owned().count(), 1);
+}
+
+#[test]
+fn few_partitions_fill_a_batch_and_the_others_are_left_for_the_next() {
+    let mut subject = Subject::default();
+    for p in 0..3 {
+        subject.assign(partition(p), None);
+        for offset in 0..4 {
+            // Of equal age: partition 0 goes first.
+            deliver(&mut subject, p, offset);
+        }
+    }
+    let take = |subject: &mut Subject| {
+        subject.take(limits(4), Choice::Few).map(|(_, batch)| {
+            let at: Vec<i32> = batch.positions().iter().map(|u| u.partition.partition).collect();
+            (at, batch.len())
+        })
+    };
+    assert_eq!(take(&mut subject), Some((vec![0], 4)));
+    assert_eq!(take(&mut subject), Some((vec![1], 4)));
+    deliver(&mut subject, 0, 4);
+    assert_eq!(take(&mut subject), Some((vec![2], 4)));
+    assert_eq!(take(&mut subject), None, "partition 0 is in flight");
 }

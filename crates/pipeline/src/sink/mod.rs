@@ -1,12 +1,15 @@
 //! Where batches go.
 //!
-//! Contract: see [`Sink`]. The engine runs one write at a time, in a task of its
-//! own, and may ask for positions while a write is in flight; so a sink is
-//! shared (`&self`) and brings its own lock or thread where it needs one.
+//! Contract: see [`Sink`]. The engine runs each write in a task of its own, as many
+//! at a time as the sink says ([`Sink::concurrency`], one by default), and may ask
+//! for positions while writes are in flight; so a sink is shared (`&self`) and
+//! brings its own lock or thread where it needs one. Two batches in flight never
+//! have records of the same partition.
 //!
 //! Rejected: `&mut self`. A rebalance would have to wait for the write in flight
 //! before it could learn where to start, and the group would wait with it.
 
+mod discard;
 mod handler;
 pub mod postgres;
 mod simulated;
@@ -17,6 +20,7 @@ use std::sync::Arc;
 
 use tidegate_kafka::TopicPartition;
 
+pub use discard::DiscardSink;
 pub use handler::HandlerSink;
 pub use simulated::SimulatedWrite;
 
@@ -35,6 +39,19 @@ pub trait Sink<R: Row = TradeRow>: Send + Sync + 'static {
     fn prepare(&self, context: &SinkContext) -> impl Future<Output = Result<(), SinkError>> + Send {
         let _ = context;
         async { Ok(()) }
+    }
+
+    /// How many writes the sink works on at once, at least 1. Batches that are in
+    /// flight at the same time have no partition in common and may end in any order.
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    /// Whether `write` has work to do before it waits for its turn, such as encoding
+    /// the batch. Then it is called for one full batch more than
+    /// [`Sink::concurrency`], and must itself wait for its turn.
+    fn prepares(&self) -> bool {
+        false
     }
 
     /// `next_offset` of each partition asked for, in that order; `None` where

@@ -1,12 +1,12 @@
 //! The law's side: what it sees, when it looks, what it orders.
 
 use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Facts, StockLaw, StockOptions};
+use tidegate_autoscale::law::{Facts, SloOptions, StockLaw, StockOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 
 use super::World;
 use super::events::{Event, us};
-use crate::scenario::{self, Fault};
+use crate::scenario::{self, Fault, Scenario};
 
 /// What the law wants, and why.
 #[derive(Debug)]
@@ -30,6 +30,21 @@ pub fn stock_law(object: ScaledObject, control: &scenario::Control) -> StockLaw 
         sync_offset_ms: ms(control.sync_offset_s),
     };
     StockLaw::new(object, options, 0)
+}
+
+/// What the operator of a scenario's pods could tell the SLO law; the rest it measures.
+/// Bounds and names are those of the ScaledObject, the promise is the default.
+pub fn slo_options(scenario: &Scenario, object: &ScaledObject) -> SloOptions {
+    let pod = &scenario.pod;
+    let batch_s = pod.batch_s + pod.record_s * f64::from(pod.batch_size);
+    SloOptions {
+        pod_rate_per_s: pod.capacity_per_s(),
+        pod_start_s: pod.start_s.max + pod.ready_s,
+        rebalance_s: scenario.group.times().settle_s.max,
+        // A record waits for its batch, for the one being written, and for the commit.
+        in_flight_s: 2.0 * batch_s + pod.batch_timeout_s + scenario.group.commit_interval_s,
+        ..SloOptions::for_object(object)
+    }
 }
 
 impl World<'_> {
@@ -66,6 +81,7 @@ impl World<'_> {
             status_replicas: self.replicas(),
             ready_replicas: self.ready_replicas(),
             offsets,
+            sink: None,
         }
     }
 

@@ -13,7 +13,7 @@ mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use control::stock_law;
+pub use control::{slo_options, stock_law};
 
 pub(crate) use ages::Ages;
 use control::Control;

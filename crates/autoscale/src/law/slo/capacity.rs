@@ -8,6 +8,14 @@ const WINDOW_S: f64 = 10.0;
 const LEAST_S: f64 = 5.0;
 /// How much of a difference one more measurement takes in. The first replaces the guess.
 const GAIN: f64 = 0.25;
+/// A rate below the best one measured is held for this long after the last evidence,
+/// seconds; each time that it proves right, twice as long ...
+const FADE_AFTER_S: f64 = 120.0;
+const FADE_MOST_S: f64 = 3600.0;
+/// ... and then rises by this share a second towards the best.
+const FADE_PER_S: f64 = 0.002;
+/// Pods' own reports count when no busy time was seen for this long, seconds.
+const REPORT_AFTER_S: f64 = 30.0;
 /// Until then a guess is trusted to this factor beyond what was proven ...
 const BEYOND_PROVEN: f64 = 1.3;
 /// ... or to this part of it, where nearly nothing was proven.
@@ -29,12 +37,20 @@ struct Done {
 }
 
 /// Records a second of one pod. What pods did is a lower bound at any time; what
-/// they did while all of them had work waiting is the rate itself.
+/// they did while all of them had work waiting is the rate itself; where pods report
+/// the times of their writes, that counts in between.
+///
+/// A slow spell of the sink teaches a low rate, and pods that are then plenty never
+/// have work waiting to teach a better one. So a rate below the best one measured is
+/// believed for a while only, and longer each time that it is confirmed.
 #[derive(Debug, Clone)]
 pub(super) struct PodRate {
     rate_per_s: f64,
     is_measured: bool,
     proven_per_s: f64,
+    best_per_s: f64,
+    evidence_s: f64,
+    fade_after_s: f64,
     window: VecDeque<Done>,
     counts: Option<Counts>,
     steady_since_s: f64,
@@ -46,6 +62,9 @@ impl PodRate {
             rate_per_s: guess_per_s,
             is_measured: false,
             proven_per_s: 0.0,
+            best_per_s: 0.0,
+            evidence_s: 0.0,
+            fade_after_s: FADE_AFTER_S,
             window: VecDeque::new(),
             counts: None,
             steady_since_s: 0.0,
@@ -54,6 +73,40 @@ impl PodRate {
 
     pub(super) fn per_s(&self) -> f64 {
         self.rate_per_s
+    }
+
+    /// Whether it was seen under load or reported, and is not a guess.
+    pub(super) fn is_measured(&self) -> bool {
+        self.is_measured
+    }
+
+    /// Whether the pods have shown anything yet.
+    pub(super) fn is_proven(&self) -> bool {
+        self.is_measured || self.proven_per_s > 0.0
+    }
+
+    /// What the pods say of their own writes.
+    pub(super) fn report(&mut self, now_s: f64, pod_rate_per_s: f64) {
+        let usable = pod_rate_per_s.is_finite() && pod_rate_per_s > 0.0;
+        let seen_busy = self.is_measured && now_s - self.evidence_s < REPORT_AFTER_S;
+        if usable && !seen_busy {
+            self.learn_rate(pod_rate_per_s);
+        }
+    }
+
+    fn learn_rate(&mut self, seen_per_s: f64) {
+        let gain = if self.is_measured { GAIN } else { 1.0 };
+        self.rate_per_s += gain * (seen_per_s - self.rate_per_s);
+        self.is_measured = true;
+        self.best_per_s = self.best_per_s.max(self.rate_per_s);
+    }
+
+    /// Without evidence a low rate rises towards the best one.
+    fn fade(&mut self, now_s: f64, span_s: f64) {
+        if self.is_measured && now_s - self.evidence_s > self.fade_after_s {
+            let risen = self.rate_per_s * (1.0 + FADE_PER_S * span_s);
+            self.rate_per_s = self.rate_per_s.max(risen.min(self.best_per_s));
+        }
     }
 
     /// The rate that fewer pods may be trusted with: a guess that was never put to
@@ -72,6 +125,7 @@ impl PodRate {
         if self.counts.replace(counts) != Some(counts) {
             self.steady_since_s = now_s;
         }
+        self.fade(now_s, done.span_s);
         let still = counts.spec == counts.ready && counts.status == counts.ready;
         if !still || counts.ready == 0 || now_s - self.steady_since_s < settle_s + done.span_s {
             self.window.clear();
@@ -82,23 +136,26 @@ impl PodRate {
             self.window.pop_front();
         }
         let working = f64::from(counts.ready.min(done.partitions));
-        self.learn(working.max(1.0));
+        self.learn(now_s, working.max(1.0));
     }
 
     fn span_s(&self) -> f64 {
         self.window.iter().map(|done| done.span_s).sum()
     }
 
-    fn learn(&mut self, pods: f64) {
+    fn learn(&mut self, now_s: f64, pods: f64) {
         let span_s = self.span_s();
         if span_s < LEAST_S {
             return;
         }
         let records: f64 = self.window.iter().map(|done| done.records).sum();
         if self.window.iter().all(|done| done.busy) {
-            let gain = if self.is_measured { GAIN } else { 1.0 };
-            self.rate_per_s += gain * (records / span_s / pods - self.rate_per_s);
-            self.is_measured = true;
+            let seen_per_s = records / span_s / pods;
+            if now_s - self.evidence_s > self.fade_after_s && seen_per_s < 0.9 * self.rate_per_s {
+                self.fade_after_s = (2.0 * self.fade_after_s).min(FADE_MOST_S);
+            }
+            self.evidence_s = now_s;
+            self.learn_rate(seen_per_s);
         }
         if span_s >= 0.8 * WINDOW_S {
             // Commits come in lumps: one may be in the window by chance.
@@ -212,6 +269,49 @@ mod tests {
             rate.observe(f64::from(second), Sample { busy: true, ..sample }, COUNTS, 2.0);
         }
         assert_eq!((rate.per_s(), rate.sure_per_s()), (300.0, 300.0), "measured");
+    }
+
+    #[test]
+    fn a_slow_spell_is_believed_for_a_while_and_longer_when_it_comes_again() {
+        let mut rate = PodRate::new(100.0);
+        let mut now_s = 0.0;
+        let mut feed = |seconds: u32, records: f64, busy: bool, rate: &mut PodRate| {
+            for _ in 0..seconds {
+                now_s += 1.0;
+                let sample = Sample { span_s: 1.0, records, busy, partitions: 24 };
+                rate.observe(now_s, sample, COUNTS, 2.0);
+            }
+            rate.per_s()
+        };
+        assert!((feed(40, 400.0, true, &mut rate) - 100.0).abs() < 1.0);
+        let slow = feed(60, 80.0, true, &mut rate);
+        assert!((slow - 20.0).abs() < 1.0, "{slow}");
+        assert_eq!(feed(110, 40.0, false, &mut rate), slow, "believed");
+        let risen = feed(300, 40.0, false, &mut rate);
+        assert!(risen > 1.4 * slow, "{risen}");
+        // It is slow still: the next time it is believed for twice as long.
+        let slow = feed(60, 80.0, true, &mut rate);
+        assert!((slow - 20.0).abs() < 1.0, "{slow}");
+        assert_eq!(feed(200, 40.0, false, &mut rate), slow, "believed for longer");
+        let best = feed(3600, 40.0, false, &mut rate);
+        assert!((best - 100.0).abs() < 2.0, "{best}");
+    }
+
+    #[test]
+    fn pods_tell_their_rate_when_nobody_waits_for_them() {
+        let mut rate = PodRate::new(500.0);
+        rate.report(1.0, 90.0);
+        assert_eq!((rate.per_s(), rate.sure_per_s()), (90.0, 90.0));
+        rate.report(2.0, f64::NAN);
+        rate.report(2.0, 0.0);
+        assert_eq!(rate.per_s(), 90.0);
+        for second in 3..40 {
+            let sample = Sample { span_s: 1.0, records: 400.0, busy: true, partitions: 24 };
+            rate.observe(f64::from(second), sample, COUNTS, 2.0);
+        }
+        let seen = rate.per_s();
+        rate.report(41.0, 900.0);
+        assert_eq!(rate.per_s(), seen, "what was seen counts more");
     }
 
     #[test]

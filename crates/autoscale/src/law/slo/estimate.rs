@@ -7,7 +7,9 @@ use super::arrival::{Arrivals, Level};
 use super::capacity::{Counts, PodRate, PodStart, Sample};
 use super::partition::{Moved, Partition};
 use super::plan::Situation;
+use super::rebalance::Rebalance;
 use crate::lag::PartitionOffsets;
+use crate::law::SinkFacts;
 
 /// Partitions' shares of the arrivals are means over about this long, seconds.
 const SHARE_S: f64 = 30.0;
@@ -16,6 +18,11 @@ const BUSY_PARTITIONS: f64 = 0.9;
 /// Work is waiting beyond this many times what is in flight anyway.
 const BUSY_FACTOR: f64 = 1.5;
 
+/// After this many looks at which nothing moved, the facts are taken to be old ...
+const FROZEN_LOOKS: u32 = 5;
+/// ... when this many records would have been expected since.
+const FROZEN_RECORDS: f64 = 20.0;
+
 /// Everything that is measured.
 #[derive(Debug, Clone)]
 pub(super) struct Estimator {
@@ -23,6 +30,9 @@ pub(super) struct Estimator {
     arrivals: Arrivals,
     pod_rate: PodRate,
     pod_start: PodStart,
+    rebalance: Rebalance,
+    /// Looks in a row at which nothing moved though records wait, and their time.
+    unmoved: (u32, f64),
     /// Weight of what the shares have seen, seconds.
     share_weight_s: f64,
     last_s: Option<f64>,
@@ -50,6 +60,10 @@ pub(super) struct Estimate {
     pub(super) samples: usize,
     /// Whether the group's last rebalance is over, as far as is known.
     pub(super) settled: bool,
+    /// For how long nothing moved that should have, seconds.
+    pub(super) frozen_s: Option<f64>,
+    /// Whether pods have shown what they can do at all.
+    pub(super) is_proven: bool,
     pub(super) situation: Situation,
 }
 
@@ -60,6 +74,8 @@ impl Estimator {
             arrivals: Arrivals::default(),
             pod_rate: PodRate::new(options.pod_rate_per_s),
             pod_start: PodStart::new(options.pod_start_s),
+            rebalance: Rebalance::new(options.rebalance_s),
+            unmoved: (0, 0.0),
             share_weight_s: 0.0,
             last_s: None,
             counts: None,
@@ -78,7 +94,7 @@ impl Estimator {
         let now_s = seconds(now_ms);
         let before_s = self.last_s.replace(now_s);
         if self.counts.replace(counts) != Some(counts) {
-            self.settled_at_s = now_s + options.rebalance_s.max(2.0);
+            self.settled_at_s = now_s + self.rebalance.cost_s().max(2.0);
         }
         self.pod_start.observe(now_s, before_s.unwrap_or(now_s), counts);
         let span_s = before_s.map_or(0.0, |before_s| now_s - before_s);
@@ -87,14 +103,47 @@ impl Estimator {
         if span_s <= 0.0 {
             return;
         }
-        self.arrivals.observe(now_s, span_s, moved.arrived as f64);
+        self.rebalance.observe(now_s, span_s, counts, self.longest_still_s(now_ms));
+        if self.is_unmoved(moved, counts, span_s) {
+            return;
+        }
+        // What arrived meanwhile arrived over all of the time.
+        let (_, unmoved_s) = std::mem::take(&mut self.unmoved);
+        self.arrivals.observe(now_s, span_s + unmoved_s, moved.arrived as f64);
         let sample = Sample {
             span_s,
             records: moved.processed as f64,
             busy: self.all_busy(options),
             partitions: i32::try_from(self.partitions.len()).unwrap_or(i32::MAX),
         };
-        self.pod_rate.observe(now_s, sample, counts, options.rebalance_s + 1.0);
+        self.pod_rate.observe(now_s, sample, counts, self.rebalance.cost_s() + 1.0);
+    }
+
+    pub(super) fn observe_sink(&mut self, now_ms: i64, sink: SinkFacts) {
+        if let Some(pod_rate_per_s) = sink.pod_rate_per_s {
+            self.pod_rate.report(seconds(now_ms), pod_rate_per_s);
+        }
+    }
+
+    fn longest_still_s(&self, now_ms: i64) -> f64 {
+        let still = self.partitions.values().map(|m| m.partition.still_s(now_ms));
+        still.fold(0.0, f64::max)
+    }
+
+    /// Neither an arrival nor a commit, although records wait and pods are there.
+    fn is_unmoved(&mut self, moved: Moved, counts: Counts, span_s: f64) -> bool {
+        let waits = self.partitions.values().any(|m| m.partition.backlog() > 0.0);
+        if moved != Moved::default() || !waits || counts.ready <= 0 {
+            return false;
+        }
+        let (looks, for_s) = self.unmoved;
+        self.unmoved = (looks.saturating_add(1), for_s + span_s);
+        true
+    }
+
+    fn frozen_s(&self, rate_per_s: f64) -> Option<f64> {
+        let (looks, for_s) = self.unmoved;
+        (looks >= FROZEN_LOOKS && rate_per_s * for_s >= FROZEN_RECORDS).then_some(for_s)
     }
 
     pub(super) fn pod_rate_per_s(&self) -> f64 {
@@ -163,7 +212,8 @@ impl Estimator {
     pub(super) fn estimate(&self, now_ms: i64, options: &SloOptions) -> Estimate {
         let now_s = seconds(now_ms);
         let pod_start_s = self.pod_start.start_s(now_s);
-        let level = self.arrivals.level(pod_start_s + options.rebalance_s);
+        let rebalance_s = self.rebalance.cost_s();
+        let level = self.arrivals.level(pod_start_s + rebalance_s);
         let shares = self.shares();
         let rates: Vec<f64> = shares.iter().map(|share| share * level.rate_per_s).collect();
         let mut backlog = 0.0;
@@ -185,8 +235,9 @@ impl Estimator {
             trend: level.trend_per_s2 / level.rate_per_s.max(1e-9),
             pod_rate_per_s: self.pod_rate.per_s(),
             sure_rate_per_s: self.pod_rate.sure_per_s(),
+            is_measured: self.pod_rate.is_measured(),
             pod_start_s,
-            rebalance_s: options.rebalance_s,
+            rebalance_s,
             starting_left_s: self.pod_start.left_s(now_s),
             spec: self.counts.map_or(0, |counts| counts.spec),
             ready,
@@ -198,6 +249,8 @@ impl Estimator {
             arrived: self.arrived,
             samples: self.arrivals.samples(),
             settled: now_s >= self.settled_at_s,
+            frozen_s: self.frozen_s(level.rate_per_s),
+            is_proven: self.pod_rate.is_proven(),
             situation,
         }
     }

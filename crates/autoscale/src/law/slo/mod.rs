@@ -10,6 +10,7 @@
 //! - [`partition`]: one partition's backlog and oldest age
 //! - [`arrival`]: rate, noise and trend of the arrivals
 //! - [`capacity`]: a pod's rate and start time, from evidence
+//! - [`rebalance`]: what a rebalance costs, from evidence
 //! - [`estimate`]: all of these together
 //! - [`plan`]: estimates to replica counts
 //! - [`terms`]: what a decision rests on, in words
@@ -23,6 +24,7 @@ mod estimate;
 mod options;
 mod partition;
 mod plan;
+mod rebalance;
 mod terms;
 
 use std::collections::VecDeque;
@@ -39,6 +41,11 @@ pub use terms::{SloTerm, SloTerms};
 
 /// Looks at the arrivals before they may raise the count.
 const WARMUP_SAMPLES: usize = 2;
+/// Looks that pods which were there at the beginning get to show what they can do,
+/// before a guess of it may raise the count.
+const UNPROVEN_SAMPLES: usize = 12;
+/// So many seconds' worth of joins may be ordered at once.
+const JOINS_BURST_S: f64 = 5.0;
 /// Looks in a row at a backlog that is too much before it raises the count.
 const BACKLOG_LOOKS: u32 = 2;
 
@@ -58,6 +65,8 @@ pub struct SloLaw {
     enough: VecDeque<(f64, i32)>,
     backlog_looks: u32,
     sink_limited: bool,
+    /// Pods that may be ordered now, and since when that is so.
+    joins: (f64, f64),
     targets: String,
 }
 
@@ -99,6 +108,7 @@ impl SloLaw {
             enough: VecDeque::new(),
             backlog_looks: 0,
             sink_limited: false,
+            joins: (JOINS_BURST_S * options.joins_per_s, now_s),
             targets: "<unknown>".into(),
             options,
         })
@@ -121,11 +131,21 @@ impl SloLaw {
             self.last_change_s = now_s;
             self.last_spec = Some(spec);
         }
+        self.pace(now_s, f64::from(spec.saturating_sub(last_spec).max(0)));
         match &facts.offsets {
             Ok(offsets) if !offsets.is_empty() => self.readable(now_ms, facts, offsets),
-            Ok(_) => self.unreadable(now_ms, spec, "the topic has no partitions"),
-            Err(why) => self.unreadable(now_ms, spec, why),
+            Ok(_) => self.unreadable(now_ms, facts, "the topic has no partitions"),
+            Err(why) => self.unreadable(now_ms, facts, why),
         }
+    }
+
+    /// Joins are paced: what may be ordered grows with time, up to a burst.
+    fn pace(&mut self, now_s: f64, ordered: f64) {
+        let per_s = self.options.joins_per_s;
+        let (left, since_s) = self.joins;
+        let grown = left + per_s * (now_s - since_s).max(0.0);
+        let most = (JOINS_BURST_S * per_s).max(1.0);
+        self.joins = ((grown.min(most) - ordered).max(0.0), now_s);
     }
 
     fn readable(&mut self, now_ms: i64, facts: &Facts, offsets: &[PartitionOffsets]) -> Decision {
@@ -136,7 +156,14 @@ impl SloLaw {
             ready: facts.ready_replicas,
         };
         self.estimator.observe(now_ms, counts, offsets, &self.options);
+        if let Some(sink) = facts.sink {
+            self.estimator.observe_sink(now_ms, sink);
+        }
         let estimate = self.estimator.estimate(now_ms, &self.options);
+        if let Some(for_s) = estimate.frozen_s {
+            let why = format!("records wait and no offset has moved for {for_s:.0} s");
+            return self.unreadable(now_ms, facts, &why);
+        }
         let plan = Plan::new(&estimate.situation, &self.options);
         self.last_readable_s = now_s;
         if estimate.arrived > 0 || estimate.backlog > 0.0 {
@@ -148,8 +175,10 @@ impl SloLaw {
         self.backlog_looks = if backlog_due { self.backlog_looks.saturating_add(1) } else { 0 };
         self.targets =
             format!("{:.1}s/{}s (age)", estimate.oldest_age_s, self.options.target_age_s);
-        let verdict = self.judge(now_s, counts.spec, &estimate, &plan);
-        self.decision(now_ms, counts.spec, verdict, &estimate, &plan)
+        let sink_limited = self.sink_limited || facts.sink.is_some_and(|sink| sink.limited);
+        let verdict = self.judge(now_s, counts.spec, &estimate, &plan, sink_limited);
+        let verdict = self.paced(counts.spec, verdict);
+        self.decision(now_ms, facts, verdict, &estimate, &plan)
     }
 
     /// Drops what is older than the hold, but keeps what was true at its beginning.
@@ -160,8 +189,27 @@ impl SloLaw {
         }
     }
 
-    fn judge(&self, now_s: f64, spec: i32, estimate: &Estimate, plan: &Plan) -> Verdict {
-        let SloOptions { min_replicas: min, max_replicas: max, .. } = self.options;
+    fn paced(&self, spec: i32, verdict: Verdict) -> Verdict {
+        let more = verdict.to.saturating_sub(spec);
+        let (joins, _) = self.joins;
+        if f64::from(more) <= joins || verdict.term == SloTerm::Bounds {
+            return verdict;
+        }
+        let to = spec.saturating_add(joins as i32);
+        let note =
+            format!("{} in the end, {} joins a second", verdict.to, self.options.joins_per_s);
+        Verdict { to, ..verdict }.noted(note)
+    }
+
+    fn judge(
+        &self,
+        now_s: f64,
+        spec: i32,
+        estimate: &Estimate,
+        plan: &Plan,
+        sink_limited: bool,
+    ) -> Verdict {
+        let (min, max) = (self.options.min_replicas, self.options.most_replicas());
         if spec < min || spec > max {
             return Verdict::new(spec.clamp(min, max), SloTerm::Bounds);
         }
@@ -169,7 +217,7 @@ impl SloLaw {
         if spec == 0 {
             return self.wake(active, plan);
         }
-        if self.sink_limited {
+        if sink_limited {
             return Verdict::new(spec, SloTerm::Sink);
         }
         if let Some(verdict) = self.more(spec, estimate, plan) {
@@ -192,7 +240,7 @@ impl SloLaw {
         if !active {
             return Verdict::new(0, SloTerm::Idle);
         }
-        let to = plan.target.max(1).min(self.options.max_replicas);
+        let to = plan.target.max(1).min(self.options.most_replicas());
         Verdict::new(to, SloTerm::Backlog).noted("records wait and there is no pod".into())
     }
 
@@ -205,6 +253,12 @@ impl SloLaw {
             return Some(Verdict::new(spec, SloTerm::Warmup));
         }
         let by_rate = plan.steady_due && plan.steady > spec;
+        // After its own restart the law knows a pod only by a guess, and the pods it
+        // finds may well be enough: they get a moment to show it.
+        let unproven = !estimate.is_proven && estimate.samples < UNPROVEN_SAMPLES;
+        if by_rate && unproven && !plan.drain_due && spec == estimate.situation.ready {
+            return Some(Verdict::new(spec, SloTerm::Warmup));
+        }
         let term = if by_rate { SloTerm::Rate } else { SloTerm::Backlog };
         Some(Verdict::new(plan.target, term))
     }
@@ -224,10 +278,11 @@ impl SloLaw {
 
     /// Holds for a while, then falls back to what was needed before, and never to
     /// fewer pods than there are: nobody knows what waits.
-    fn unreadable(&mut self, now_ms: i64, spec: i32, why: &str) -> Decision {
+    fn unreadable(&mut self, now_ms: i64, facts: &Facts, why: &str) -> Decision {
+        let spec = facts.spec_replicas;
         let now_s = seconds(now_ms);
         let for_s = now_s - self.last_readable_s;
-        let SloOptions { min_replicas: min, max_replicas: max, .. } = self.options;
+        let (min, max) = (self.options.min_replicas, self.options.most_replicas());
         let late = for_s > self.options.stale_after_s;
         let before = self.enough.iter().map(|(_, enough)| *enough).max().unwrap_or(spec);
         let fallback = self.options.fallback_replicas.unwrap_or(before);
@@ -240,16 +295,18 @@ impl SloLaw {
             metric: None,
             binding: format!("{what} after {for_s:.0} s: {why}"),
             terms: Some(SloTerms::new(SloTerm::Stale)),
-            ..self.blank(now_ms, spec)
+            ..self.blank(now_ms, facts)
         }
     }
 
-    fn blank(&self, at_ms: i64, spec: i32) -> Decision {
+    fn blank(&self, at_ms: i64, facts: &Facts) -> Decision {
         Decision {
             at_ms,
             decided_by: Decider::Slo,
-            from: spec,
-            to: spec,
+            from: facts.spec_replicas,
+            to: facts.spec_replicas,
+            status_replicas: Some(facts.status_replicas),
+            ready_replicas: Some(facts.ready_replicas),
             lag: None,
             metric: None,
             target: self.estimator.pod_rate_per_s().round() as i64,
@@ -259,6 +316,7 @@ impl SloLaw {
             reason: None,
             binding: String::new(),
             terms: None,
+            alternative: None,
         }
     }
 
@@ -276,8 +334,10 @@ impl SloLaw {
                 Short::Arrivals => "the arrivals",
                 Short::Backlog => "the backlog, to be gone in time,",
             };
-            let max = self.options.max_replicas;
-            let bound = if max < terms.partitions {
+            let max = self.options.most_replicas();
+            let bound = if max < self.options.max_replicas.min(terms.partitions) {
+                format!("the {max} that may be paid")
+            } else if max < terms.partitions {
                 format!("the {max} allowed")
             } else {
                 "one a partition".into()
@@ -290,7 +350,7 @@ impl SloLaw {
     fn decision(
         &self,
         now_ms: i64,
-        spec: i32,
+        facts: &Facts,
         verdict: Verdict,
         estimate: &Estimate,
         plan: &Plan,
@@ -328,7 +388,7 @@ impl SloLaw {
             proposal: Some(plan.target),
             binding,
             terms: Some(terms),
-            ..self.blank(now_ms, spec)
+            ..self.blank(now_ms, facts)
         }
     }
 }
@@ -355,7 +415,7 @@ impl Law for SloLaw {
             reference: self.options.reference.clone(),
             targets: self.targets.clone(),
             min: self.options.min_replicas.max(1),
-            max: self.options.max_replicas,
+            max: self.options.most_replicas(),
         }
     }
 }

@@ -30,6 +30,11 @@ pub struct SloOptions {
     pub max_replicas: i32,
     /// The promise: 99 % of the records are committed before they are this old.
     pub target_age_s: f64,
+    /// Most that all pods together may cost, in the unit of `pod_cost`; `None` is no
+    /// such bound.
+    pub max_cost: Option<f64>,
+    /// What one pod costs, for example an hour's price; 1 makes `max_cost` pods.
+    pub pod_cost: f64,
     /// A backlog is to be gone within this time of the pods being ready; `None` is
     /// what the promise leaves.
     pub drain_s: Option<f64>,
@@ -38,10 +43,15 @@ pub struct SloOptions {
     pub pod_rate_per_s: f64,
     /// Guess: from the decision to a ready pod. Replaced by evidence.
     pub pod_start_s: f64,
-    /// How long a rebalance holds up the partitions it moves.
+    /// Guess: how long a rebalance holds up the partitions it moves. Replaced by
+    /// evidence.
     pub rebalance_s: f64,
     /// How long a record waits in a pod that keeps up: batch, write, commit.
     pub in_flight_s: f64,
+    /// Pods that may join the group a second; five seconds' worth are ordered at once,
+    /// the rest as time passes. 20 is what a broker of Amazon MSK takes of new
+    /// connections with IAM.
+    pub joins_per_s: f64,
     /// Share of a pod's rate that steady traffic may use, 0.5 to 0.95.
     pub headroom: f64,
     /// Fewer pods are taken only when fewer would have done for this long, and
@@ -65,11 +75,14 @@ impl Default for SloOptions {
             min_replicas: 0,
             max_replicas: 100,
             target_age_s: 30.0,
+            max_cost: None,
+            pod_cost: 1.0,
             drain_s: None,
             pod_rate_per_s: 100.0,
             pod_start_s: 30.0,
             rebalance_s: 2.0,
             in_flight_s: 1.0,
+            joins_per_s: 20.0,
             headroom: 0.85,
             hold_s: 60.0,
             cooldown_s: 300.0,
@@ -94,12 +107,24 @@ impl SloOptions {
         }
     }
 
+    /// Most pods that both bounds allow, at least 1.
+    pub fn most_replicas(&self) -> i32 {
+        let affordable = self.max_cost.map_or(f64::MAX, |cost| (cost / self.pod_cost).floor());
+        // A float beyond the range of `i32` becomes its end.
+        self.max_replicas.min(affordable as i32).max(1)
+    }
+
     /// # Errors
     /// The first option outside its range.
     pub fn check(&self) -> Result<(), SloOptionsError> {
         whole("min_replicas", self.min_replicas, 0, 100_000)?;
         whole("max_replicas", self.max_replicas, self.min_replicas.max(1), 100_000)?;
         real("target_age_s", self.target_age_s, 0.1, 86_400.0)?;
+        real("pod_cost", self.pod_cost, 1e-9, 1e9)?;
+        if let Some(max_cost) = self.max_cost {
+            let least = self.pod_cost * f64::from(self.min_replicas.max(1));
+            real("max_cost", max_cost, least, 1e15)?;
+        }
         if let Some(drain_s) = self.drain_s {
             real("drain_s", drain_s, 0.1, 86_400.0)?;
         }
@@ -107,6 +132,7 @@ impl SloOptions {
         real("pod_start_s", self.pod_start_s, 0.0, 3600.0)?;
         real("rebalance_s", self.rebalance_s, 0.0, 3600.0)?;
         real("in_flight_s", self.in_flight_s, 0.0, 600.0)?;
+        real("joins_per_s", self.joins_per_s, 0.1, 10_000.0)?;
         real("headroom", self.headroom, 0.5, 0.95)?;
         real("hold_s", self.hold_s, 0.0, 86_400.0)?;
         real("cooldown_s", self.cooldown_s, 0.0, 86_400.0)?;
@@ -146,6 +172,17 @@ mod tests {
     #[test]
     fn the_defaults_are_allowed() {
         assert_eq!(SloOptions::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_cost_is_a_bound_on_pods() {
+        let options = SloOptions { max_cost: Some(2.5), pod_cost: 0.1, ..SloOptions::default() };
+        assert_eq!((options.check(), options.most_replicas()), (Ok(()), 25));
+        let rich = SloOptions { max_cost: Some(1e14), ..options.clone() };
+        assert_eq!(rich.most_replicas(), 100);
+        let poor = SloOptions { max_cost: Some(0.25), min_replicas: 3, ..options };
+        let error = poor.check().expect_err("refused").to_string();
+        assert!(error.starts_with("max_cost = 0.25: allowed is 0.3"), "{error}");
     }
 
     #[test]

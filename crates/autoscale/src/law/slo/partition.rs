@@ -14,6 +14,8 @@ pub(super) struct Partition {
     points: VecDeque<Point>,
     position: i64,
     end: i64,
+    /// When the records that wait began to, or when some of them were last committed.
+    still_since_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,7 @@ impl Partition {
             points: VecDeque::from([Point { at_ms, end }]),
             position: offsets.committed.unwrap_or(end),
             end,
+            still_since_ms: None,
         })
     }
 
@@ -54,6 +57,11 @@ impl Partition {
             arrived: end.saturating_sub(self.end),
             processed: position.saturating_sub(self.position).max(0),
         };
+        if end <= position {
+            self.still_since_ms = None;
+        } else if moved.processed > 0 || self.still_since_ms.is_none() {
+            self.still_since_ms = Some(at_ms);
+        }
         (self.position, self.end) = (position, end);
         self.points.push_back(Point { at_ms, end });
         self.forget_done();
@@ -72,6 +80,12 @@ impl Partition {
                 index > half || index % 2 == 1
             });
         }
+    }
+
+    /// How long its waiting records have seen no commit, seconds; 0 without any.
+    pub(super) fn still_s(&self, now_ms: i64) -> f64 {
+        let since_ms = self.still_since_ms.unwrap_or(now_ms);
+        now_ms.saturating_sub(since_ms).max(0) as f64 / 1000.0
     }
 
     /// Records not yet committed.
@@ -141,6 +155,18 @@ mod tests {
         let partition = Partition::first_seen(0, at(0, 1000)).expect("end");
         assert_eq!(partition.oldest_age_s(0, 100.0), 10.0);
         assert_eq!(partition.oldest_age_s(5000, 0.0), 5.0);
+    }
+
+    #[test]
+    fn it_stands_still_while_records_wait_and_none_is_committed() {
+        let mut partition = Partition::first_seen(0, at(0, 0)).expect("end");
+        partition.observe(1000, at(0, 100));
+        partition.observe(4000, at(0, 200));
+        assert_eq!(partition.still_s(4000), 3.0);
+        partition.observe(5000, at(50, 300));
+        assert_eq!(partition.still_s(6000), 1.0);
+        partition.observe(7000, at(300, 300));
+        assert_eq!(partition.still_s(9000), 0.0);
     }
 
     #[test]

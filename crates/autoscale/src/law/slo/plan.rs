@@ -10,7 +10,15 @@
 //!   within the drain time: `waiting + (k·rate − capacity now)·lead <= (pod − rate)·drain`.
 //!
 //! A partition that alone needs more than a pod is taken out of both sums, counts as
-//! one pod, and is named: the group's assignor cannot keep its pod free for it.
+//! one pod, and is named: the group's assignor cannot keep its pod free for it. Near
+//! one pod it still gains from few neighbours, so it then sets a floor, at most twice
+//! what the others need.
+//!
+//! Where whole partitions make the next count that leaves headroom half as dear again
+//! or more (two partitions that just fill a pod, or one each), pods may be used to the
+//! full: [`Load::lasts`]. Nothing could be drained then, so it is only come down to, or
+//! stayed at, while what waits is young, and while falling behind by what is not known
+//! would take half an hour to cost a quarter of the promise.
 
 use super::SloOptions;
 
@@ -21,7 +29,7 @@ const DUE_EXTRA: f64 = 0.05;
 /// ... or needs this many times the drain time.
 const DUE_DRAIN: f64 = 1.25;
 /// A decrease must leave this much more than `headroom` leaves ...
-const DOWN_LESS: f64 = 0.04;
+const DOWN_LESS: f64 = 0.01;
 /// ... and drain in this share of the drain time.
 const DOWN_DRAIN: f64 = 0.8;
 /// A partition is hot above this many pods; less counts when an increase is due and
@@ -29,6 +37,26 @@ const DOWN_DRAIN: f64 = 0.8;
 const HOT: f64 = 1.0;
 const HOT_DUE: f64 = 0.95;
 const HOT_DOWN: f64 = 1.1;
+/// At most this hot, a partition gains from having its pod for itself ...
+const HOT_EDGE: f64 = 1.25;
+/// ... so that the others on it may take this much of it ...
+const HOT_SHARED: f64 = 0.1;
+/// ... for at most this many times the pods that the others need.
+const HOT_PRICE: i32 = 2;
+/// Pods may be used to the full when the next count that leaves headroom costs at
+/// least this many times as much: to come down, to stay.
+const FULL_FROM: f64 = 1.5;
+const FULL_STILL: f64 = 1.25;
+/// What is not known may cost this share of the promise ...
+const DRIFT_SHARE: f64 = 0.25;
+/// ... in this time, seconds.
+const DRIFT_S: f64 = 1800.0;
+/// What waits may have this share of the promise as its age: to come down, to stay.
+const FULL_DOWN: f64 = 0.1;
+const FULL_STAY: f64 = 0.5;
+/// Where no allowed count is enough, pods that the mean would not use still give a
+/// partition of this many times the mean a better chance of few neighbours.
+const SKEWED: f64 = 1.5;
 /// Standard deviations of the rate that count as certain.
 const SURE_SIGMA: f64 = 2.0;
 
@@ -46,6 +74,8 @@ pub(super) struct Situation {
     pub(super) pod_rate_per_s: f64,
     /// What fewer pods may be trusted with, at most that.
     pub(super) sure_rate_per_s: f64,
+    /// Whether the pods' rate was seen and is not a guess.
+    pub(super) is_measured: bool,
     pub(super) pod_start_s: f64,
     pub(super) rebalance_s: f64,
     /// Until the pods that were ordered are ready.
@@ -62,6 +92,12 @@ struct Criteria {
     drain_s: f64,
     /// Rebalances to be worked off on top of the backlog.
     stalls: f64,
+    /// Age that waiting records may have when pods are used to the full, seconds.
+    full_age_s: f64,
+    /// How many times as dear the next count must be for that.
+    full_from: f64,
+    /// Share by which pods used to the full may fall behind.
+    drift: f64,
 }
 
 /// A partition that no number of pods can serve.
@@ -106,18 +142,28 @@ impl Plan {
             utilisation: options.headroom,
             drain_s,
             stalls: 0.0,
+            full_age_s: 0.0,
+            full_from: f64::MAX,
+            drift: 0.0,
         };
+        let drift = DRIFT_SHARE * options.target_age_s / DRIFT_S;
         let due = Criteria {
             rate: (1.0 - SURE_SIGMA * situation.noise).max(0.0) + situation.trend * lead_s,
             utilisation: options.headroom + DUE_EXTRA,
             drain_s: drain_s * DUE_DRAIN,
             stalls: 0.0,
+            full_age_s: FULL_STAY * options.target_age_s,
+            full_from: FULL_STILL,
+            drift: 2.0 * drift,
         };
         let down = Criteria {
             rate: 1.0 + SURE_SIGMA * situation.noise + situation.trend * lead_s,
             utilisation: options.headroom - DOWN_LESS,
             drain_s: drain_s * DOWN_DRAIN,
             stalls: 2.0,
+            full_age_s: FULL_DOWN * options.target_age_s,
+            full_from: FULL_FROM,
+            drift,
         };
         let pod = situation.pod_rate_per_s;
         let load = Load::new(situation, pod, HOT);
@@ -125,16 +171,19 @@ impl Plan {
         let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN);
         let steady = load.least(|n| load.carries(n, aim));
         let wanted = load.least(|n| load.carries(n, aim) && load.drains(n, aim));
-        let enough = load_down.least(|n| load_down.carries(n, down) && load_down.drains(n, down));
+        let roomy = load_down.least(|n| load_down.carries(n, down) && load_down.drains(n, down));
+        let carried = load_down.least(|n| load_down.carries(n, down));
+        let enough = load_down.least(|n| n >= roomy || load_down.lasts(n, carried, down));
         let spec = situation.spec;
         let partitions = i32::try_from(situation.rates.len()).unwrap_or(i32::MAX);
-        let most = options.max_replicas.min(partitions.max(1));
+        let most = options.most_replicas().min(partitions.max(1));
+        let stays = load_due.lasts(spec, carried, due);
         Self {
             target: load.bounded(wanted, options),
             steady: load.bounded(steady, options),
             enough: load.bounded(enough, options),
-            steady_due: !load_due.carries(spec, due),
-            drain_due: !load_due.drains(spec, due),
+            steady_due: !stays && !load_due.carries(spec, due),
+            drain_due: !stays && !load_due.drains(spec, due),
             short: match (steady > most, wanted > most) {
                 (true, _) => Some(Short::Arrivals),
                 (false, true) => Some(Short::Backlog),
@@ -216,6 +265,28 @@ impl<'a> Load<'a> {
         mean <= criteria.utilisation * pod && worst <= (criteria.utilisation + WORST_EXTRA) * pod
     }
 
+    /// Whether `n` pods may be used to the full, where `roomy` would leave headroom.
+    fn lasts(&self, n: i32, roomy: i32, criteria: Criteria) -> bool {
+        let Situation { is_measured, starting_left_s, .. } = *self.situation;
+        let dear = f64::from(roomy) >= criteria.full_from * f64::from(n);
+        if n <= 0 || self.hot > 0 || !is_measured || !dear || starting_left_s > 0.0 {
+            return false;
+        }
+        let k = self.most(n);
+        let (rate, waiting) = (self.rates[k], self.backlogs[k]);
+        rate * criteria.rate <= (1.0 + criteria.drift) * self.pod
+            && waiting <= criteria.full_age_s * rate
+    }
+
+    /// With a partition near the edge: whether the others leave it its pod.
+    fn spares_the_hot(&self, n: i32, others: i32) -> bool {
+        let Situation { rates, .. } = self.situation;
+        let hottest = rates.iter().copied().fold(0.0, f64::max);
+        let gains = self.hot > 0 && hottest <= HOT_EDGE * self.pod;
+        let neighbours = self.most(n).saturating_sub(1) as f64 * self.mean_rate;
+        !gains || n >= others.saturating_mul(HOT_PRICE) || neighbours <= HOT_SHARED * self.pod
+    }
+
     fn drains(&self, n: i32, criteria: Criteria) -> bool {
         let Situation { ready, spec, .. } = *self.situation;
         let pod = self.pod;
@@ -241,23 +312,33 @@ impl<'a> Load<'a> {
         let partitions = self.partitions();
         let candidates = (1..=partitions).rev().map(|k| partitions.div_ceil(k));
         let mut last = 0;
+        let mut fitting = None;
         for n in candidates {
             let n = i32::try_from(n).unwrap_or(i32::MAX);
             if n != last && fits(n) {
-                return n;
+                let others = *fitting.get_or_insert(n);
+                if self.spares_the_hot(n, others) {
+                    return n;
+                }
             }
             last = n;
         }
-        i32::try_from(partitions).unwrap_or(i32::MAX).saturating_add(1)
+        // None spares the hot one: as many as others may cost.
+        let none = i32::try_from(partitions).unwrap_or(i32::MAX).saturating_add(1);
+        fitting.map_or(none, |_| none - 1)
     }
 
     /// Inside the bounds, at most one a partition, and no pod that buys nothing.
     fn bounded(&self, wanted: i32, options: &SloOptions) -> i32 {
         let partitions = i32::try_from(self.partitions()).unwrap_or(i32::MAX);
-        let most = options.max_replicas.min(partitions.max(1));
+        let most = options.most_replicas().min(partitions.max(1));
         let n = wanted.min(most).max(1);
+        let largest = self.rates.get(1).copied().unwrap_or(0.0);
+        if wanted > most && largest > SKEWED * self.mean_rate {
+            return n.max(options.min_replicas);
+        }
         let useful = i32::try_from(self.partitions().div_ceil(self.most(n).max(1))).unwrap_or(n);
-        useful.clamp(options.min_replicas, options.max_replicas)
+        useful.clamp(options.min_replicas, options.most_replicas().max(options.min_replicas))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a decision of the SLO law rests on, and how it reads.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which consideration decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SloTerm {
     /// The count is right as it is.
@@ -31,7 +31,7 @@ pub enum SloTerm {
 }
 
 /// Estimates and intermediate results.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SloTerms {
     /// What decided.
     pub term: SloTerm,
@@ -119,6 +119,10 @@ impl SloTerms {
         );
         match self.term {
             SloTerm::Enough => share,
+            SloTerm::Rate if self.wanted_replicas > self.steady_replicas => format!(
+                "the arrivals need {}, what waits meanwhile {}: {share}",
+                self.steady_replicas, self.wanted_replicas
+            ),
             SloTerm::Rate => format!("the arrivals need {}: {share}", self.steady_replicas),
             SloTerm::Backlog => {
                 format!("the backlog is to be gone {:.0} s after they are ready", self.drain_s)

@@ -38,6 +38,7 @@ impl Topic {
             status_replicas: self.spec,
             ready_replicas: self.spec,
             offsets: Ok(offsets),
+            sink: None,
         };
         let decision = self.law.tick(self.second * 1000, &facts).pop().expect("due");
         self.spec = decision.to;

@@ -2,6 +2,8 @@
 //! `sleep` costs nothing and durations are exact.
 
 mod assignment;
+mod database;
 mod ends;
+mod in_flight;
 mod world;
 mod writes;

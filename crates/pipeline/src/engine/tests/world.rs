@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::engine::{Engine, Group};
+use crate::intake::{Event, decoded};
 use crate::sink::{Sink, SinkError, Written};
 use crate::status::Status;
 use crate::testing::{partition, trade};
@@ -32,7 +33,7 @@ pub(super) enum Call {
 
 #[derive(Clone)]
 pub(super) struct FakeGroup {
-    events: mpsc::Sender<GroupEvent>,
+    events: mpsc::Sender<Event<TradeRow>>,
     calls: mpsc::UnboundedSender<Call>,
     released: Arc<AtomicUsize>,
     assigned: Arc<Mutex<BTreeSet<i32>>>,
@@ -54,6 +55,8 @@ impl Group for FakeGroup {
         self.released.fetch_add(records, Ordering::SeqCst);
     }
 
+    fn limit_buffer(&self, _: usize) {}
+
     async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
         if self.leave_hangs {
             std::future::pending::<()>().await;
@@ -61,7 +64,7 @@ impl Group for FakeGroup {
         let partitions: Vec<_> = lock(&self.assigned).iter().map(|p| partition(*p)).collect();
         if !partitions.is_empty() {
             let (reply, answer) = RevokeReply::channel();
-            let _ = self.events.send(GroupEvent::Revoke { partitions, reply }).await;
+            let _ = self.events.send(Event::Revoke { partitions, reply }).await;
             self.commit(answer_of(answer).await);
         }
         self.call(Call::Left);
@@ -70,7 +73,9 @@ impl Group for FakeGroup {
 }
 
 impl FakeGroup {
-    fn new(leave_hangs: bool) -> (Self, mpsc::Receiver<GroupEvent>, mpsc::UnboundedReceiver<Call>) {
+    fn new(
+        leave_hangs: bool,
+    ) -> (Self, mpsc::Receiver<Event<TradeRow>>, mpsc::UnboundedReceiver<Call>) {
         let (events, inbox) = mpsc::channel(64);
         let (call_sender, calls) = mpsc::unbounded_channel();
         let (released, assigned) = Default::default();
@@ -102,6 +107,12 @@ pub(super) struct Memory {
     /// This many calls for positions fail.
     pub(super) positions_fail: usize,
     pub(super) write_time: Duration,
+    /// Writes at once, beyond the one.
+    pub(super) more_writes: usize,
+    pub(super) prepares: bool,
+    /// Writes that run, and the most there were.
+    running: usize,
+    pub(super) most_running: usize,
 }
 
 /// A transactional sink in memory.
@@ -119,6 +130,14 @@ impl MemorySink {
 }
 
 impl Sink for MemorySink {
+    fn concurrency(&self) -> usize {
+        1 + self.lock().more_writes
+    }
+
+    fn prepares(&self) -> bool {
+        self.lock().prepares
+    }
+
     async fn positions(
         &self,
         partitions: &[TopicPartition],
@@ -135,9 +154,12 @@ impl Sink for MemorySink {
         let (work, script) = {
             let mut memory = self.lock();
             memory.batches.push(batch.len());
+            memory.running += 1;
+            memory.most_running = memory.most_running.max(memory.running);
             (memory.write_time, memory.script.pop_front())
         };
         sleep(work).await;
+        self.lock().running -= 1;
         match script {
             Some(Script::Hangs) => std::future::pending().await,
             Some(Script::Panics) => panic!("scripted"),
@@ -182,15 +204,22 @@ pub(super) fn options() -> PipelineOptions {
 }
 
 /// An engine that nobody runs.
-pub(super) fn idle_engine() -> Engine<TradeDecoder, MemorySink, FakeGroup> {
+pub(super) fn idle_engine() -> Engine<TradeRow, MemorySink, FakeGroup> {
     let (group, ..) = FakeGroup::new(false);
     let (sink, status) = (Arc::default(), Arc::new(Status::new()));
-    Engine::new(TradeDecoder, sink, group, options(), REVOKE_TIMEOUT, status)
+    Engine::new(sink, group, options(), REVOKE_TIMEOUT, status)
 }
 
 impl World {
     pub(super) fn new() -> Self {
         Self::with(options(), false, |sink| sink)
+    }
+
+    /// A sink with this many writes at once.
+    pub(super) fn with_writes(writes: usize) -> Self {
+        let sink = MemorySink::default();
+        sink.lock().more_writes = writes - 1;
+        Self::on(sink, options(), false, |sink| sink)
     }
 
     /// `wrap` puts something around the memory sink.
@@ -199,12 +228,19 @@ impl World {
         leave_hangs: bool,
         wrap: impl FnOnce(MemorySink) -> S,
     ) -> Self {
+        Self::on(MemorySink::default(), options, leave_hangs, wrap)
+    }
+
+    pub(super) fn on<S: Sink>(
+        sink: MemorySink,
+        options: PipelineOptions,
+        leave_hangs: bool,
+        wrap: impl FnOnce(MemorySink) -> S,
+    ) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (group, inbox, calls) = FakeGroup::new(leave_hangs);
-        let sink = MemorySink::default();
         let status = Arc::new(Status::new());
         let engine = Engine::new(
-            TradeDecoder,
             Arc::new(wrap(sink.clone())),
             group.clone(),
             options,
@@ -218,7 +254,11 @@ impl World {
     }
 
     pub(super) async fn send(&self, event: GroupEvent) {
-        self.group.events.send(event).await.expect("the engine runs");
+        self.group
+            .events
+            .send(decoded(event, &TradeDecoder, 1 << 20))
+            .await
+            .expect("the engine runs");
     }
 
     /// Assigns without waiting for the answer.

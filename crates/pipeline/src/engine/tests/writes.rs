@@ -34,11 +34,11 @@ async fn a_full_batch_closes_at_once_and_a_partial_one_by_its_first_record() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_engine_has_no_timer() {
     let mut engine = idle_engine();
-    engine.on_records(Vec::new());
+    engine.on_entries(Vec::new());
     assert_eq!(engine.next_wake(), None);
     engine.partitions.assign(partition(0), None);
     assert_eq!(engine.next_wake(), None, "owning a partition needs no timer");
-    engine.on_records(vec![crate::testing::trade(0, 0)]);
+    engine.on_entries(vec![crate::testing::entry(crate::testing::trade(0, 0))]);
     assert_eq!(engine.next_wake(), Some(Instant::now() + ms(100)));
 }
 

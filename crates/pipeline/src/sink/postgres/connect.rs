@@ -1,6 +1,7 @@
 //! A session: a connection with its settings made, its tables there and its
 //! statements prepared.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_postgres::tokio_postgres::types::Type;
@@ -21,12 +22,15 @@ const SETTINGS: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interva
 /// Tables and statements may wait for another pod that creates the tables.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Columns of a table and their types, in the order of the COPY.
+pub(super) type Columns = Arc<Vec<(String, Type)>>;
+
 /// A connection that can write batches.
 pub(super) struct Session {
     connected: Connected,
     pub(super) statements: Statements,
     /// Columns of the rows' table in the order of [`Statements::copy_rows`].
-    pub(super) columns: Vec<(String, Type)>,
+    pub(super) columns: Columns,
     /// How a transaction begins.
     pub(super) begin: String,
 }
@@ -79,5 +83,5 @@ pub(super) async fn open<R: PostgresRow>(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}",
         options.lock_timeout_ms
     );
-    Ok(Session { connected, statements, columns, begin })
+    Ok(Session { connected, statements, columns: Arc::new(columns), begin })
 }

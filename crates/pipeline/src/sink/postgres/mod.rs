@@ -11,13 +11,18 @@
 //! So its lock is held for as long as the server needs for the two, and an
 //! owner that is frozen in the middle of a batch holds up nobody.
 //!
-//! Threads: a task of the caller's runtime drives the connection. One write, or
-//! one reading of positions, has the connection at a time. An abandoned write
-//! takes its connection with it; if its COMMIT was on the way already, the
-//! positions keep its effect exactly once.
+//! Connections: a small pool, one by default, since ninety pods with two each would
+//! need more than a stock server's hundred. One write, or one reading of
+//! positions, has a connection at a time. A batch is encoded before it waits for
+//! one, so the next batch is ready when the last one has committed. Batches in
+//! flight have no partition in common: which connection writes which does not
+//! matter for order. An abandoned write takes its connection with it; if its
+//! COMMIT was on the way already, the positions keep its effect exactly once.
 //!
-//! Rejected: two connections (ninety pods would need more than a stock server's
-//! hundred); positions locked at the start of the transaction (a frozen owner
+//! Threads: tasks of the caller's runtime drive the connections; batches are
+//! encoded on the runtime's threads for blocking work.
+//!
+//! Rejected: positions locked at the start of the transaction (a frozen owner
 //! would stop its successor); a staging table (needs one more right, and every
 //! row would be written twice); `committed_at_ms` set by an UPDATE (every row
 //! would be written twice) or by a column's default (`clock_timestamp()` makes
@@ -43,16 +48,18 @@ mod transaction;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_kafka::TopicPartition;
 use tidegate_postgres::ConnectOptions;
-use tokio::sync::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::spawn_blocking;
 
 pub use row::{BindError, CopyBinder, Numeric, PostgresRow, Timestamptz};
 pub use tidegate_postgres::{PostgresUrl, UrlError, tokio_postgres};
 
-use self::connect::Session;
+use self::connect::{Columns, Session};
+use self::copy::{CopyRows, Rejected};
 use crate::batch::Batch;
 use crate::decode::TradeRow;
 use crate::sink::{Sink, SinkContext, SinkError, Written};
@@ -70,12 +77,20 @@ pub struct PostgresOptions {
     /// Longest wait for a lock before the attempt counts as failed and the
     /// pipeline backs off, milliseconds; 0 waits for ever.
     pub lock_timeout_ms: u64,
+    /// Connections, and so writes at once, 1 to 64.
+    pub connections: usize,
 }
 
 impl PostgresOptions {
     /// The defaults for a database.
     pub fn new(url: PostgresUrl) -> Self {
-        Self { url, password_file: None, connect_timeout_ms: 5_000, lock_timeout_ms: 5_000 }
+        Self {
+            url,
+            password_file: None,
+            connect_timeout_ms: 5_000,
+            lock_timeout_ms: 5_000,
+            connections: 1,
+        }
     }
 
     fn connection(&self) -> ConnectOptions {
@@ -90,6 +105,8 @@ impl PostgresOptions {
 /// The PostgreSQL sink.
 pub struct PostgresSink<R: PostgresRow = TradeRow> {
     options: PostgresOptions,
+    /// A turn a connection.
+    turns: Semaphore,
     state: Mutex<State>,
     row: PhantomData<fn() -> R>,
 }
@@ -97,36 +114,75 @@ pub struct PostgresSink<R: PostgresRow = TradeRow> {
 #[derive(Default)]
 struct State {
     context: Option<SinkContext>,
-    session: Option<Session>,
+    /// Of the session opened last: what batches are encoded for before they have one.
+    columns: Option<Columns>,
+    idle: Vec<Session>,
 }
+
+/// A session, and the turn it is used in.
+struct Lease<'a> {
+    session: Session,
+    context: SinkContext,
+    _turn: SemaphorePermit<'a>,
+}
+
+/// A smaller batch is encoded at once: to hand it over costs more.
+const ENCODE_INLINE_RECORDS: usize = 256;
 
 impl<R: PostgresRow> PostgresSink<R> {
     /// Does not connect yet; [`Sink::prepare`] does.
     pub fn new(options: PostgresOptions) -> Self {
-        Self { options, state: Mutex::default(), row: PhantomData }
+        let turns = Semaphore::new(options.connections.clamp(1, 64));
+        Self { options, turns, state: Mutex::default(), row: PhantomData }
     }
 
-    /// Takes the session out, opening it if needed: whoever drops it gives the
-    /// connection up.
-    async fn take_session(&self, state: &mut State) -> Result<(Session, SinkContext), SinkError> {
-        let Some(context) = state.context.clone() else {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a turn and takes a session out, opening it if needed: whoever
+    /// drops it gives the connection up.
+    async fn lease(&self) -> Result<Lease<'_>, SinkError> {
+        let closed = |_| SinkError::Fatal("the sink was closed".into());
+        let turn = self.turns.acquire().await.map_err(closed)?;
+        let (context, idle) = {
+            let mut state = self.state();
+            state.idle.retain(Session::is_open);
+            (state.context.clone(), state.idle.pop())
+        };
+        let Some(context) = context else {
             return Err(SinkError::Fatal("the sink was used before prepare()".into()));
         };
-        let session = match state.session.take().filter(Session::is_open) {
+        let session = match idle {
             Some(session) => session,
-            None => connect::open::<R>(&self.options, &context).await?,
+            None => {
+                let session = connect::open::<R>(&self.options, &context).await?;
+                self.state().columns = Some(Arc::clone(&session.columns));
+                session
+            }
         };
-        Ok((session, context))
+        Ok(Lease { session, context, _turn: turn })
+    }
+
+    /// After an error other than a fence the next call starts afresh.
+    fn put_back<T>(&self, lease: Lease<'_>, result: &Result<T, SinkError>) {
+        if matches!(result, Ok(_) | Err(SinkError::Fenced { .. })) {
+            self.state().idle.push(lease.session);
+        }
     }
 }
 
-impl State {
-    /// After an error other than a fence the next call starts afresh.
-    fn put_back<T>(&mut self, session: Session, result: &Result<T, SinkError>) {
-        if matches!(result, Ok(_) | Err(SinkError::Fenced { .. })) {
-            self.session = Some(session);
-        }
+/// Encodes a large batch on another thread.
+async fn encode<R: PostgresRow>(
+    batch: &Arc<Batch<R>>,
+    columns: Columns,
+) -> Result<(CopyRows, Rejected), SinkError> {
+    if batch.len() < ENCODE_INLINE_RECORDS {
+        return CopyRows::encode(batch, &columns);
     }
+    let batch = Arc::clone(batch);
+    let encoding = spawn_blocking(move || CopyRows::encode(&batch, &columns)).await;
+    encoding.unwrap_or_else(|error| Err(SinkError::Fatal(format!("encoding a batch: {error}"))))
 }
 
 impl<R: PostgresRow> fmt::Debug for PostgresSink<R> {
@@ -137,30 +193,46 @@ impl<R: PostgresRow> fmt::Debug for PostgresSink<R> {
 
 impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
     async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
-        let mut state = self.state.lock().await;
-        state.context = Some(context.clone());
-        state.session = None;
-        let (session, _) = self.take_session(&mut state).await?;
-        state.session = Some(session);
+        *self.state() = State { context: Some(context.clone()), ..State::default() };
+        let lease = self.lease().await?;
+        self.put_back(lease, &Ok(()));
         Ok(())
+    }
+
+    fn concurrency(&self) -> usize {
+        self.options.connections.clamp(1, 64)
+    }
+
+    fn prepares(&self) -> bool {
+        true
     }
 
     async fn positions(
         &self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<i64>>, SinkError> {
-        let mut state = self.state.lock().await;
-        let (session, context) = self.take_session(&mut state).await?;
-        let result = transaction::positions(&session, &context.group, partitions).await;
-        state.put_back(session, &result);
+        let lease = self.lease().await?;
+        let result = transaction::positions(&lease.session, &lease.context.group, partitions).await;
+        self.put_back(lease, &result);
         result
     }
 
     async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
-        let mut state = self.state.lock().await;
-        let (session, context) = self.take_session(&mut state).await?;
-        let result = transaction::write(&session, &context, &batch).await;
-        state.put_back(session, &result);
+        let columns = self.state().columns.clone();
+        let early = match columns {
+            Some(columns) => Some((encode(&batch, Arc::clone(&columns)).await?, columns)),
+            None => None,
+        };
+        let lease = self.lease().await?;
+        let columns = &lease.session.columns;
+        // Somebody may have altered the table between two connections.
+        let (rows, rejected) = match early {
+            Some((encoded, for_columns)) if for_columns == *columns => encoded,
+            _ => encode(&batch, Arc::clone(columns)).await?,
+        };
+        let result =
+            transaction::write(&lease.session, &lease.context, &batch, rows, rejected).await;
+        self.put_back(lease, &result);
         result
     }
 }

@@ -117,13 +117,14 @@ impl Failed {
     }
 }
 
-/// Writes the batch, or nothing.
+/// Writes the batch, encoded as `rows` and `rejected`, or nothing.
 pub(super) async fn write<R: PostgresRow>(
     session: &Session,
     context: &SinkContext,
     batch: &Batch<R>,
+    mut rows: CopyRows,
+    rejected: Rejected,
 ) -> Result<Written, SinkError> {
-    let (mut rows, rejected) = CopyRows::encode(batch, &session.columns)?;
     match write_whole(session, context, batch, &mut rows, &rejected).await {
         Ok(committed_at_ms) => Ok(Written { committed_at_ms, rejected }),
         Err(Failed::Sink(error)) => Err(error),

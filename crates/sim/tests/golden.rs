@@ -1,0 +1,95 @@
+//! Golden traces: what the slo law decides in each further scenario, change by change.
+//!
+//! `TIDEGATE_BLESS=1 cargo test -p tidegate-sim --test golden` writes them anew; the
+//! difference is then to be read, as any other.
+#![allow(clippy::print_stderr)]
+
+#[path = "../examples/laws/promises.rs"]
+mod promises;
+
+use std::path::PathBuf;
+
+use promises::SUITE;
+use tidegate_autoscale::law::{Decision, Recorder, SloLaw, SloOptions, SloTerm};
+use tidegate_autoscale::scaled_object::ScaledObject;
+use tidegate_sim::{Run, Scenario, simulate, slo_options};
+
+const DEMO: &str = include_str!("../../../config/scaled-object-demo.yaml");
+
+fn at(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn run(name: &str, target_age_s: f64) -> (Run, Vec<Decision>) {
+    let file = at(&format!("../../config/scenarios/suite/{name}.toml"));
+    let text = std::fs::read_to_string(&file).expect("scenario");
+    let scenario = Scenario::from_text(name, &text).expect("valid");
+    let object = ScaledObject::from_yaml(DEMO, "demo").expect("valid");
+    let options = SloOptions { target_age_s, ..slo_options(&scenario, &object) };
+    let mut law = Recorder::new(SloLaw::new(options, 0).expect("valid"));
+    let run = simulate(&scenario, 1, &mut law);
+    (run, law.decisions)
+}
+
+fn trace(decisions: &[Decision]) -> String {
+    let mut text = String::new();
+    for decision in decisions.iter().filter(|decision| decision.changes()) {
+        let Decision { at_ms, from, to, terms, .. } = decision;
+        let term = terms.as_ref().map(|terms| terms.term);
+        let term = serde_json::to_string(&term).expect("a word");
+        text.push_str(&format!("{} s: {from} -> {to} {}\n", at_ms / 1000, term.trim_matches('"')));
+    }
+    text
+}
+
+fn held_to_its_golden_trace(name: &str) -> (Run, Vec<Decision>) {
+    let (_, target_age_s) =
+        SUITE.into_iter().find(|(known, _)| *known == name).expect("in the suite");
+    let (run, decisions) = run(name, target_age_s);
+    let (file, trace) = (at(&format!("tests/golden/{name}.txt")), trace(&decisions));
+    if std::env::var_os("TIDEGATE_BLESS").is_some() {
+        std::fs::write(&file, &trace).expect("written");
+    }
+    let golden = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(trace, golden, "{name}; TIDEGATE_BLESS=1 writes it anew");
+    eprintln!("{name}: {} changes, {:?}", trace.lines().count(), run.summary);
+    (run, decisions)
+}
+
+#[test]
+fn traces_are_the_golden_ones() {
+    for (name, _) in SUITE {
+        held_to_its_golden_trace(name);
+    }
+}
+
+#[test]
+fn constant_load_with_noise_changes_nothing() {
+    let (run, decisions) = held_to_its_golden_trace("noisy-load");
+    assert!(!decisions.iter().any(Decision::changes));
+    assert!(run.summary.p99_age_s < 3.0, "{:?}", run.summary);
+}
+
+#[test]
+fn a_ramp_keeps_the_promise_without_turning_round() {
+    let (run, _) = held_to_its_golden_trace("ramp");
+    assert!(run.summary.max_age_s < 30.0, "{:?}", run.summary);
+    assert_eq!(run.summary.direction_reversals, 0);
+}
+
+#[test]
+fn a_hot_partition_is_named() {
+    let (_, decisions) = held_to_its_golden_trace("hot-key");
+    let named = |d: &&Decision| d.binding.contains("alone needs 1.");
+    let named = decisions.iter().find(named).expect("named");
+    assert!(named.binding.contains("more pods cannot help"), "{}", named.binding);
+}
+
+#[test]
+fn a_slow_spell_is_forgotten() {
+    let (run, decisions) = held_to_its_golden_trace("slow-sink");
+    let (first, last) = (run.seconds[500].replicas_desired, run.seconds[2399].replicas_desired);
+    assert!(last <= first + 3, "{first} then {last}");
+    let last = decisions.last().expect("decided").terms.as_ref().expect("terms");
+    assert_ne!(last.term, SloTerm::Backlog);
+}
