@@ -2,7 +2,7 @@
 //!
 //! What cannot work is refused; what works until something is slow is one line.
 
-use crate::config::ConsumeConfig;
+use crate::config::{BatchSize, ConsumeConfig};
 use crate::exit::bad_input;
 
 /// Between the end of the drain and the end of the process, ms: the group is told,
@@ -21,8 +21,13 @@ pub(super) fn check(consume: &ConsumeConfig) -> anyhow::Result<Option<String>> {
             grace_ms.saturating_sub(CLOSE_MS)
         )));
     }
+    // Batches that follow the cost of a write are as small as that needs.
+    let records = match consume.batch_size {
+        BatchSize::Fixed(records) => records,
+        BatchSize::Auto => consume.batch_size_min,
+    };
     let batch_ms = ((consume.batch_processing_time_s
-        + consume.message_processing_time_s * consume.batch_size as f64)
+        + consume.message_processing_time_s * records as f64)
         * 1000.0) as u64;
     // A batch in flight is waited for by the drain for three quarters of its time.
     let bounds = [
