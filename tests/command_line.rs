@@ -187,7 +187,82 @@ fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
     let broken = files.path().join("broken.yaml");
     std::fs::write(&broken, "kind: ScaledObject\nspec: [1,\n").expect("file");
     let name = broken.to_str().expect("utf-8");
-    assert_one_line(&["check", name], 2, &[name, ":3:"]);
+    assert_one_line(&["check", name], 2, &[name, ":2:7"]);
     assert_one_line(&["check", "/nonexistent.yaml"], 2, &["/nonexistent.yaml"]);
     assert_one_line(&["check", published, "--allow", "TG999"], 2, &["TG999", "TG020"]);
+}
+
+/// A short scenario, and its name as an argument.
+fn short_scenario(directory: &std::path::Path) -> String {
+    let path = directory.join("short.toml");
+    std::fs::write(
+        &path,
+        "duration_s = 180\ntopic.partitions = 24\npod.replicas = 3\npod.batch_s = 1.0\n\
+         load.phases = [{ kind = 'step', rate_per_s = 200.0, duration_s = 60.0 },\n\
+         { kind = 'step', rate_per_s = 1500.0, duration_s = 120.0 }]\n",
+    )
+    .expect("file");
+    path.to_str().expect("utf-8").to_owned()
+}
+
+#[test]
+fn tune_writes_a_manifest_that_is_read_and_goes_on_from_a_checkpoint() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let checkpoint = files.path().join("tune.json");
+    let tune = |output: &str| {
+        let manifest = files.path().join(output);
+        let output = tidegate()
+            .args(["tune", "--scenario", &scenario, "--configurations", "200", "--seeds", "1"])
+            .args(["--json", "--checkpoint"])
+            .arg(&checkpoint)
+            .arg("--output")
+            .arg(&manifest)
+            .output()
+            .expect("tidegate runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+        (found, manifest.to_str().expect("utf-8").to_owned())
+    };
+    let (found, manifest) = tune("a.yaml");
+    assert_eq!(found["evaluated"], 200);
+    assert!(found["held_out"]["age_s"].as_f64() < found["before"]["age_s"].as_f64(), "{found}");
+    // The search is over: the checkpoint gives the same at once.
+    assert_eq!(found, tune("b.yaml").0);
+    let simulated = tidegate()
+        .args(["simulate", "--scenario", &scenario, "--scaled-object", &manifest])
+        .status()
+        .expect("tidegate runs");
+    assert!(simulated.success());
+    assert_one_line(
+        &[
+            "tune",
+            "--scenario",
+            &scenario,
+            "--seed",
+            "9",
+            "--checkpoint",
+            checkpoint.to_str().expect("utf-8"),
+        ],
+        2,
+        &["--checkpoint", "other"],
+    );
+    assert_one_line(&["tune", "--scenario", &scenario, "--target-age", "5"], 2, &["--target-age"]);
+}
+
+#[test]
+fn plan_exits_3_when_the_simulation_breaks_the_promise() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let plan = |slo: &str| {
+        let output = tidegate()
+            .args(["plan", "--scenario", &scenario, "--seeds", "1", "--json", "--slo", slo])
+            .output()
+            .expect("tidegate runs");
+        let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+        (output.status.code(), plan["is_kept"].as_bool(), plan["binding"].clone())
+    };
+    assert_eq!((plan("30").0, plan("30").1), (Some(0), Some(true)));
+    assert_eq!(plan("0.5"), (Some(3), Some(false), "batch time".into()));
+    assert_one_line(&["plan", "--scenario", &scenario, "--slo", "0"], 2, &["--slo"]);
 }

@@ -210,6 +210,17 @@ fn text_that_is_no_manifest_is_an_error_with_its_place() {
     }
 }
 
+/// An external scaler decides by itself: an HPA that follows it at once is right.
+#[test]
+fn an_external_scaler_is_followed_without_windows() {
+    let yaml = CLEAN
+        .replacen("type: kafka", "type: external-push", 1)
+        .replacen("stabilizationWindowSeconds: 120", "stabilizationWindowSeconds: 0", 1)
+        .replacen("cooldownPeriod: 300", "cooldownPeriod: 0", 1);
+    let found = findings(&yaml, WORLD);
+    assert!(found.is_empty(), "{}", report::text(&found));
+}
+
 mod any_text {
     use proptest::prelude::*;
 

@@ -1,6 +1,8 @@
 //! SIGINT, SIGTERM and a closed stdin, as a future a service can wait for.
 
 use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -75,6 +77,27 @@ pub(crate) async fn service_stop(mut signals: StopSignals, watch_stdin: bool) ->
         exit_at_once(130);
     });
     reason
+}
+
+/// A flag that the first signal sets, for work without a runtime; the second ends the
+/// process at once with code 130. A thread of its own waits for them.
+pub(crate) fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = flag.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _guard = runtime.enter();
+        StopSignals::install()?
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            signals.next().await;
+            set.store(true, Ordering::Relaxed);
+            signals.next().await;
+            exit_at_once(130);
+        });
+    })?;
+    Ok(flag)
 }
 
 #[allow(clippy::exit)]

@@ -26,6 +26,7 @@ pub mod scenario;
 mod summary;
 mod world;
 
+pub use load::partition_weights;
 pub use scenario::{Scenario, ScenarioError};
 pub use summary::Summary;
 pub use world::{Run, simulate, slo_options, stock_law};

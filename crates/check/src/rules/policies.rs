@@ -14,6 +14,10 @@ const NO_EFFECT: (&str, Severity) = ("TG034", Severity::Note);
 const NO_BEHAVIOR: (&str, Severity) = ("TG035", Severity::Note);
 
 pub(super) fn check(scaling: &Scaling<'_>, out: &mut Findings) {
+    // What an external scaler answers is damped already: the HPA is to follow it.
+    if scaling.kafka().is_none() {
+        return;
+    }
     if scaling.object.node(BEHAVIOR).is_none() {
         out.add(
             NO_BEHAVIOR,

@@ -3,14 +3,17 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `explain`, `produce`, `up`, `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `tune`, `up`, `tools`: one struct
+//!   a command
 
 mod check;
 mod common;
 mod consume;
 mod explain;
 mod produce;
+mod profile;
 mod tools;
+mod tune;
 mod up;
 
 pub(crate) use check::CheckArgs;
@@ -18,9 +21,11 @@ pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
+pub(crate) use profile::ProfileArgs;
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
+pub(crate) use tune::{AgeName, ObjectiveName, PlanArgs, TuneArgs};
 pub(crate) use up::UpArgs;
 
 use clap::{Parser, Subcommand};
@@ -65,6 +70,12 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
+    /// Search the settings of an autoscaler for scenarios
+    Tune(TuneArgs),
+    /// Plan partitions, pods, database and cost for a promise
+    Plan(PlanArgs),
+    /// Measure a consumer pod on a real Kafka, and write the scenario
+    Profile(ProfileArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

@@ -8,10 +8,13 @@ mod explain;
 mod generate;
 mod get;
 mod parts;
+mod plan;
 mod produce;
+mod profile;
 mod security;
 mod simulate;
 mod timing;
+mod tune;
 mod up;
 
 use crate::args::{Cli, Command};
@@ -27,6 +30,9 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Tune(args) => tune::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -1,5 +1,7 @@
 //! `tidegate simulate`: a law against a simulated world.
 
+use std::path::Path;
+
 use tidegate_autoscale::law::{Compared, Decision, Law, Recorder, SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_autoscale::series;
@@ -60,12 +62,16 @@ fn recorded<L: Law, O: Law>(
     Ok(run)
 }
 
-fn scenario(args: &SimulateArgs) -> anyhow::Result<Scenario> {
-    let name = args.scenario.display().to_string();
-    let text = std::fs::read_to_string(&args.scenario)
+/// A scenario file.
+pub(super) fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
         .map_err(|error| bad_input(format!("--scenario {name}: {error}")))?;
-    let mut scenario =
-        Scenario::from_text(&name, &text).map_err(|error| bad_input(error.to_string()))?;
+    Scenario::from_text(&name, &text).map_err(|error| bad_input(error.to_string()))
+}
+
+fn scenario(args: &SimulateArgs) -> anyhow::Result<Scenario> {
+    let mut scenario = read_scenario(&args.scenario)?;
     if let Some(profile) = &args.profile {
         scenario.load = produce::profile(Some(profile), None, None, None)?;
     }

@@ -140,7 +140,13 @@ fn resolve(args: &UpArgs) -> anyhow::Result<Config> {
 
 /// A ScaledObject by name or file.
 pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
-    let (name, text) = match named {
+    let (name, text) = scaled_object_text(named)?;
+    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
+}
+
+/// The name and text of a ScaledObject by name or file.
+pub(super) fn scaled_object_text(named: &str) -> anyhow::Result<(String, String)> {
+    Ok(match named {
         "local" => ("scaled-object-local.yaml".to_owned(), LOCAL_SCALED_OBJECT.to_owned()),
         "demo" => ("scaled-object-demo.yaml".to_owned(), DEMO_SCALED_OBJECT.to_owned()),
         file => {
@@ -148,8 +154,7 @@ pub(super) fn scaled_object(named: &str) -> anyhow::Result<ScaledObject> {
                 .map_err(|error| bad_input(format!("--scaled-object {file}: {error}")))?;
             (file.to_owned(), text)
         }
-    };
-    ScaledObject::from_yaml(&text, &name).map_err(|error| bad_input(error.to_string()))
+    })
 }
 
 fn load_profile(args: &UpArgs, config: &Config) -> anyhow::Result<LoadProfile> {

@@ -4,4 +4,4 @@ mod curve;
 mod weights;
 
 pub(crate) use curve::{ArrivalCurve, Place};
-pub(crate) use weights::partition_weights;
+pub use weights::partition_weights;

@@ -5,7 +5,7 @@ use tidegate_profile::LoadProfile;
 use crate::scenario::{Spread, Topic};
 
 /// Shares that sum to 1, one a partition.
-pub(crate) fn partition_weights(topic: &Topic, load: &LoadProfile) -> Vec<f64> {
+pub fn partition_weights(topic: &Topic, load: &LoadProfile) -> Vec<f64> {
     let partitions = topic.partitions as usize;
     let raw = match (topic.weights.is_empty(), topic.spread) {
         (false, _) => topic.weights.clone(),

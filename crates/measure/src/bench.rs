@@ -1,0 +1,280 @@
+//! Broker, topics and pods of a measurement.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use prometheus_client::registry::Registry;
+use tidegate_kafka::{Admin, ConnectionOptions, ProducerOptions};
+use tidegate_load::LoadProfile;
+use tidegate_load::produce::{Produce, ProduceOptions};
+use tidegate_local::EventLog;
+use tidegate_local::broker::{Broker, Distribution};
+use tidegate_local::pods::{CommandTemplate, PodView, Supervisor, SupervisorOptions};
+
+use crate::Error;
+
+/// How long an existing cluster gets to answer.
+const READY: Duration = Duration::from_secs(10);
+/// How often pods are looked at; their reports come every 100 ms.
+const TICK: Duration = Duration::from_millis(20);
+/// A pod that does not end after this long is killed.
+const GRACE: Duration = Duration::from_secs(20);
+/// What is measured, and with what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// An existing cluster; none is started then.
+    pub brokers: Option<String>,
+    /// Partitions of the topics that are created.
+    pub partitions: u32,
+    /// `tidegate consume` with `{brokers}`, `{topic}`, `{group}`, `{batch_size}` and
+    /// `{database}` to be filled in.
+    pub consumer: CommandTemplate,
+    /// URL of the database; `{name}` is another word for each step.
+    pub database: String,
+    /// Batch size that the scenario is for.
+    pub batch_size: u64,
+    /// When a batch closes at the latest, seconds.
+    pub batch_timeout_s: f64,
+    /// How often Kafka's offsets follow, seconds.
+    pub commit_interval_s: f64,
+    /// Sizes at which the service curve is measured.
+    pub sizes: Vec<u64>,
+    /// How long each step is measured.
+    pub window: Duration,
+    /// An empty directory for broker, databases and logs.
+    pub run_dir: PathBuf,
+    /// Makes topics and groups unique on the cluster.
+    pub name: String,
+}
+
+/// The step in which pods join.
+pub(crate) const JOINS: &str = "joins";
+
+/// The step of a batch size.
+pub(crate) fn batch_step(size: u64) -> String {
+    format!("batch{size}")
+}
+
+fn topic_name(name: &str, step: &str) -> String {
+    format!("{name}-{step}")
+}
+
+/// A measurement whose Kafka is ready. Drop it outside a runtime: it then deletes its
+/// topics, which blocks.
+pub struct Measuring {
+    pub(crate) options: Options,
+    pub(crate) is_own_broker: bool,
+    broker: Option<Broker>,
+    bootstrap: String,
+    admin: Admin,
+    topics: Vec<String>,
+}
+
+impl std::fmt::Debug for Measuring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Measuring").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+    }
+}
+
+impl Measuring {
+    /// Finds or starts Kafka. Blocking; call it on the main thread, before the runtime.
+    ///
+    /// # Errors
+    /// One line each; nothing is left running.
+    pub fn start(options: Options, say: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        let (broker, bootstrap) = match &options.brokers {
+            Some(brokers) => (None, brokers.clone()),
+            None => {
+                let distribution = Distribution::find(say)?;
+                say("starting Kafka");
+                let broker = Broker::start(&distribution, &options.run_dir.join("kafka"))?;
+                let bootstrap = broker.bootstrap().to_owned();
+                (Some(broker), bootstrap)
+            }
+        };
+        let admin = Admin::new(&ConnectionOptions::new(bootstrap.clone()))?;
+        admin.wait_ready(READY)?;
+        let is_own_broker = broker.is_some();
+        let mut measuring =
+            Self { options, is_own_broker, broker, bootstrap, admin, topics: Vec::new() };
+        measuring.create_topics()?;
+        Ok(measuring)
+    }
+
+    /// All of them before the first step: the admin client blocks.
+    fn create_topics(&mut self) -> Result<(), Error> {
+        let sizes = self.options.sizes.iter().map(|size| batch_step(*size));
+        for step in sizes.chain([JOINS.to_owned()]) {
+            let topic = topic_name(&self.options.name, &step);
+            self.admin.create_topic(&topic, self.options.partitions as i32, -1, &[])?;
+            self.admin.pin_start_offsets(&topic, &topic)?;
+            self.topics.push(topic);
+        }
+        Ok(())
+    }
+
+    /// A step's topic with this many records in it; its group begins at its start.
+    pub(crate) async fn fill(&self, step: &str, records: u64) -> Result<String, Error> {
+        let topic = topic_name(&self.options.name, step);
+        if records > 0 {
+            self.send(&topic, LoadProfile::constant(1.0, None), Some(records)).await?;
+        }
+        Ok(topic)
+    }
+
+    /// Sends a constant load, and returns when all is acknowledged.
+    pub(crate) fn produce(
+        &self,
+        topic: &str,
+        rate_per_s: f64,
+        seconds: f64,
+    ) -> impl Future<Output = Result<(), Error>> + 'static {
+        self.send(topic, LoadProfile::constant(rate_per_s, Some(seconds)), None)
+    }
+
+    /// By a profile, or as fast as the client takes them.
+    fn send(
+        &self,
+        topic: &str,
+        profile: LoadProfile,
+        full_speed: Option<u64>,
+    ) -> impl Future<Output = Result<(), Error>> + 'static {
+        let options = ProduceOptions {
+            connection: ConnectionOptions::new(self.bootstrap.clone()),
+            topic: topic.to_owned(),
+            client: ProducerOptions::default(),
+            profile,
+            full_speed,
+            ledger: None,
+        };
+        let produce = Produce::new(options, &mut Registry::default());
+        async move {
+            produce.run(std::future::pending()).await?;
+            Ok(())
+        }
+    }
+
+    /// Pods on a topic; none runs yet.
+    pub(crate) fn pods(&self, topic: &str, batch_size: u64) -> Result<Pods, Error> {
+        let mut command = self.options.consumer.clone();
+        let database = self.options.database.replace("{name}", topic);
+        for argument in &mut command.args {
+            let value = match argument.to_str() {
+                Some("{brokers}") => self.bootstrap.clone(),
+                Some("{topic}" | "{group}") => topic.to_owned(),
+                Some("{batch_size}") => batch_size.to_string(),
+                Some("{database}") => database.clone(),
+                _ => continue,
+            };
+            *argument = value.into();
+        }
+        Pods::new(command, &self.options.run_dir, &self.bootstrap, topic)
+    }
+
+    /// Deletes what was created, and stops what was started.
+    fn finish(&mut self) {
+        if !self.is_own_broker {
+            for topic in std::mem::take(&mut self.topics) {
+                if let Err(error) = self.admin.delete_topic(&topic) {
+                    tracing::warn!(topic, %error, "the topic is still there");
+                }
+            }
+        }
+        if let Some(broker) = self.broker.take() {
+            broker.stop();
+        }
+    }
+}
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Pods of one topic.
+#[derive(Debug)]
+pub(crate) struct Pods {
+    supervisor: Supervisor,
+    events: EventLog,
+    log_dir: PathBuf,
+}
+
+impl Pods {
+    fn new(
+        command: CommandTemplate,
+        run_dir: &Path,
+        brokers: &str,
+        topic: &str,
+    ) -> Result<Self, Error> {
+        let log_dir = run_dir.join(topic);
+        std::fs::create_dir_all(&log_dir)
+            .map_err(|source| tidegate_local::Error::File { path: log_dir.clone(), source })?;
+        let supervisor = Supervisor::new(SupervisorOptions {
+            command,
+            pod_start: Duration::ZERO,
+            grace_period: GRACE,
+            log_dir: log_dir.clone(),
+            brokers: brokers.to_owned(),
+            group: topic.to_owned(),
+        });
+        supervisor.check_program()?;
+        let events = EventLog::create(&log_dir.join("events.jsonl"))?;
+        Ok(Self { supervisor, events, log_dir })
+    }
+
+    pub(crate) fn scale(&mut self, pods: usize) {
+        self.supervisor.scale(pods, &mut self.events);
+    }
+
+    /// Goes on until `done` says so, `limit` at most; says whether it did.
+    pub(crate) async fn until(
+        &mut self,
+        limit: Duration,
+        mut done: impl FnMut(&[PodView]) -> bool,
+    ) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            if done(&self.supervisor.views()) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::select! {
+                () = self.supervisor.next(&mut self.events) => {}
+                _ = tick.tick() => self.supervisor.tick(&mut self.events),
+            }
+        }
+    }
+
+    /// As [`Self::until`], and too late is an error.
+    pub(crate) async fn expect(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        done: impl FnMut(&[PodView]) -> bool,
+    ) -> Result<(), Error> {
+        if self.until(limit, done).await {
+            return Ok(());
+        }
+        Err(Error::Late {
+            what: what.to_owned(),
+            limit_s: limit.as_secs(),
+            log: self.log_dir.display().to_string(),
+        })
+    }
+
+    /// Drains all of them.
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
+        self.scale(0);
+        self.expect("the pods ended", GRACE + Duration::from_secs(5), <[PodView]>::is_empty).await
+    }
+}
+
+impl Drop for Pods {
+    fn drop(&mut self) {
+        self.supervisor.kill_all();
+    }
+}

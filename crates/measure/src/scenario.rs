@@ -1,0 +1,153 @@
+//! The result as a scenario that the simulator reads.
+
+use std::fmt::Write as _;
+
+use crate::bench::Options;
+use crate::steps::Measured;
+
+/// Scenario text: TOML with what each value was measured from.
+pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> String {
+    let mut text = String::new();
+    let start = bounds(&measured.start_s);
+    let rest = bounds(&measured.rebalance_s);
+    let curve = &measured.curve;
+    let list = |values: &[f64]| {
+        values.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ")
+    };
+    let _ = writeln!(
+        text,
+        "# Measured by `tidegate profile`{}. Times in seconds, rates in records a second.",
+        if is_own_broker { " on a broker of its own" } else { "" }
+    );
+    for point in &measured.points {
+        let _ = writeln!(
+            text,
+            "#   batches of {:>6.1} records: {:.4} s ({} of them; the line says {:.4} s)",
+            point.records,
+            point.batch_s,
+            point.batches,
+            curve.at(point.records)
+        );
+    }
+    let _ = writeln!(text, "#   one pod did {:.0} records/s", measured.rate_per_s);
+    let _ = writeln!(text, "description = \"measured by tidegate profile\"\nduration_s = 900\n");
+    // Loads that a few pods and half of the most carry: a start, to be replaced.
+    let rate = measured.rate_per_s.max(1.0);
+    let (low, high) = (0.8 * rate, 0.4 * rate * f64::from(options.partitions));
+    let _ = writeln!(
+        text,
+        "# Replace this by your own load; here one pod's, then that of {:.0}.",
+        0.4 * f64::from(options.partitions)
+    );
+    let _ = writeln!(text, "[load]\nphases = [");
+    for (rate, seconds) in [(low, 300.0), (high, 300.0), (low, 300.0)] {
+        let _ = writeln!(
+            text,
+            "  {{ kind = \"step\", rate_per_s = {:.1}, duration_s = {seconds:.1} }},",
+            rate.round()
+        );
+    }
+    let _ =
+        writeln!(text, "]\n\n[topic]\npartitions = {}\nspread = \"keys\"\n", options.partitions);
+    let _ = writeln!(text, "[pod]\nreplicas = 1\nbatch_size = {}", options.batch_size);
+    let _ = writeln!(text, "batch_timeout_s = {}", number(options.batch_timeout_s));
+    let _ = writeln!(
+        text,
+        "batch_s = {:.6}              # the line's fixed part; off by at most {:.0} %",
+        curve.fixed_s.max(if curve.record_s < 1e-3 { 1e-3 } else { 0.0 }),
+        100.0 * curve.worst_error(&measured.points)
+    );
+    let _ = writeln!(text, "record_s = {:.8}", curve.record_s);
+    let _ = writeln!(
+        text,
+        "start_s = {{ min = {:.2}, max = {:.2} }}   # {}; add what a cluster needs for image and node",
+        start.0,
+        start.1,
+        list(&measured.start_s)
+    );
+    if measured.ramp_up_s > 0.0 {
+        let _ = writeln!(text, "ramp_up_s = {}", number(measured.ramp_up_s));
+        let _ = writeln!(text, "ramp_up_from = {:.2}", measured.ramp_up_from.clamp(0.01, 1.0));
+    }
+    let _ = writeln!(text, "on_stop = \"drain\"           # took {} s\n", list(&measured.drain_s));
+    let protocol = match (measured.is_kip848, is_own_broker) {
+        (true, true) => "kip848-tuned",
+        (true, false) => "kip848",
+        (false, _) => "cooperative",
+    };
+    let _ = writeln!(text, "[group]\nprotocol = \"{protocol}\"");
+    let _ = writeln!(
+        text,
+        "settle_s = {{ min = {:.2}, max = {:.2} }}  # {}",
+        rest.0,
+        rest.1,
+        list(&measured.rebalance_s)
+    );
+    let _ = writeln!(text, "commit_interval_s = {}", number(options.commit_interval_s));
+    text
+}
+
+/// The least and the most, as written with two decimals.
+fn bounds(values: &[f64]) -> (f64, f64) {
+    let rounded = || values.iter().map(|value| (value * 100.0).round() / 100.0);
+    let min = rounded().fold(f64::INFINITY, f64::min);
+    if min.is_finite() { (min, rounded().fold(min, f64::max)) } else { (0.0, 0.0) }
+}
+
+fn number(value: f64) -> String {
+    let text = format!("{value:.4}");
+    let text = text.trim_end_matches('0');
+    if text.ends_with('.') { format!("{text}0") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use tidegate_local::pods::CommandTemplate;
+    use tidegate_sim::Scenario;
+
+    use super::*;
+    use crate::fit::{Curve, Point};
+
+    #[test]
+    fn the_simulator_reads_what_is_written() {
+        let curve = Curve { fixed_s: 0.012, record_s: 0.000_02 };
+        let measured = Measured {
+            points: vec![Point { records: 100.0, batch_s: 0.014, batches: 50 }],
+            curve,
+            rate_per_s: 7000.0,
+            ramp_up_s: 1.5,
+            ramp_up_from: 0.4,
+            start_s: vec![0.31, 0.294, 0.4],
+            rebalance_s: vec![0.0, 0.21],
+            drain_s: vec![0.1],
+            is_kip848: true,
+        };
+        let options = Options {
+            brokers: None,
+            partitions: 12,
+            consumer: CommandTemplate::default(),
+            database: String::new(),
+            batch_size: 100,
+            batch_timeout_s: 0.1,
+            commit_interval_s: 0.2,
+            sizes: vec![100],
+            window: Duration::from_secs(1),
+            run_dir: PathBuf::new(),
+            name: "x".into(),
+        };
+        let text = toml(&measured, &options, true);
+        let scenario = Scenario::from_text("profile.toml", &text).expect(&text);
+        assert_eq!(scenario.topic.partitions, 12);
+        assert!((scenario.pod.batch_s - 0.012).abs() < 1e-9);
+        assert!((scenario.pod.record_s - 0.000_02).abs() < 1e-12);
+        assert_eq!((scenario.pod.start_s.min, scenario.pod.start_s.max), (0.29, 0.4));
+        assert_eq!(scenario.pod.ramp_up_s, 1.5);
+        // A quick database's fixed part may be nothing: the simulator needs some time.
+        let quick = Measured { curve: Curve { fixed_s: 0.0, record_s: 1e-6 }, ..measured };
+        let text = toml(&quick, &options, false);
+        Scenario::from_text("profile.toml", &text).expect(&text);
+    }
+}
