@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
     ApiKey, ApiVersionsRequest, ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId,
-    LeaveGroupRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
+    LeaveGroupRequest, MetadataRequest, RequestHeader, ResponseHeader, SaslAuthenticateRequest,
     SaslHandshakeRequest,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
@@ -58,8 +58,23 @@ pub fn supports_consumer_protocol_blocking(options: &ConnectionOptions) -> Resul
 /// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers.
 pub fn probe(options: &ConnectionOptions) -> Result<(), Error> {
     let mut connection = Connection::open_any(options)?;
-    connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0)?;
-    connection.authenticate(options)
+    let asked = connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0);
+    if connection.ended {
+        // Every broker answers this; only one that wants something else hangs up.
+        return Err(connection.hung_up_on(if options.security.protocol().has_tls() {
+            "does it want tls_certificate?"
+        } else {
+            "it probably speaks TLS; set the security protocol to SSL or SASL_SSL"
+        }));
+    }
+    asked?;
+    connection.authenticate(options)?;
+    let of_no_topic = MetadataRequest::default().with_topics(Some(Vec::new()));
+    let asked = connection.ask("ask for the brokers", &of_no_topic, 4);
+    if connection.ended && options.security.sasl_mechanism.is_none() {
+        return Err(connection.hung_up_on("it probably wants SASL; set a mechanism"));
+    }
+    asked.map(drop)
 }
 
 /// Removes a member from its group, wherever the group's coordinator is.
@@ -132,6 +147,8 @@ struct Connection {
     stream: Stream,
     broker: String,
     correlation_id: i32,
+    /// The broker hung up instead of an answer.
+    ended: bool,
 }
 
 impl Connection {
@@ -158,9 +175,17 @@ impl Connection {
             .and_then(|(host, port)| Some((host, port.parse().ok()?)))
             .ok_or_else(|| wire("not host:port".into()))?;
         match Stream::connect(host, port, tls) {
-            Ok(stream) => Ok(Self { stream, broker: broker.into(), correlation_id: 0 }),
+            Ok(stream) => {
+                Ok(Self { stream, broker: broker.into(), correlation_id: 0, ended: false })
+            }
             Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
                 Some(error) => Err(untrusted(broker, error)),
+                None if tls.is_some() && hung_up(&error) => Err(Error::Security {
+                    brokers: broker.into(),
+                    reason: "the broker ended the TLS handshake: it probably does not speak TLS \
+                             here"
+                        .into(),
+                }),
                 None => Err(wire(error.to_string())),
             },
         }
@@ -226,21 +251,27 @@ impl Connection {
             .encode(&mut body, R::header_version(version))
             .and_then(|()| request.encode(&mut body, version))
             .map_err(|error| failed(error.to_string()))?;
-        let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
-        self.stream
-            .write_all(&length)
-            .and_then(|()| self.stream.write_all(&body))
-            .map_err(|error| failed(error.to_string()))?;
-
-        let mut answer = self.read_frame().map_err(|error| match error.get_ref() {
-            Some(inner) if inner.is::<SpeaksTls>() => {
-                Error::Security { brokers: broker.clone(), reason: inner.to_string() }
+        let mut answer = self.exchange(&body).map_err(|error| {
+            self.ended = hung_up(&error);
+            let inner = error.get_ref();
+            if let Some(speaks_tls) = inner.filter(|inner| inner.is::<SpeaksTls>()) {
+                return Error::Security { brokers: broker.clone(), reason: speaks_tls.to_string() };
             }
-            _ => failed(error.to_string()),
+            // With TLS 1.3 a refused certificate is told after the handshake.
+            match inner.and_then(|inner| inner.downcast_ref()) {
+                Some(error) => untrusted(&broker, error),
+                None => failed(error.to_string()),
+            }
         })?;
         ResponseHeader::decode(&mut answer, <R::Response as HeaderVersion>::header_version(version))
             .and_then(|_| <R::Response as Decodable>::decode(&mut answer, version))
             .map_err(|error| failed(error.to_string()))
+    }
+
+    fn exchange(&mut self, body: &[u8]) -> std::io::Result<Bytes> {
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes();
+        self.stream.write_all(&[&length, body].concat())?;
+        self.read_frame()
     }
 
     fn read_frame(&mut self) -> std::io::Result<Bytes> {
@@ -260,11 +291,22 @@ impl Connection {
         Ok(frame.into())
     }
 
+    fn hung_up_on(&self, advice: &str) -> Error {
+        let reason = format!("the broker ended the connection without an answer: {advice}");
+        Error::Security { brokers: self.broker.clone(), reason }
+    }
+
     fn refused(&self, action: &'static str, code: i16) -> Error {
         let reason = kafka_protocol::ResponseError::try_from_code(code)
             .map_or_else(|| format!("error code {code}"), |error| error.to_string());
         Error::Wire { action, broker: self.broker.clone(), reason }
     }
+}
+
+/// The other side closed.
+fn hung_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 /// Why a handshake failed, in words that say what to do.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use tidegate_kafka::ConnectionOptions;
+use tidegate_kafka::{ConnectionOptions, SecurityProtocol};
 use tidegate_load::audit::Database;
 use tidegate_pipeline::{MetricsServer, Probes};
 use tidegate_postgres::{ConnectOptions, UrlError};
@@ -84,6 +84,26 @@ pub(super) fn connection(
     };
     connection.validate().map_err(|error| bad_input(error.to_string()))?;
     Ok(connection)
+}
+
+/// The cluster that was named, if one was. One of our own listens on this machine
+/// only, in the clear, and what is set for another would only keep the pods from it.
+pub(super) fn cluster(
+    config: &KafkaConfig,
+    args: &KafkaArgs,
+    client_id: &str,
+) -> anyhow::Result<Option<ConnectionOptions>> {
+    let connection = connection(config, args, client_id)?;
+    if args.brokers.is_some() {
+        return Ok(Some(connection));
+    }
+    let protocol = connection.security.protocol();
+    if protocol != SecurityProtocol::Plaintext {
+        return Err(bad_input(format!(
+            "security protocol {protocol}: needs --brokers; without, the broker is this machine's own"
+        )));
+    }
+    Ok(None)
 }
 
 /// The database of a URL; an empty password file is none.

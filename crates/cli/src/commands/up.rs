@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde::Serialize;
 use tidegate_autoscale::law::SloOptions;
 use tidegate_autoscale::scaled_object::ScaledObject;
-use tidegate_kafka::{ConnectionOptions, SecurityProtocol};
 use tidegate_load::LoadProfile;
 use tidegate_load::audit::{AuditReport, Database, audit};
 use tidegate_local::pods::CommandTemplate;
@@ -47,7 +46,7 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     let password_file = &config.consume.database_password_file;
     let database = args.database.as_deref();
     let database = database.map(|url| parts::database(url, Some(password_file))).transpose()?;
-    let cluster = cluster(args, &config)?;
+    let cluster = parts::cluster(&config.kafka, &args.kafka, "tidegate-up")?;
     logging::init(args.common.log_format);
 
     RunDir::clean_up_dead_worlds(&runs_root()?);
@@ -87,22 +86,6 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     }
     let audit = audit(&files.ledger, &database)?;
     conclude(args, &end, &audit, &run_dir, &files)
-}
-
-/// The cluster that was named. One of our own listens on this machine only, in
-/// the clear, and what is set for another would only keep the pods from it.
-fn cluster(args: &UpArgs, config: &Config) -> anyhow::Result<Option<ConnectionOptions>> {
-    let connection = parts::connection(&config.kafka, &args.kafka, "tidegate-up")?;
-    if args.kafka.brokers.is_some() {
-        return Ok(Some(connection));
-    }
-    let protocol = connection.security.protocol();
-    if protocol != SecurityProtocol::Plaintext {
-        return Err(bad_input(format!(
-            "security protocol {protocol}: needs --brokers; the broker of `up` is this machine's own"
-        )));
-    }
-    Ok(None)
 }
 
 /// What a run passes to its children.

@@ -29,6 +29,7 @@ const HOLD_STEP: Duration = Duration::from_millis(2);
 
 /// How long a resume may wait for the answers that show the fetchers awake.
 const WAKE_WAIT: Duration = Duration::from_millis(100);
+
 /// No record is as young as this, so no broker searches for one. Unix ms.
 const FAR_FUTURE_MS: i64 = 253_402_300_799_000;
 
@@ -121,6 +122,9 @@ impl Poller {
     fn survive(&mut self, error: Error) -> Result<(), Error> {
         let Error::Client { code, .. } = &error else { return Err(error) };
         let context = self.consumer.context();
+        if context.has_joined() {
+            self.held_since = None;
+        }
         match code {
             Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
                 if self.held_since.get_or_insert_with(Instant::now).elapsed() > HELD_LIMIT {

@@ -4,6 +4,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::{ConnectionOptions, Error, fence};
 
+/// What the client guesses about a connection that ended early. A broker that stops
+/// looks the same, so a guess is looked into.
+const GUESSES: &[&str] =
+    &["SSL listener?", "PLAINTEXT listener", "PLAINTEXT broker", "require SASL authentication"];
+
 /// The refusal an error event tells of; `None` for an error that time may heal.
 ///
 /// The client says of a certificate only that it could not be verified. Our own
@@ -23,18 +28,9 @@ pub(crate) fn of(
             Err(error @ (Error::Security { .. } | Error::Option { .. })) => Some(error),
             _ => security(plain(reason)),
         },
-        _ if reason.contains("SSL listener?") => security(format!(
-            "the broker ended a plain connection: it probably speaks TLS; set the security protocol \
-             to SSL or SASL_SSL ({})",
-            plain(reason)
-        )),
-        _ if reason.contains("PLAINTEXT listener") || reason.contains("PLAINTEXT broker") => {
-            security(format!("the broker does not speak TLS ({})", plain(reason)))
+        _ if GUESSES.iter().any(|guess| reason.contains(guess)) => {
+            fence::probe(connection).err().filter(Error::is_permanent)
         }
-        _ if reason.contains("require SASL authentication") => security(format!(
-            "the broker ended the connection: it probably wants SASL; set a mechanism ({})",
-            plain(reason)
-        )),
         _ => None,
     }
 }
