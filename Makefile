@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TIDEGATE := target/release/tidegate
 
-.PHONY: help demo test build lint docs bench chaos clean
+.PHONY: help demo test test-postgres-versions build lint docs bench chaos clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: ## the whole loop on this machine, about four minutes
 
 test: ## everything the tests need, then all tests
 	@scripts/test.sh
+
+test-postgres-versions: ## the PostgreSQL sink on servers 13 to 18 (not in make test)
+	@scripts/test-postgres-versions.sh
 
 build: ## the release binary
 	$(CARGO) build --release --locked -p tidegate

@@ -39,6 +39,7 @@ if [ "$purpose" = test ]; then
   have javac || packages+=(openjdk-17-jdk-headless)
   have openssl || packages+=(openssl)
 fi
+[ "$purpose" != test ] || have pgbouncer || [ -x /usr/sbin/pgbouncer ] || packages+=(pgbouncer)
 
 if [ ${#packages[@]} -gt 0 ]; then
   have apt-get || die "missing: ${packages[*]} (Debian's names); install them with your package manager and run this again"

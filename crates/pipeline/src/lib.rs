@@ -51,6 +51,8 @@
 //!   is the limit
 //! - `lifecycle`: what is owned, buffered, in flight, written (pure)
 //! - `engine/`: the task that carries events in and decisions out
+//! - [`table`]: the rows' table, from a row type or a mapping file
+//! - [`dead_letters`]: reading and replaying them
 //! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `discard`,
 //!   `simulated`
 //! - `events`, `metrics`, `scrape`, `status`: what the outside can see
@@ -64,6 +66,7 @@ mod batch;
 mod buffer;
 mod clock;
 mod cluster;
+pub mod dead_letters;
 pub mod decode;
 mod engine;
 mod error;
@@ -79,6 +82,7 @@ mod scrape;
 pub mod sink;
 mod sizing;
 mod status;
+pub mod table;
 #[cfg(test)]
 mod testing;
 
@@ -92,8 +96,11 @@ pub use options::PipelineOptions;
 pub use pipeline::{Builder, Pipeline, Summary};
 pub use sink::postgres::{PostgresOptions, PostgresRow, PostgresSink, PostgresUrl};
 pub use sink::sqlite::{SqliteOptions, SqliteRow, SqliteSink, Synchronous};
-pub use sink::{DiscardSink, HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written};
+pub use sink::{
+    Database, DiscardSink, HandlerSink, SimulatedWrite, Sink, SinkContext, SinkError, Written,
+};
 pub use status::Phase;
+pub use table::{MappedDecoder, MappedRow, Mapping, MappingError};
 
 /// What a panic said, if it said it in words.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {

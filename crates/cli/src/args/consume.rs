@@ -11,6 +11,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidegate consume --brokers localhost:9092 --database sqlite:trades.db
   tidegate consume --database 'postgres://me@db/trades?sslmode=verify-full' --batch-size 10000
+  tidegate consume --mapping config/tables/trade.toml --database postgres://me@db/trades
   tidegate consume --database postgres://me@db/trades --database-connections 4
   tidegate consume --database none --metrics-addr off   reads and decodes, and drops
   tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
@@ -33,7 +34,8 @@ pub(crate) struct ConsumeArgs {
     pub(crate) pod: PodArgs,
     /// Where rows, dead letters and positions go; "none" decodes and drops, to measure reading
     /// [default: sqlite:tidegate.db]
-    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
+    // A URL may carry a password: --help never shows the variable's value.
+    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
     #[arg(
@@ -55,6 +57,12 @@ pub(crate) struct ConsumeArgs {
     /// What the platform grants between SIGTERM and SIGKILL; only checked [default: 30]
     #[arg(long, value_name = "SECONDS", env = "TIDEGATE_GRACE_PERIOD")]
     pub(crate) grace_period: Option<f64>,
+    /// PostgreSQL is reached through a pooler in transaction mode (PgBouncer)
+    #[arg(long = "database-pooler")]
+    pub(crate) database_pooler: bool,
+    /// Which JSON fields become which columns (TOML, YAML) [default: the trades]
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_MAPPING")]
+    pub(crate) mapping: Option<PathBuf>,
     /// Where /metrics, /healthz, /readyz listen, or "off" [default: 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT", env = "TIDEGATE_METRICS_ADDR")]
     pub(crate) metrics_addr: Option<String>,

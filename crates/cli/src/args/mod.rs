@@ -3,8 +3,8 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `explain`, `produce`, `profile`, `tune`, `up`, `tools`: one struct
-//!   a command
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `tables`, `tune`, `up`,
+//!   `tools`: one struct a command
 
 mod check;
 mod common;
@@ -12,6 +12,7 @@ mod consume;
 mod explain;
 mod produce;
 mod profile;
+mod tables;
 mod tools;
 mod tune;
 mod up;
@@ -22,6 +23,10 @@ pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use profile::ProfileArgs;
+pub(crate) use tables::{
+    DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
+    LettersReplayArgs, LettersShowArgs, TableArgs, TableCheckArgs, TableCommand, TableCreateArgs,
+};
 pub(crate) use tools::{
     AuditArgs, CompletionsArgs, ExecGuardedArgs, GetArgs, GetWhat, LawName, ManArgs, SimulateArgs,
 };
@@ -64,6 +69,10 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Compare what was sent with what the database holds
     Audit(AuditArgs),
+    /// Create the table of a mapping, or compare it
+    Table(TableArgs),
+    /// See and replay records that could not be stored
+    DeadLetters(DeadLettersArgs),
     /// Run an autoscaler against a simulated world: a day takes a second
     Simulate(SimulateArgs),
     /// Say in plain words why an autoscaler decided what it did

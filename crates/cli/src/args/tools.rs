@@ -20,7 +20,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) ledger: PathBuf,
     /// The database that `consume` or `up` wrote
-    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
+    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE", hide_env_values = true)]
     pub(crate) database: String,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
     #[arg(

@@ -63,7 +63,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["law", "target_age", "scaled_object", "lag_threshold"])]
     pub(crate) replicas_path: Option<String>,
     /// Where rows, dead letters and positions go [default: a new file in the run directory]
-    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
+    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
     #[arg(

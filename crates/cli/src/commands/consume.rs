@@ -7,11 +7,12 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
 use tidegate_load::audit::Database;
+use tidegate_pipeline::table::TableKind;
 use tidegate_pipeline::{
-    DiscardSink, Pipeline, PipelineHandle, PipelineOptions, PostgresOptions, PostgresSink,
-    SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous, TradeDecoder,
+    Decoder, DiscardSink, MappedDecoder, Pipeline, PipelineHandle, PipelineOptions,
+    PostgresOptions, PostgresSink, SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous,
+    TradeDecoder,
 };
-use tidegate_postgres::ConnectOptions;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{parts, timing};
@@ -31,9 +32,14 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     let group = group_options(&config, args)?;
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
+    let table = parts::table_kind(Some(&config.consume.mapping))?;
+    let run = Run { args, config: &config, group, pipeline_options };
     if config.consume.database == "none" {
         logging::init(args.common.log_format);
-        return consume(args, &config, group, pipeline_options, DiscardSink);
+        return match table {
+            TableKind::Trades => run.consume(TradeDecoder, DiscardSink),
+            TableKind::Mapped(mapping) => run.consume(MappedDecoder::new(mapping), DiscardSink),
+        };
     }
     let database =
         parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
@@ -42,61 +48,77 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     if let Some(line) = timing {
         tracing::warn!("{line}");
     }
-    match database {
-        Database::Sqlite(path) => {
-            let sink = SqliteSink::new(sqlite_options(&config.consume, path))?;
-            consume(args, &config, group, pipeline_options, sink)
+    let postgres = |options| PostgresOptions {
+        connections: config.consume.database_connections as usize,
+        pooled: config.consume.database_pooler,
+        ..parts::postgres_options(options)
+    };
+    match (database, table) {
+        (Database::Sqlite(path), TableKind::Trades) => {
+            run.consume(TradeDecoder, SqliteSink::new(sqlite_options(&config.consume, path))?)
         }
-        Database::Postgres(options) => {
-            let sink = PostgresSink::new(postgres_options(&config.consume, options));
-            consume(args, &config, group, pipeline_options, sink)
+        (Database::Sqlite(path), TableKind::Mapped(mapping)) => {
+            let sink = SqliteSink::mapped(sqlite_options(&config.consume, path), &mapping)?;
+            run.consume(MappedDecoder::new(mapping), sink)
+        }
+        (Database::Postgres(options), TableKind::Trades) => {
+            run.consume(TradeDecoder, PostgresSink::new(postgres(options)))
+        }
+        (Database::Postgres(options), TableKind::Mapped(mapping)) => {
+            let sink = PostgresSink::mapped(postgres(options), &mapping);
+            run.consume(MappedDecoder::new(mapping), sink)
         }
     }
 }
 
-fn consume(
-    args: &ConsumeArgs,
-    config: &Config,
+/// What a consumer needs, whatever its rows are.
+struct Run<'a> {
+    args: &'a ConsumeArgs,
+    config: &'a Config,
     group: GroupOptions,
     pipeline_options: PipelineOptions,
-    sink: impl Sink,
-) -> anyhow::Result<Outcome> {
-    let sink = SimulatedWrite::new(
-        Duration::from_secs_f64(config.consume.batch_processing_time_s),
-        Duration::from_secs_f64(config.consume.message_processing_time_s),
-        sink,
-    );
-    let runtime = parts::runtime()?;
-    runtime.block_on(async {
-        let signals = StopSignals::install()?;
-        let mut registry = Registry::default();
-        let pipeline = Pipeline::builder(group, pipeline_options)
-            .decoder(TradeDecoder)
-            .sink(sink)
-            .registry(&mut registry)
-            .build()
-            .map_err(|error| bad_input(error.to_string()))?;
-        parts::serve_metrics(&config.consume.metrics_addr, registry, pipeline.handle()).await?;
-        if args.report {
-            tokio::spawn(print_reports(pipeline.handle()));
-        }
-        let handle = pipeline.handle();
-        let stays = stays_on_terminate(&config.consume);
-        let stop = {
-            let (handle, watch_stdin) = (pipeline.handle(), args.exit_on_stdin_close);
-            async move {
-                if service_stop(signals, watch_stdin).await == "SIGTERM" && stays {
-                    handle.keep_place();
-                }
+}
+
+impl Run<'_> {
+    fn consume<D: Decoder>(self, decoder: D, sink: impl Sink<D::Row>) -> anyhow::Result<Outcome> {
+        let Self { args, config, group, pipeline_options } = self;
+        let sink = SimulatedWrite::new(
+            Duration::from_secs_f64(config.consume.batch_processing_time_s),
+            Duration::from_secs_f64(config.consume.message_processing_time_s),
+            sink,
+        );
+        let runtime = parts::runtime()?;
+        runtime.block_on(async {
+            let signals = StopSignals::install()?;
+            let mut registry = Registry::default();
+            let pipeline = Pipeline::builder(group, pipeline_options)
+                .decoder(decoder)
+                .sink(sink)
+                .registry(&mut registry)
+                .build()
+                .map_err(|error| bad_input(error.to_string()))?;
+            parts::serve_metrics(&config.consume.metrics_addr, registry, pipeline.handle()).await?;
+            if args.report {
+                tokio::spawn(print_reports(pipeline.handle()));
             }
-        };
-        let summary = pipeline.run(stop).await?;
-        if args.report {
-            print_report(&handle.report());
-        }
-        tracing::info!(rows = summary.rows, dead_letters = summary.dead_letters, "stopped");
-        Ok(Outcome::Done)
-    })
+            let handle = pipeline.handle();
+            let stays = stays_on_terminate(&config.consume);
+            let stop = {
+                let (handle, watch_stdin) = (pipeline.handle(), args.exit_on_stdin_close);
+                async move {
+                    if service_stop(signals, watch_stdin).await == "SIGTERM" && stays {
+                        handle.keep_place();
+                    }
+                }
+            };
+            let summary = pipeline.run(stop).await?;
+            if args.report {
+                print_report(&handle.report());
+            }
+            tracing::info!(rows = summary.rows, dead_letters = summary.dead_letters, "stopped");
+            Ok(Outcome::Done)
+        })
+    }
 }
 
 /// Whether SIGTERM means a restart, after which the same member comes back.
@@ -123,6 +145,10 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
     layers.set("consume", "on_terminate", "--on-terminate", args.on_terminate.clone())?;
     layers.set("consume", "client_rack", "--client-rack", args.client_rack.clone())?;
     layers.set("consume", "grace_period_s", "--grace-period", args.grace_period)?;
+    let pooler = args.database_pooler.then_some(true);
+    layers.set("consume", "database_pooler", "--database-pooler", pooler)?;
+    let mapping = args.mapping.as_ref().map(|path| path.display().to_string());
+    layers.set("consume", "mapping", "--mapping", mapping)?;
     layers.set("consume", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
     layers.resolve()
 }
@@ -181,15 +207,6 @@ fn sqlite_options(consume: &ConsumeConfig, path: PathBuf) -> SqliteOptions {
             _ => Synchronous::Normal,
         },
         ..SqliteOptions::default()
-    }
-}
-
-fn postgres_options(consume: &ConsumeConfig, options: ConnectOptions) -> PostgresOptions {
-    PostgresOptions {
-        connections: consume.database_connections as usize,
-        password_file: options.password_file,
-        connect_timeout_ms: options.connect_timeout_ms,
-        ..PostgresOptions::new(options.url)
     }
 }
 

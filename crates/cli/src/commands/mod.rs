@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod consume;
+mod dead_letters;
 mod explain;
 mod generate;
 mod get;
@@ -13,6 +14,7 @@ mod produce;
 mod profile;
 mod security;
 mod simulate;
+mod table;
 mod timing;
 mod tune;
 mod up;
@@ -27,6 +29,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Consume(args) => consume::run(&args),
         Command::Produce(args) => produce::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use prometheus_client::registry::Registry;
 use tidegate_kafka::{ConnectionOptions, SecurityProtocol};
 use tidegate_load::audit::Database;
-use tidegate_pipeline::{MetricsServer, Probes};
+use tidegate_pipeline::table::TableKind;
+use tidegate_pipeline::{
+    Database as SinkDatabase, Mapping, MetricsServer, PostgresOptions, Probes,
+};
 use tidegate_postgres::{ConnectOptions, UrlError};
 
 use super::security;
-use crate::args::{KafkaArgs, PodArgs};
+use crate::args::{DatabaseArgs, KafkaArgs, PodArgs};
 use crate::config::{KafkaConfig, Layers};
 use crate::exit::bad_input;
 
@@ -130,6 +133,39 @@ pub(super) fn database(url: &str, password_file: Option<&Path>) -> anyhow::Resul
         password_file: password_file.map(Path::to_owned),
         ..ConnectOptions::new(url)
     }))
+}
+
+/// The database of the tools' flags.
+pub(super) fn sink_database(args: &DatabaseArgs) -> anyhow::Result<SinkDatabase> {
+    Ok(match database(&args.database, args.password_file.as_deref())? {
+        Database::Sqlite(path) => SinkDatabase::sqlite(&path),
+        Database::Postgres(options) => SinkDatabase::Postgres(PostgresOptions {
+            pooled: args.pooler,
+            ..postgres_options(options)
+        }),
+    })
+}
+
+/// How the sink reaches a database.
+pub(super) fn postgres_options(options: ConnectOptions) -> PostgresOptions {
+    PostgresOptions {
+        password_file: options.password_file,
+        connect_timeout_ms: options.connect_timeout_ms,
+        ..PostgresOptions::new(options.url)
+    }
+}
+
+/// The table of a mapping file; without one the trades'. An empty path is none.
+pub(super) fn table_kind(mapping: Option<&Path>) -> anyhow::Result<TableKind> {
+    let Some(path) = mapping.filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok(TableKind::Trades);
+    };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| bad_input(format!("--mapping {name}: {error}")))?;
+    let mapping = Mapping::from_text(&name, &text)
+        .map_err(|error| bad_input(format!("--mapping {error}")))?;
+    Ok(TableKind::Mapped(Arc::new(mapping)))
 }
 
 /// For messages about a URL that could not be read.

@@ -54,6 +54,8 @@ pub(crate) struct ConsumeConfig {
     pub(crate) grace_period_s: f64,
     pub(crate) database: String,
     pub(crate) database_password_file: PathBuf,
+    pub(crate) database_pooler: bool,
+    pub(crate) mapping: PathBuf,
     pub(crate) database_connections: u64,
     pub(crate) sqlite_synchronous: String,
     pub(crate) batch_size: BatchSize,

@@ -45,7 +45,7 @@ impl<T: DeserializeOwned + Row> Decoder for JsonDecoder<T> {
 }
 
 /// The payload as text: present, not empty, UTF-8, without NUL bytes.
-pub(super) fn text(record: &Record) -> Result<&str, Rejection> {
+pub(crate) fn text(record: &Record) -> Result<&str, Rejection> {
     let Some(payload) = &record.payload else {
         return Err(Rejection::new(reason::TOMBSTONE, "the record has no payload"));
     };
@@ -60,7 +60,7 @@ pub(super) fn text(record: &Record) -> Result<&str, Rejection> {
     }
 }
 
-pub(super) fn json_rejection(error: &serde_json::Error) -> Rejection {
+pub(crate) fn json_rejection(error: &serde_json::Error) -> Rejection {
     let code = match error.classify() {
         Category::Data => reason::BAD_FIELD,
         Category::Syntax | Category::Eof | Category::Io => reason::BAD_JSON,

@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tidegate_kafka::Record;
 
 pub use json::JsonDecoder;
+pub(crate) use json::{json_rejection, text as payload_text};
 pub use trade::{TradeDecoder, TradeRow};
 
 /// What may travel from a decoder to a sink.

@@ -9,8 +9,10 @@
 //! Rejected: `&mut self`. A rebalance would have to wait for the write in flight
 //! before it could learn where to start, and the group would wait with it.
 
+mod database;
 mod discard;
 mod handler;
+pub(crate) mod headers;
 pub mod postgres;
 mod simulated;
 pub mod sqlite;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 use tidegate_kafka::TopicPartition;
 
+pub use database::Database;
 pub use discard::DiscardSink;
 pub use handler::HandlerSink;
 pub use simulated::SimulatedWrite;

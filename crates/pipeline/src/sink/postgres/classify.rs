@@ -32,9 +32,9 @@ fn fault(state: &str) -> Fault {
             Fault::Passing
         }
         _ => match state.get(..2).unwrap_or_default() {
-            // Data, constraints, a view's check, a program limit such as an index
+            // Two rows of a statement for one key, data, constraints, a view's check, a program limit such as an index
             // entry's size, RAISE in a trigger.
-            "22" | "23" | "27" | "44" | "54" | "P0" => Fault::Row,
+            "21" | "22" | "23" | "27" | "44" | "54" | "P0" => Fault::Row,
             // Connection, rolled back, resources, operator, system, internal.
             "08" | "40" | "53" | "57" | "58" | "XX" => Fault::Passing,
             // Codes of I to Z are left to users: what a trigger raised.

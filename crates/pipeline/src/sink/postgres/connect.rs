@@ -4,43 +4,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_postgres::tokio_postgres::types::Type;
-use tidegate_postgres::tokio_postgres::{Client, Statement};
+use tidegate_postgres::tokio_postgres::Client;
 use tidegate_postgres::{Connected, connect};
 use tokio::time::timeout;
 
 use super::classify::{connect_error, sink_error};
-use super::{PostgresOptions, PostgresRow, schema, transaction};
+use super::schema::Column;
+use super::statements::Statements;
+use super::{PostgresOptions, schema};
 use crate::sink::{SinkContext, SinkError};
+use crate::table::TableShape;
 
 /// The server's side of a connection whose client has vanished is given up as
-/// fast as ours: it may hold a lock that the next owner needs. A transaction in
-/// which the client says nothing is ended for the same reason.
+/// fast as ours: it may hold a lock that the next owner needs. Behind a pooler
+/// the server's client is the pooler, and its connection serves others too.
 const SETTINGS: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; \
-     SET tcp_keepalives_count = 3; SET idle_in_transaction_session_timeout = '10s'";
+     SET tcp_keepalives_count = 3";
 
 /// Tables and statements may wait for another pod that creates the tables.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Columns of a table and their types, in the order of the COPY.
-pub(super) type Columns = Arc<Vec<(String, Type)>>;
+pub(super) type Columns = Arc<Vec<Column>>;
 
 /// A connection that can write batches.
 pub(super) struct Session {
     connected: Connected,
     pub(super) statements: Statements,
-    /// Columns of the rows' table in the order of [`Statements::copy_rows`].
+    /// Columns of the rows' table in the order in which they are written.
     pub(super) columns: Columns,
+    /// Which of them are the key; none in append mode.
+    pub(super) key_columns: Vec<usize>,
     /// How a transaction begins.
     pub(super) begin: String,
-}
-
-/// What is prepared once a session.
-pub(super) struct Statements {
-    pub(super) positions: Statement,
-    pub(super) move_positions: Statement,
-    pub(super) dead_letters: Statement,
-    pub(super) copy_rows: Statement,
 }
 
 impl Session {
@@ -54,8 +50,9 @@ impl Session {
 }
 
 /// Connects, creates what is absent, refuses what belongs to somebody else.
-pub(super) async fn open<R: PostgresRow>(
+pub(super) async fn open(
     options: &PostgresOptions,
+    shape: &TableShape,
     context: &SinkContext,
 ) -> Result<Session, SinkError> {
     let url = &options.url;
@@ -64,13 +61,15 @@ pub(super) async fn open<R: PostgresRow>(
         .map_err(|error| connect_error(&format!("connecting to {url}"), &error))?;
     let client = &connected.client;
     let preparing = async {
-        client
-            .batch_execute(SETTINGS)
-            .await
-            .map_err(|error| sink_error(&format!("preparing {url}"), &error))?;
-        schema::make_ready::<R>(client, url, context).await?;
-        let columns = schema::columns::<R>(client, url).await?;
-        let statements = transaction::prepare(client, R::TABLE, &columns)
+        if !options.pooled {
+            client
+                .batch_execute(SETTINGS)
+                .await
+                .map_err(|error| sink_error(&format!("preparing {url}"), &error))?;
+        }
+        schema::make_ready(client, url, shape, context).await?;
+        let columns = schema::columns(client, url, shape).await?;
+        let statements = Statements::prepare(client, shape, &columns, options.pooled)
             .await
             .map_err(|error| sink_error(&format!("{url} has another schema"), &error))?;
         Ok((columns, statements))
@@ -78,10 +77,13 @@ pub(super) async fn open<R: PostgresRow>(
     let (columns, statements) = timeout(PREPARE_TIMEOUT, preparing).await.unwrap_or_else(|_| {
         Err(SinkError::Retry(format!("preparing {url}: not within {PREPARE_TIMEOUT:?}")))
     })?;
-    // For the transaction only: a pooler may give the connection to others.
+    // For the transaction only: a pooler may give the connection to others. One in
+    // which the client says nothing is ended: it may hold a lock.
     let begin = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; \
+         SET LOCAL idle_in_transaction_session_timeout = '10s'",
         options.lock_timeout_ms
     );
-    Ok(Session { connected, statements, columns: Arc::new(columns), begin })
+    let key_columns = shape.key_columns();
+    Ok(Session { connected, statements, columns: Arc::new(columns), key_columns, begin })
 }

@@ -1,19 +1,25 @@
 //! A batch in the binary COPY format, encoded once; any range of its rows can be
 //! sent, and sent again.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::pin::Pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use tidegate_kafka::Record;
-use tidegate_postgres::tokio_postgres::types::Type;
 use tidegate_postgres::tokio_postgres::{CopyInSink, Error};
 
-use super::row::{BindError, CopyBinder, PostgresRow};
+use super::Target;
+use super::arrays::fields;
+use super::row::{BindError, CopyBinder, Timestamptz};
+use super::schema::Column;
 use crate::batch::Batch;
 use crate::decode::{Rejection, reason};
 use crate::sink::SinkError;
+use crate::sink::headers::headers_json;
+use crate::table::RecordField;
 
 /// Signature, flags (none), length of the header's extension (none).
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -21,6 +27,8 @@ const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: &[u8] = &(-1i16).to_be_bytes();
 /// Sent at a time: the server works on the first rows while the next are sent.
 const CHUNK_BYTES: usize = 64 << 10;
+/// In front of a `jsonb`.
+pub(crate) const JSONB_VERSION: u8 = 1;
 /// A trade is about this long.
 const ROW_BYTES: usize = 192;
 
@@ -28,6 +36,7 @@ const ROW_BYTES: usize = 192;
 pub(super) struct CopyRows {
     bytes: BytesMut,
     rows: Vec<CopyRow>,
+    stamp: Option<RecordField>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,60 +53,88 @@ pub(super) type Rejected = Vec<(usize, Rejection)>;
 impl CopyRows {
     /// Encodes the rows. `columns` are the table's, the record's own behind them.
     /// What has no binary form is rejected.
-    pub(super) fn encode<R: PostgresRow>(
+    pub(super) fn encode<R>(
         batch: &Batch<R>,
-        columns: &[(String, Type)],
+        columns: &[Column],
+        target: &Target<R>,
     ) -> Result<(Self, Rejected), SinkError> {
-        let mut rows =
-            Self { bytes: BytesMut::with_capacity(batch.len() * ROW_BYTES), rows: Vec::new() };
-        rows.rows.reserve(batch.len());
+        let last = target.shape.record.last().map(|(field, _)| *field);
+        let mut rows = Self {
+            bytes: BytesMut::with_capacity(batch.len() * ROW_BYTES),
+            rows: Vec::with_capacity(batch.len()),
+            stamp: last.filter(|field| field.is_commit_time()),
+        };
         let mut rejected = Rejected::new();
         for (index, entry) in batch.entries().iter().enumerate() {
             let Ok(row) = &entry.outcome else { continue };
-            match rows.push(index, row, &entry.record, columns) {
+            match rows.push(index, row, &entry.record, columns, target) {
                 Ok(()) => {}
                 Err(BindError::Value(why)) => {
                     rows.bytes.truncate(rows.start(rows.rows.len()));
                     rejected.push((index, Rejection::new(reason::REJECTED_BY_DATABASE, why)));
                 }
                 Err(BindError::Type(why)) => {
-                    return Err(SinkError::Fatal(format!("writing into {}: {why}", R::TABLE)));
+                    let table = &target.shape.table;
+                    return Err(SinkError::Fatal(format!("writing into {table}: {why}")));
                 }
             }
         }
         Ok((rows, rejected))
     }
 
-    fn push<R: PostgresRow>(
+    fn push<R>(
         &mut self,
         entry: usize,
         row: &R,
         record: &Record,
-        columns: &[(String, Type)],
+        columns: &[Column],
+        target: &Target<R>,
     ) -> Result<(), BindError> {
         self.bytes.put_i16(columns.len() as i16);
         let mut binder = CopyBinder::new(columns, &mut self.bytes);
-        row.bind(&mut binder)?;
-        if binder.bound() != R::COLUMNS.len() {
-            let (bound, wanted) = (binder.bound(), R::COLUMNS.len());
+        (target.bind)(row, &mut binder)?;
+        let wanted = target.shape.columns.len();
+        if binder.bound() != wanted {
+            let bound = binder.bound();
             return Err(BindError::Type(format!("a row gave {bound} values for {wanted} columns")));
         }
-        binder.push(&&*record.topic)?;
-        binder.push(&record.partition)?;
-        binder.push(&record.offset)?;
-        binder.push(&record.timestamp_ms)?;
-        // Set by `stamp`.
-        binder.push(&0i64)?;
+        for (field, _) in &target.shape.record {
+            push_field(*field, record, &mut binder)?;
+        }
         self.rows.push(CopyRow { entry, end: self.bytes.len() });
         Ok(())
     }
 
-    /// Sets `committed_at_ms`, the last column.
+    /// Sets the time of the commit, the last column.
     pub(super) fn stamp(&mut self, committed_at_ms: i64) {
-        let stamp = committed_at_ms.to_be_bytes();
+        let stamp = match self.stamp {
+            None => return,
+            Some(RecordField::CommittedAt) => Timestamptz::of_ms(committed_at_ms),
+            Some(_) => committed_at_ms,
+        }
+        .to_be_bytes();
         for row in &self.rows {
             self.bytes[row.end - stamp.len()..row.end].copy_from_slice(&stamp);
         }
+    }
+
+    /// A row as it is in a COPY: number of fields, fields with their lengths.
+    pub(super) fn row(&self, row: usize) -> &[u8] {
+        &self.bytes[self.start(row)..self.rows[row].end]
+    }
+
+    /// For each row the one before it with the same key, if there is one.
+    /// Keys are compared by their bytes: two texts that only the database takes
+    /// for the same key are left to it.
+    /// Without a key no row has one before it.
+    pub(super) fn same_key_before(&self, key_columns: &[usize]) -> Vec<Option<usize>> {
+        if key_columns.is_empty() {
+            return vec![None; self.rows.len()];
+        }
+        let mut last: HashMap<Cow<'_, [u8]>, usize> = HashMap::with_capacity(self.rows.len());
+        (0..self.rows.len())
+            .map(|row| last.insert(key_of(self.row(row), key_columns), row))
+            .collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -125,5 +162,49 @@ impl CopyRows {
             to.feed(Bytes::copy_from_slice(chunk)).await?;
         }
         to.feed(Bytes::from_static(TRAILER)).await
+    }
+}
+
+fn key_of<'r>(row: &'r [u8], columns: &[usize]) -> Cow<'r, [u8]> {
+    let field = |column: usize| fields(row).nth(column).map_or(&[][..], |(field, _)| field);
+    match columns {
+        [column] => Cow::Borrowed(field(*column)),
+        columns => Cow::Owned(columns.iter().flat_map(|column| field(*column)).copied().collect()),
+    }
+}
+
+/// The value of one of the record's own columns.
+fn push_field(
+    field: RecordField,
+    record: &Record,
+    binder: &mut CopyBinder<'_>,
+) -> Result<(), BindError> {
+    match field {
+        RecordField::Topic => binder.push(&&*record.topic),
+        RecordField::Partition => binder.push(&record.partition),
+        RecordField::Offset => binder.push(&record.offset),
+        RecordField::TimestampMs => binder.push(&record.timestamp_ms),
+        RecordField::Timestamp => match record.timestamp_ms {
+            Some(at_ms) => binder.put(|out| out.put_i64(Timestamptz::of_ms(at_ms))),
+            None => binder.put_null(),
+        },
+        RecordField::Key => binder.push(&record.key.as_deref()),
+        RecordField::KeyText => {
+            let text = record.key.as_deref().map(std::str::from_utf8).transpose();
+            let text = text.map_err(|_| BindError::Value("the key is not UTF-8".into()))?;
+            if text.is_some_and(|text| text.contains('\0')) {
+                return Err(BindError::Value("NUL in the key".into()));
+            }
+            binder.push(&text)
+        }
+        RecordField::Headers => {
+            let json = headers_json(&record.headers);
+            binder.put(|out| {
+                out.put_u8(JSONB_VERSION);
+                out.extend_from_slice(json.as_bytes());
+            })
+        }
+        // Set by `stamp`.
+        RecordField::CommittedAtMs | RecordField::CommittedAt => binder.put(|out| out.put_i64(0)),
     }
 }

@@ -33,20 +33,26 @@
 //! - `schema`: tables, and whose database it is
 //! - `row`: how a row type becomes a table
 //! - `copy`: a batch in the binary COPY format
+//! - `arrays`: the same rows as one array a column
+//! - `statements`: what is prepared once a session, or sent with its text
 //! - `transaction`: positions, rows, dead letters, commit
-//! - `bisect`: the rows that the database refuses
+//! - `admin`, `letters`: for the tools: tables, dead letters
+//! - `sift`: the rows that the database refuses
 //! - `classify`: SQLSTATE as retry, fatal or the row's fault
 
-mod bisect;
+mod admin;
+mod arrays;
 mod classify;
 mod connect;
 mod copy;
+pub(crate) mod letters;
 mod row;
 mod schema;
+mod sift;
+mod statements;
 mod transaction;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,11 +64,16 @@ use tokio::task::spawn_blocking;
 pub use row::{BindError, CopyBinder, Numeric, PostgresRow, Timestamptz};
 pub use tidegate_postgres::{PostgresUrl, UrlError, tokio_postgres};
 
+pub(crate) use self::admin::{check, create};
+pub(crate) use self::copy::JSONB_VERSION;
+pub(crate) use self::schema::ddl;
+
 use self::connect::{Columns, Session};
 use self::copy::{CopyRows, Rejected};
 use crate::batch::Batch;
-use crate::decode::TradeRow;
+use crate::decode::{Row, TradeRow};
 use crate::sink::{Sink, SinkContext, SinkError, Written};
+use crate::table::{MappedRow, Mapping, RecordField, TableShape};
 
 /// Which database, and how to reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +88,9 @@ pub struct PostgresOptions {
     /// Longest wait for a lock before the attempt counts as failed and the
     /// pipeline backs off, milliseconds; 0 waits for ever.
     pub lock_timeout_ms: u64,
+    /// The server is reached through a pooler in transaction mode (PgBouncer):
+    /// nothing is kept between transactions. Costs an exchange a batch.
+    pub pooled: bool,
     /// Connections, and so writes at once, 1 to 64.
     pub connections: usize,
 }
@@ -89,6 +103,7 @@ impl PostgresOptions {
             password_file: None,
             connect_timeout_ms: 5_000,
             lock_timeout_ms: 5_000,
+            pooled: false,
             connections: 1,
         }
     }
@@ -103,12 +118,30 @@ impl PostgresOptions {
 }
 
 /// The PostgreSQL sink.
-pub struct PostgresSink<R: PostgresRow = TradeRow> {
+pub struct PostgresSink<R = TradeRow> {
     options: PostgresOptions,
+    target: Arc<Target<R>>,
     /// A turn a connection.
     turns: Semaphore,
     state: Mutex<State>,
-    row: PhantomData<fn() -> R>,
+}
+
+/// Where rows of a type go, and how they are given.
+pub(crate) struct Target<R> {
+    pub(crate) shape: TableShape,
+    bind: fn(&R, &mut CopyBinder<'_>) -> Result<(), BindError>,
+}
+
+/// The built-in trades.
+pub(crate) fn trades() -> Target<TradeRow> {
+    let (table, columns) = (TradeRow::TABLE, TradeRow::COLUMNS);
+    let shape = TableShape::typed(table, columns, RecordField::postgres_type);
+    Target { shape, bind: TradeRow::bind }
+}
+
+/// A mapping's rows.
+pub(crate) fn mapped(mapping: &Mapping) -> Target<MappedRow> {
+    Target { shape: mapping.postgres_shape(), bind: MappedRow::bind_postgres }
 }
 
 #[derive(Default)]
@@ -130,10 +163,32 @@ struct Lease<'a> {
 const ENCODE_INLINE_RECORDS: usize = 256;
 
 impl<R: PostgresRow> PostgresSink<R> {
-    /// Does not connect yet; [`Sink::prepare`] does.
+    /// Rows are added to the row type's table. Does not connect yet;
+    /// [`Sink::prepare`] does.
     pub fn new(options: PostgresOptions) -> Self {
+        let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::postgres_type);
+        Self::with_target(options, Target { shape, bind: R::bind })
+    }
+
+    /// Rows take the place of those with the same key; see
+    /// [`WriteMode::Upsert`](crate::table::WriteMode::Upsert).
+    pub fn upsert(options: PostgresOptions, key: &[&str]) -> Self {
+        let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::postgres_type);
+        Self::with_target(options, Target { shape: shape.upsert(key), bind: R::bind })
+    }
+}
+
+impl PostgresSink<MappedRow> {
+    /// Rows of a mapping, for its [`MappedDecoder`](crate::table::MappedDecoder).
+    pub fn mapped(options: PostgresOptions, mapping: &Mapping) -> Self {
+        Self::with_target(options, mapped(mapping))
+    }
+}
+
+impl<R: Row> PostgresSink<R> {
+    fn with_target(options: PostgresOptions, target: Target<R>) -> Self {
         let turns = Semaphore::new(options.connections.clamp(1, 64));
-        Self { options, turns, state: Mutex::default(), row: PhantomData }
+        Self { options, target: Arc::new(target), turns, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -156,7 +211,7 @@ impl<R: PostgresRow> PostgresSink<R> {
         let session = match idle {
             Some(session) => session,
             None => {
-                let session = connect::open::<R>(&self.options, &context).await?;
+                let session = connect::open(&self.options, &self.target.shape, &context).await?;
                 self.state().columns = Some(Arc::clone(&session.columns));
                 session
             }
@@ -173,25 +228,26 @@ impl<R: PostgresRow> PostgresSink<R> {
 }
 
 /// Encodes a large batch on another thread.
-async fn encode<R: PostgresRow>(
+async fn encode<R: Row>(
     batch: &Arc<Batch<R>>,
     columns: Columns,
+    target: &Arc<Target<R>>,
 ) -> Result<(CopyRows, Rejected), SinkError> {
     if batch.len() < ENCODE_INLINE_RECORDS {
-        return CopyRows::encode(batch, &columns);
+        return CopyRows::encode(batch, &columns, target);
     }
-    let batch = Arc::clone(batch);
-    let encoding = spawn_blocking(move || CopyRows::encode(&batch, &columns)).await;
+    let (batch, target) = (Arc::clone(batch), Arc::clone(target));
+    let encoding = spawn_blocking(move || CopyRows::encode(&batch, &columns, &target)).await;
     encoding.unwrap_or_else(|error| Err(SinkError::Fatal(format!("encoding a batch: {error}"))))
 }
 
-impl<R: PostgresRow> fmt::Debug for PostgresSink<R> {
+impl<R> fmt::Debug for PostgresSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresSink({})", self.options.url)
     }
 }
 
-impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
+impl<R: Row> Sink<R> for PostgresSink<R> {
     async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
         *self.state() = State { context: Some(context.clone()), ..State::default() };
         let lease = self.lease().await?;
@@ -220,7 +276,9 @@ impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
     async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
         let columns = self.state().columns.clone();
         let early = match columns {
-            Some(columns) => Some((encode(&batch, Arc::clone(&columns)).await?, columns)),
+            Some(columns) => {
+                Some((encode(&batch, Arc::clone(&columns), &self.target).await?, columns))
+            }
             None => None,
         };
         let lease = self.lease().await?;
@@ -228,7 +286,7 @@ impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
         // Somebody may have altered the table between two connections.
         let (rows, rejected) = match early {
             Some((encoded, for_columns)) if for_columns == *columns => encoded,
-            _ => encode(&batch, Arc::clone(columns)).await?,
+            _ => encode(&batch, Arc::clone(columns), &self.target).await?,
         };
         let result =
             transaction::write(&lease.session, &lease.context, &batch, rows, rejected).await;
@@ -237,5 +295,7 @@ impl<R: PostgresRow> Sink<R> for PostgresSink<R> {
     }
 }
 
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;

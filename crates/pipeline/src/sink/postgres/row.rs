@@ -5,6 +5,7 @@ use std::error::Error;
 use bytes::{BufMut, BytesMut};
 use tidegate_postgres::tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
+use super::schema::Column;
 use crate::decode::{Row, TradeRow};
 
 /// Why a row has no binary form.
@@ -41,13 +42,13 @@ pub trait PostgresRow: Row {
 /// Takes the values of one row, first column first.
 #[derive(Debug)]
 pub struct CopyBinder<'a> {
-    columns: &'a [(String, Type)],
+    columns: &'a [Column],
     out: &'a mut BytesMut,
     bound: usize,
 }
 
 impl<'a> CopyBinder<'a> {
-    pub(super) fn new(columns: &'a [(String, Type)], out: &'a mut BytesMut) -> Self {
+    pub(super) fn new(columns: &'a [Column], out: &'a mut BytesMut) -> Self {
         Self { columns, out, bound: 0 }
     }
 
@@ -56,7 +57,7 @@ impl<'a> CopyBinder<'a> {
     /// # Errors
     /// There are more values than columns, or the column cannot take the value.
     pub fn push<T: ToSql>(&mut self, value: &T) -> Result<(), BindError> {
-        let Some((name, kind)) = self.columns.get(self.bound) else {
+        let Some(Column { name, kind, .. }) = self.columns.get(self.bound) else {
             return Err(BindError::Type(format!("there are only {} columns", self.bound)));
         };
         if !T::accepts(kind) {
@@ -75,6 +76,29 @@ impl<'a> CopyBinder<'a> {
             }
             Err(error) => return Err(BindError::Value(format!("{name}: {error}"))),
         }
+        Ok(())
+    }
+
+    /// The next value in its binary form; the caller knows the column's type.
+    pub(crate) fn put(&mut self, write: impl FnOnce(&mut BytesMut)) -> Result<(), BindError> {
+        if self.bound == self.columns.len() {
+            return Err(BindError::Type(format!("there are only {} columns", self.bound)));
+        }
+        self.bound += 1;
+        let at = self.out.len();
+        self.out.put_i32(0);
+        write(self.out);
+        let length = i32::try_from(self.out.len() - at - 4)
+            .map_err(|_| BindError::Value("a value is longer than 2 GiB".into()))?;
+        self.out[at..at + 4].copy_from_slice(&length.to_be_bytes());
+        Ok(())
+    }
+
+    /// The next value is NULL.
+    pub(crate) fn put_null(&mut self) -> Result<(), BindError> {
+        self.put(|_| ())?;
+        let at = self.out.len() - 4;
+        self.out[at..].copy_from_slice(&(-1i32).to_be_bytes());
         Ok(())
     }
 
@@ -156,6 +180,18 @@ pub struct Timestamptz<'a>(pub &'a str);
 
 /// 2000-01-01T00:00:00Z, where PostgreSQL's time begins, Unix microseconds.
 const EPOCH_US: i64 = 946_684_800_000_000;
+
+impl Timestamptz<'_> {
+    /// Unix milliseconds as `timestamptz` counts.
+    pub(super) fn of_ms(at_ms: i64) -> i64 {
+        Self::of_us(at_ms.saturating_mul(1000))
+    }
+
+    /// Unix microseconds as `timestamptz` counts.
+    pub(crate) fn of_us(at_us: i64) -> i64 {
+        at_us.saturating_sub(EPOCH_US)
+    }
+}
 
 impl ToSql for Timestamptz<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {

@@ -10,75 +10,24 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::Serialize;
-use tidegate_kafka::{Header, Record, TopicPartition};
+use tidegate_kafka::{Record, TopicPartition};
 use tidegate_postgres::tokio_postgres::error::SqlState;
-use tidegate_postgres::tokio_postgres::types::Type;
-use tidegate_postgres::tokio_postgres::{Client, CopyInSink, Error};
+use tidegate_postgres::tokio_postgres::types::ToSql;
+use tidegate_postgres::tokio_postgres::{CopyInSink, Error};
 
+use super::arrays::arrays;
 use super::classify::{is_rows_fault, sink_error};
-use super::connect::{Session, Statements};
+use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
-use super::schema::quoted;
-use super::{PostgresRow, bisect};
+use super::sift;
 use crate::batch::{Batch, PositionUpdate};
 use crate::decode::Rejection;
+use crate::sink::headers::headers_json;
 use crate::sink::{SinkContext, SinkError, Written};
-
-const SELECT_POSITIONS: &str = "SELECT p.next_offset \
-     FROM unnest($2::text[], $3::int4[]) WITH ORDINALITY AS w (topic, partition, number) \
-     LEFT JOIN positions p ON p.consumer_group = $1::text AND p.kafka_topic = w.topic \
-       AND p.kafka_partition = w.partition \
-     ORDER BY w.number";
-
-/// Compare and set. Divides by zero if a position was not the expected one, so
-/// that the COMMIT that follows at once becomes a rollback.
-const MOVE_POSITIONS: &str = "WITH wanted AS ( \
-       SELECT * FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[]) \
-         AS w (topic, partition, expected, next_offset)), \
-     moved AS ( \
-       UPDATE positions p SET next_offset = w.next_offset, owner = $6::text, \
-         updated_at_ms = $7::int8 \
-       FROM wanted w WHERE p.consumer_group = $1::text AND p.kafka_topic = w.topic \
-         AND p.kafka_partition = w.partition AND p.next_offset = w.expected \
-       RETURNING 1), \
-     first AS ( \
-       INSERT INTO positions \
-         (consumer_group, kafka_topic, kafka_partition, next_offset, owner, updated_at_ms) \
-       SELECT $1::text, topic, partition, next_offset, $6::text, $7::int8 \
-         FROM wanted WHERE expected IS NULL \
-       ON CONFLICT DO NOTHING RETURNING 1) \
-     SELECT 1 / (CASE WHEN (SELECT count(*) FROM moved) + (SELECT count(*) FROM first) \
-       = cardinality($2::text[]) THEN 1 ELSE 0 END)";
-
-const INSERT_DEAD_LETTERS: &str = "INSERT INTO dead_letters \
-     (kafka_topic, kafka_partition, kafka_offset, record_timestamp_ms, key, payload, headers, \
-      reason_code, reason, committed_at_ms) \
-     SELECT *, $10::int8 FROM unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], \
-       $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::text[])";
 
 /// An open COPY; dropping it fails the statement.
 pub(super) type Copy = Pin<Box<CopyInSink<Bytes>>>;
-
-/// Prepares what batches need; fails if a table lacks a column.
-pub(super) async fn prepare(
-    client: &Client,
-    table: &str,
-    columns: &[(String, Type)],
-) -> Result<Statements, Error> {
-    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    let copy = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", quoted(table), names.join(", "));
-    let (positions, move_positions, dead_letters, copy_rows) = tokio::try_join!(
-        client.prepare(SELECT_POSITIONS),
-        client.prepare(MOVE_POSITIONS),
-        client.prepare(INSERT_DEAD_LETTERS),
-        client.prepare(&copy),
-    )?;
-    Ok(Statements { positions, move_positions, dead_letters, copy_rows })
-}
 
 /// The positions stored for a group.
 pub(super) async fn positions(
@@ -99,7 +48,7 @@ async fn read_positions<'a>(
     let (topics, numbers): (Vec<&str>, Vec<i32>) =
         partitions.map(|p| (&*p.topic, p.partition)).unzip();
     let statement = &session.statements.positions;
-    let rows = session.client().query(statement, &[&group, &topics, &numbers]).await?;
+    let rows = statement.rows(session.client(), &[&group, &topics, &numbers]).await?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -118,7 +67,7 @@ impl Failed {
 }
 
 /// Writes the batch, encoded as `rows` and `rejected`, or nothing.
-pub(super) async fn write<R: PostgresRow>(
+pub(super) async fn write<R>(
     session: &Session,
     context: &SinkContext,
     batch: &Batch<R>,
@@ -129,7 +78,7 @@ pub(super) async fn write<R: PostgresRow>(
         Ok(committed_at_ms) => Ok(Written { committed_at_ms, rejected }),
         Err(Failed::Sink(error)) => Err(error),
         Err(Failed::Row(error)) => {
-            bisect::write(session, context, batch, &mut rows, rejected, &error).await
+            sift::write(session, context, batch, &mut rows, rejected, &error).await
         }
     }
 }
@@ -144,10 +93,12 @@ async fn write_whole<R>(
 ) -> Result<i64, Failed> {
     let client = session.client();
     let updates = batch.positions();
+    let is_upsert = !session.key_columns.is_empty();
+    let copied_rows = if is_upsert { 0 } else { rows.len() };
     let (begun, stored, copy) = tokio::join!(
         client.batch_execute(&session.begin),
         read_positions(session, &context.group, updates.iter().map(|update| &update.partition)),
-        open_copy(session, rows.len()),
+        open_copy(session, copied_rows),
     );
     let broken = |error: Error| Failed::Sink(sink_error("writing a batch", &error));
     begun.map_err(broken)?;
@@ -168,6 +119,7 @@ async fn write_whole<R>(
     let copying = async {
         match copy {
             Some(mut copy) => copy.as_mut().finish().await.map(drop),
+            None if is_upsert => upsert(session, rows).await,
             None => Ok(()),
         }
     };
@@ -233,13 +185,56 @@ async fn answer(
     }
 }
 
-/// `None` if there are no rows.
+/// A statement that was sent, and whose answer is to come.
+pub(super) struct Pending<F> {
+    statement: Pin<Box<F>>,
+    known: Option<Result<(), Error>>,
+}
+
+impl<F: Future<Output = Result<(), Error>>> Pending<F> {
+    /// Sends it by asking for its answer once.
+    pub(super) async fn send(statement: F) -> Self {
+        let mut statement = Box::pin(statement);
+        let known = std::future::poll_fn(|context| {
+            Poll::Ready(match statement.as_mut().poll(context) {
+                Poll::Ready(answer) => Some(answer),
+                Poll::Pending => None,
+            })
+        })
+        .await;
+        Self { statement, known }
+    }
+
+    pub(super) async fn answer(self) -> Result<(), Error> {
+        match self.known {
+            Some(answer) => answer,
+            None => self.statement.await,
+        }
+    }
+}
+
+/// `None` if there are no rows to be copied.
 async fn open_copy(session: &Session, rows: usize) -> Result<Option<Copy>, Error> {
     if rows == 0 {
         return Ok(None);
     }
-    let copy = session.client().copy_in(&session.statements.copy_rows).await?;
-    Ok(Some(Box::pin(copy)))
+    session.statements.open_copy(session.client()).await.map(Some)
+}
+
+/// The last row of each key, in one statement.
+async fn upsert(session: &Session, rows: &CopyRows) -> Result<(), Error> {
+    if rows.len() == 0 {
+        return Ok(());
+    }
+    let mut is_replaced = vec![false; rows.len()];
+    for row in rows.same_key_before(&session.key_columns).into_iter().flatten() {
+        is_replaced[row] = true;
+    }
+    let last: Vec<usize> = (0..rows.len()).filter(|row| !is_replaced[*row]).collect();
+    let columns = arrays(&session.columns, last.iter().map(|row| rows.row(*row)));
+    let values: Vec<&(dyn ToSql + Sync)> =
+        columns.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
+    session.statements.insert_rows.execute(session.client(), &values).await.map(drop)
 }
 
 /// The partitions whose position is not the expected one.
@@ -263,14 +258,9 @@ async fn move_positions(
     let next_offsets: Vec<i64> = updates.iter().map(|update| update.next_offset).collect();
     let now_ms = crate::clock::now_ms();
     let (group, owner) = (&context.group, &context.owner);
-    session
-        .client()
-        .execute(
-            &session.statements.move_positions,
-            &[group, &topics, &partitions, &expected, &next_offsets, owner, &now_ms],
-        )
-        .await
-        .map(drop)
+    let values: [&(dyn ToSql + Sync); 7] =
+        [group, &topics, &partitions, &expected, &next_offsets, owner, &now_ms];
+    session.statements.move_positions.execute(session.client(), &values).await.map(drop)
 }
 
 /// Asked after the rollback.
@@ -323,41 +313,17 @@ pub(super) async fn insert_dead_letters(
     // PostgreSQL's texts have no NUL; a reason may quote one.
     let reasons: Vec<String> =
         letters.iter().map(|(_, why)| why.reason.replace('\0', "\u{fffd}")).collect();
-    session
-        .client()
-        .execute(
-            &session.statements.dead_letters,
-            &[
-                &topics,
-                &partitions,
-                &offsets,
-                &timestamps,
-                &keys,
-                &payloads,
-                &headers,
-                &codes,
-                &reasons,
-                &committed_at_ms,
-            ],
-        )
-        .await
-        .map(drop)
-}
-
-#[derive(Serialize)]
-struct HeaderJson<'a> {
-    key: &'a str,
-    value: Option<String>,
-}
-
-/// `[{"key":"trace","value":"<base64>"}]`; a header without value has `null`.
-fn headers_json(headers: &[Header]) -> String {
-    let headers: Vec<HeaderJson<'_>> = headers
-        .iter()
-        .map(|header| HeaderJson {
-            key: &header.key,
-            value: header.value.as_ref().map(|value| BASE64.encode(value)),
-        })
-        .collect();
-    serde_json::to_string(&headers).unwrap_or_default()
+    let values: [&(dyn ToSql + Sync); 10] = [
+        &topics,
+        &partitions,
+        &offsets,
+        &timestamps,
+        &keys,
+        &payloads,
+        &headers,
+        &codes,
+        &reasons,
+        &committed_at_ms,
+    ];
+    session.statements.dead_letters.execute(session.client(), &values).await.map(drop)
 }

@@ -5,12 +5,14 @@ use rusqlite::{Error, ErrorCode};
 
 use crate::sink::SinkError;
 
-/// The row itself is what the database refuses; others can be written.
+/// The row itself is what the database refuses, or has a value that cannot be
+/// given to it; others can be written.
 pub(super) fn is_rows_fault(error: &Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
-    )
+    matches!(error, Error::ToSqlConversionFailure(_))
+        || matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+        )
 }
 
 /// Another process holds the lock.

@@ -14,15 +14,19 @@
 //! Rejected: a connection pool (one writer at a time is SQLite's nature, and
 //! memory is a pod's scarcest good); bisecting a refused batch (a refused row is
 //! undone alone and names itself, so finding it costs nothing); `ON CONFLICT DO
-//! NOTHING` on a unique key (it would hide a duplicate instead of preventing it).
+//! NOTHING` on a unique key (it would hide a duplicate instead of preventing it);
+//! `committed_at_ms` set by an UPDATE at the end (every row would be written twice).
 //!
 //! # Layout
+//! - `admin`, `letters`: for the tools: tables, dead letters
 //! - `schema`: tables, pragmas, whose database it is
 //! - `row`: how a row type becomes a table
 //! - `transaction`: positions, rows, dead letters, commit
 //! - `classify`: SQLite's result codes as retry, fatal or the row's fault
 
+mod admin;
 mod classify;
+pub(crate) mod letters;
 mod row;
 mod schema;
 mod transaction;
@@ -40,10 +44,14 @@ use tokio::sync::oneshot;
 pub use row::{RowBinder, SqliteRow};
 pub use rusqlite;
 
+pub(crate) use self::admin::{check, create};
+pub(crate) use self::schema::ddl;
+
 use self::classify::sink_error;
 use crate::batch::Batch;
-use crate::decode::TradeRow;
+use crate::decode::{Row, TradeRow};
 use crate::sink::{Sink, SinkContext, SinkError, Written};
+use crate::table::{MappedRow, Mapping, RecordField, TableShape};
 
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,8 +88,26 @@ impl Default for SqliteOptions {
 }
 
 /// The SQLite sink. Dropping it ends its thread after the command in progress.
-pub struct SqliteSink<R: SqliteRow = TradeRow> {
+pub struct SqliteSink<R = TradeRow> {
     commands: mpsc::Sender<Command<R>>,
+}
+
+/// Where rows of a type go, and how they are given.
+pub(crate) struct Target<R> {
+    pub(crate) shape: TableShape,
+    bind: fn(&R, &mut RowBinder<'_, '_>) -> rusqlite::Result<()>,
+}
+
+/// The built-in trades.
+pub(crate) fn trades() -> Target<TradeRow> {
+    let (table, columns) = (TradeRow::TABLE, TradeRow::COLUMNS);
+    let shape = TableShape::typed(table, columns, RecordField::sqlite_type);
+    Target { shape, bind: TradeRow::bind }
+}
+
+/// A mapping's rows.
+pub(crate) fn mapped(mapping: &Mapping) -> Target<MappedRow> {
+    Target { shape: mapping.sqlite_shape(), bind: MappedRow::bind_sqlite }
 }
 
 type Reply<T> = oneshot::Sender<Result<T, SinkError>>;
@@ -93,13 +119,46 @@ enum Command<R> {
 }
 
 impl<R: SqliteRow> SqliteSink<R> {
-    /// Starts the sink's thread. The file is opened by [`Sink::prepare`].
+    /// Rows are added to the row type's table. Starts the sink's thread; the file
+    /// is opened by [`Sink::prepare`].
     ///
     /// # Errors
     /// [`SinkError::Fatal`] if the system cannot start a thread.
     pub fn new(options: SqliteOptions) -> Result<Self, SinkError> {
+        let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::sqlite_type);
+        Self::with_shape(options, shape, R::bind)
+    }
+
+    /// Rows take the place of those with the same key; see
+    /// [`WriteMode::Upsert`](crate::table::WriteMode::Upsert).
+    ///
+    /// # Errors
+    /// [`SinkError::Fatal`] if the system cannot start a thread.
+    pub fn upsert(options: SqliteOptions, key: &[&str]) -> Result<Self, SinkError> {
+        let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::sqlite_type);
+        Self::with_shape(options, shape.upsert(key), R::bind)
+    }
+}
+
+impl SqliteSink<MappedRow> {
+    /// Rows of a mapping, for its [`MappedDecoder`](crate::table::MappedDecoder).
+    ///
+    /// # Errors
+    /// [`SinkError::Fatal`] if the system cannot start a thread.
+    pub fn mapped(options: SqliteOptions, mapping: &Mapping) -> Result<Self, SinkError> {
+        Self::with_shape(options, mapping.sqlite_shape(), MappedRow::bind_sqlite)
+    }
+}
+
+impl<R: Row> SqliteSink<R> {
+    pub(crate) fn with_shape(
+        options: SqliteOptions,
+        shape: TableShape,
+        bind: fn(&R, &mut RowBinder<'_, '_>) -> rusqlite::Result<()>,
+    ) -> Result<Self, SinkError> {
         let (commands, inbox) = mpsc::channel();
-        let mut database = Database { options, context: None, open: None };
+        let target = Target { shape, bind };
+        let mut database = Database { options, target, context: None, open: None };
         std::thread::Builder::new()
             .name("sqlite".into())
             .spawn(move || {
@@ -121,13 +180,13 @@ impl<R: SqliteRow> SqliteSink<R> {
     }
 }
 
-impl<R: SqliteRow> fmt::Debug for SqliteSink<R> {
+impl<R> fmt::Debug for SqliteSink<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SqliteSink")
     }
 }
 
-impl<R: SqliteRow> Sink<R> for SqliteSink<R> {
+impl<R: Row> Sink<R> for SqliteSink<R> {
     async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
         self.ask(|reply| Command::Prepare(context.clone(), reply)).await
     }
@@ -145,8 +204,9 @@ impl<R: SqliteRow> Sink<R> for SqliteSink<R> {
 }
 
 /// The thread's side.
-struct Database {
+struct Database<R> {
     options: SqliteOptions,
+    target: Target<R>,
     context: Option<SinkContext>,
     open: Option<Open>,
 }
@@ -157,16 +217,16 @@ struct Open {
     file: (u64, u64),
 }
 
-impl Database {
-    fn serve<R: SqliteRow>(&mut self, command: Command<R>) {
+impl<R: Row> Database<R> {
+    fn serve(&mut self, command: Command<R>) {
         match command {
             Command::Prepare(context, reply) => {
                 self.context = Some(context);
-                let result = self.with::<R, _>(|_, _| Ok(()));
+                let result = self.with(|_, _, _| Ok(()));
                 let _ = reply.send(result);
             }
             Command::Positions(partitions, reply) => {
-                let result = self.with::<R, _>(|connection, context| {
+                let result = self.with(|connection, _, context| {
                     transaction::positions(connection, &context.group, &partitions)
                         .map_err(|error| sink_error("reading positions", &error))
                 });
@@ -174,9 +234,9 @@ impl Database {
             }
             Command::Write(batch, reply) => {
                 let busy_timeout_ms = self.options.busy_timeout_ms;
-                let result = self.with::<R, _>(|connection, context| {
+                let result = self.with(|connection, target, context| {
                     let wait = transaction::Wait::new(busy_timeout_ms, || reply.is_closed());
-                    transaction::write(connection, context, &batch, &wait)
+                    transaction::write(connection, context, target, &batch, &wait)
                 });
                 // Freed before the answer: the engine then owns the batch alone.
                 drop(batch);
@@ -187,9 +247,9 @@ impl Database {
 
     /// Runs `work` on the connection, opening it if needed. An error other than a
     /// busy file closes it: the next command starts afresh.
-    fn with<R: SqliteRow, T>(
+    fn with<T>(
         &mut self,
-        work: impl FnOnce(&Connection, &SinkContext) -> Result<T, SinkError>,
+        work: impl FnOnce(&Connection, &Target<R>, &SinkContext) -> Result<T, SinkError>,
     ) -> Result<T, SinkError> {
         let Some(context) = &self.context else {
             return Err(SinkError::Fatal("the sink was used before prepare()".into()));
@@ -206,12 +266,12 @@ impl Database {
         let open = match &mut self.open {
             Some(open) => open,
             None => {
-                let connection = schema::open::<R>(&self.options, context)?;
+                let connection = schema::open(&self.options, &self.target.shape, context)?;
                 let file = file().unwrap_or_default();
                 self.open.insert(Open { connection, file })
             }
         };
-        let result = work(&open.connection, context);
+        let result = work(&open.connection, &self.target, context);
         if matches!(result, Err(SinkError::Retry(_) | SinkError::Fatal(_))) {
             self.open = None;
         }

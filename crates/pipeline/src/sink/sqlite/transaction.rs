@@ -1,23 +1,23 @@
 //! One batch, one transaction: compare and set the positions, insert rows and
-//! dead letters, stamp them, commit.
+//! dead letters, commit.
 //!
 //! Positions come first: a fenced owner learns it before it has done any work.
 
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use rusqlite::types::Null;
 use rusqlite::{
     Connection, OptionalExtension, Statement, Transaction, TransactionBehavior, params,
 };
-use serde::Serialize;
-use tidegate_kafka::{Header, Record, TopicPartition};
+use tidegate_kafka::{Record, TopicPartition};
 
 use super::classify::{is_busy, is_rows_fault, sink_error};
-use super::{RowBinder, SqliteRow};
+use super::{RowBinder, Target};
 use crate::batch::{Batch, PositionUpdate};
 use crate::decode::{Rejection, reason};
+use crate::sink::headers::headers_json;
 use crate::sink::{SinkContext, SinkError, Written};
+use crate::table::{RecordField, TableShape};
 
 const SELECT_POSITION: &str = "SELECT next_offset FROM positions \
      WHERE consumer_group = ?1 AND kafka_topic = ?2 AND kafka_partition = ?3";
@@ -28,7 +28,7 @@ const FIRST_POSITION: &str = "INSERT INTO positions \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
 const INSERT_DEAD_LETTER: &str = "INSERT INTO dead_letters \
      (kafka_topic, kafka_partition, kafka_offset, record_timestamp_ms, key, payload, headers, \
-      reason_code, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+      reason_code, reason, committed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// How long to wait for the write lock, and whether anybody still wants it.
 pub(super) struct Wait<'a> {
@@ -64,19 +64,21 @@ pub(super) fn positions(
 }
 
 /// Fails if a table lacks a column that the statements name.
-pub(super) fn check_statements<R: SqliteRow>(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn check_statements(
+    connection: &Connection,
+    shape: &TableShape,
+) -> rusqlite::Result<()> {
     for sql in [SELECT_POSITION, MOVE_POSITION, FIRST_POSITION, INSERT_DEAD_LETTER] {
         connection.prepare_cached(sql)?;
     }
-    connection.prepare_cached(&insert_row_sql::<R>())?;
-    connection.prepare_cached(&stamp_sql(R::TABLE))?;
-    connection.prepare_cached(&stamp_sql("dead_letters")).map(drop)
+    connection.prepare_cached(&insert_row_sql(shape, "")).map(drop)
 }
 
 /// Writes the batch, or nothing.
-pub(super) fn write<R: SqliteRow>(
+pub(super) fn write<R>(
     connection: &Connection,
     context: &SinkContext,
+    target: &Target<R>,
     batch: &Batch<R>,
     wait: &Wait<'_>,
 ) -> Result<Written, SinkError> {
@@ -86,18 +88,19 @@ pub(super) fn write<R: SqliteRow>(
     if !fenced.is_empty() {
         return Err(SinkError::Fenced { partitions: fenced });
     }
-    let (rows, rejected) = insert_rows(&transaction, batch)?;
-    let dead_letters = insert_dead_letters(&transaction, batch, &rejected).map_err(failed)?;
-    wait.check()?;
     let committed_at_ms = crate::clock::now_ms();
-    rows.stamp(&transaction, R::TABLE, committed_at_ms).map_err(failed)?;
-    dead_letters.stamp(&transaction, "dead_letters", committed_at_ms).map_err(failed)?;
+    let rejected = insert_rows(&transaction, target, batch, committed_at_ms)?;
+    insert_dead_letters(&transaction, batch, &rejected, committed_at_ms).map_err(failed)?;
+    wait.check()?;
     transaction.commit().map_err(|error| sink_error("committing a batch", &error))?;
     Ok(Written { committed_at_ms, rejected })
 }
 
 /// Takes the file's write lock, so that nothing after it meets a busy file.
-fn begin<'c>(connection: &'c Connection, wait: &Wait<'_>) -> Result<Transaction<'c>, SinkError> {
+pub(super) fn begin<'c>(
+    connection: &'c Connection,
+    wait: &Wait<'_>,
+) -> Result<Transaction<'c>, SinkError> {
     loop {
         wait.check()?;
         match Transaction::new_unchecked(connection, TransactionBehavior::Immediate) {
@@ -144,24 +147,28 @@ fn move_positions(
 type Rejected = Vec<(usize, Rejection)>;
 
 /// A refused row is undone alone by SQLite; the transaction goes on without it.
-fn insert_rows<R: SqliteRow>(
+/// So an upsert needs no search for the last row of a key: all are written in
+/// their order.
+fn insert_rows<R>(
     connection: &Connection,
+    target: &Target<R>,
     batch: &Batch<R>,
-) -> Result<(Ids, Rejected), SinkError> {
+    committed_at_ms: i64,
+) -> Result<Rejected, SinkError> {
     let failed = |error: rusqlite::Error| sink_error("inserting rows", &error);
-    let mut insert = connection.prepare_cached(&insert_row_sql::<R>()).map_err(failed)?;
-    let mut ids = Ids::default();
+    let sql = insert_row_sql(&target.shape, "");
+    let mut insert = connection.prepare_cached(&sql).map_err(failed)?;
     let mut rejected = Rejected::new();
     for (index, entry) in batch.entries().iter().enumerate() {
         let Ok(row) = &entry.outcome else { continue };
-        match insert_row(&mut insert, &entry.record, row) {
-            Ok(()) => ids.add(connection.last_insert_rowid()),
+        match insert_row(&mut insert, target, &entry.record, row, committed_at_ms) {
+            Ok(_) => {}
             Err(error) if is_rows_fault(&error) => {
                 if connection.is_autocommit() {
                     return Err(SinkError::Fatal(format!(
                         "a constraint of {} rolls back the whole transaction ({error}): \
                          use ABORT in place of ROLLBACK",
-                        R::TABLE
+                        target.shape.table
                     )));
                 }
                 let why = Rejection::new(reason::REJECTED_BY_DATABASE, error.to_string());
@@ -170,31 +177,68 @@ fn insert_rows<R: SqliteRow>(
             Err(error) => return Err(failed(error)),
         }
     }
-    Ok((ids, rejected))
+    Ok(rejected)
 }
 
-fn insert_row<R: SqliteRow>(
+/// Returns the number of rows that have changed.
+pub(super) fn insert_row<R>(
     insert: &mut Statement<'_>,
+    target: &Target<R>,
     record: &Record,
     row: &R,
-) -> rusqlite::Result<()> {
+    committed_at_ms: i64,
+) -> rusqlite::Result<usize> {
     let mut binder = RowBinder::new(insert);
-    row.bind(&mut binder)?;
-    binder.push(&*record.topic)?;
-    binder.push(record.partition)?;
-    binder.push(record.offset)?;
-    binder.push(record.timestamp_ms)?;
-    insert.raw_execute().map(drop)
+    (target.bind)(row, &mut binder)?;
+    for (field, _) in &target.shape.record {
+        push_field(*field, record, committed_at_ms, &mut binder)?;
+    }
+    insert.raw_execute()
+}
+
+/// The value of one of the record's own columns.
+fn push_field(
+    field: RecordField,
+    record: &Record,
+    committed_at_ms: i64,
+    binder: &mut RowBinder<'_, '_>,
+) -> rusqlite::Result<()> {
+    match field {
+        RecordField::Topic => binder.push(&*record.topic),
+        RecordField::Partition => binder.push(record.partition),
+        RecordField::Offset => binder.push(record.offset),
+        RecordField::TimestampMs => binder.push(record.timestamp_ms),
+        RecordField::Timestamp => binder.push(record.timestamp_ms.map(iso)),
+        RecordField::Key => binder.push(record.key.as_deref()),
+        RecordField::KeyText => match &record.key {
+            None => binder.push(Null),
+            Some(key) => match std::str::from_utf8(key) {
+                Ok(text) => binder.push(text),
+                Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(
+                    format!("the key is not UTF-8: {error}").into(),
+                )),
+            },
+        },
+        RecordField::Headers => binder.push(headers_json(&record.headers)),
+        RecordField::CommittedAtMs => binder.push(committed_at_ms),
+        RecordField::CommittedAt => binder.push(iso(committed_at_ms)),
+    }
+}
+
+/// `2026-01-01T00:00:00.123Z`; SQLite's own functions read it.
+fn iso(at_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(at_ms)
+        .map_or_else(|_| at_ms.to_string(), |at| format!("{at:.3}"))
 }
 
 fn insert_dead_letters<R>(
     connection: &Connection,
     batch: &Batch<R>,
     rejected: &Rejected,
-) -> rusqlite::Result<Ids> {
+    committed_at_ms: i64,
+) -> rusqlite::Result<()> {
     let refused = rejected.iter().map(|(index, why)| (&batch.entries()[*index].record, why));
     let mut insert = connection.prepare_cached(INSERT_DEAD_LETTER)?;
-    let mut ids = Ids::default();
     for (record, why) in batch.dead_letters().chain(refused) {
         insert.execute(params![
             &*record.topic,
@@ -206,59 +250,20 @@ fn insert_dead_letters<R>(
             headers_json(&record.headers),
             why.code,
             why.reason,
+            committed_at_ms,
         ])?;
-        ids.add(connection.last_insert_rowid());
     }
-    Ok(ids)
+    Ok(())
 }
 
-/// The ids inserted into one table. They have no gaps of others, because the
-/// write lock is held.
-#[derive(Debug, Default)]
-struct Ids {
-    range: Option<(i64, i64)>,
-}
-
-impl Ids {
-    fn add(&mut self, id: i64) {
-        self.range = Some((self.range.map_or(id, |(first, _)| first), id));
-    }
-
-    fn stamp(&self, connection: &Connection, table: &str, at_ms: i64) -> rusqlite::Result<()> {
-        let Some((first, last)) = self.range else { return Ok(()) };
-        connection.prepare_cached(&stamp_sql(table))?.execute([at_ms, first, last]).map(drop)
-    }
-}
-
-fn insert_row_sql<R: SqliteRow>() -> String {
-    let columns: String = R::COLUMNS.iter().map(|(name, _)| format!("{name}, ")).collect();
-    let values: String =
-        (1..=R::COLUMNS.len() + 4).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
+/// `newer`: see [`TableShape::on_conflict`].
+pub(super) fn insert_row_sql(shape: &TableShape, newer: &str) -> String {
+    let count = shape.written().count();
+    let values = (1..=count).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ");
     format!(
-        "INSERT INTO {} ({columns}kafka_topic, kafka_partition, kafka_offset, \
-         record_timestamp_ms) VALUES ({values})",
-        R::TABLE
+        "INSERT INTO {} ({}) VALUES ({values}){}",
+        shape.quoted_table(),
+        shape.quoted_columns(),
+        shape.on_conflict(newer)
     )
-}
-
-fn stamp_sql(table: &str) -> String {
-    format!("UPDATE {table} SET committed_at_ms = ?1 WHERE id BETWEEN ?2 AND ?3")
-}
-
-#[derive(Serialize)]
-struct HeaderJson<'a> {
-    key: &'a str,
-    value: Option<String>,
-}
-
-/// `[{"key":"trace","value":"<base64>"}]`; a header without value has `null`.
-fn headers_json(headers: &[Header]) -> String {
-    let headers: Vec<HeaderJson<'_>> = headers
-        .iter()
-        .map(|header| HeaderJson {
-            key: &header.key,
-            value: header.value.as_ref().map(|value| BASE64.encode(value)),
-        })
-        .collect();
-    serde_json::to_string(&headers).unwrap_or_default()
 }

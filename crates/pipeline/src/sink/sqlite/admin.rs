@@ -1,0 +1,35 @@
+//! Creating and checking a table without writing into it.
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::classify::sink_error;
+use super::{SqliteOptions, schema};
+use crate::sink::SinkError;
+use crate::table::{Drift, TableShape};
+
+pub(crate) fn create(options: &SqliteOptions, shape: &TableShape) -> Result<(), SinkError> {
+    let mut connection = schema::connect(options)?;
+    schema::create(&mut connection, shape).map_err(|error| {
+        sink_error(&format!("creating the tables of {}", options.path.display()), &error)
+    })
+}
+
+/// `None` also if there is no file.
+pub(crate) fn check(
+    options: &SqliteOptions,
+    shape: &TableShape,
+) -> Result<Option<Vec<Drift>>, SinkError> {
+    if !options.path.exists() {
+        return Ok(None);
+    }
+    let connection = read_only(options)?;
+    schema::drift(&connection, shape).map_err(|error| {
+        sink_error(&format!("reading the columns of {}", options.path.display()), &error)
+    })
+}
+
+pub(super) fn read_only(options: &SqliteOptions) -> Result<Connection, SinkError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(&options.path, flags)
+        .map_err(|error| SinkError::Fatal(format!("opening {}: {error}", options.path.display())))
+}

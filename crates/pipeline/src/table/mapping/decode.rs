@@ -1,0 +1,352 @@
+//! The decoder: walks a payload once, along the tree of pointers.
+//!
+//! A value's own error travels beside the JSON parser's, which can carry a text
+//! only: it is left in the walk, and the parser is stopped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use tidegate_kafka::Record;
+
+use super::Mapping;
+use super::column::{ColumnMapping, ColumnType};
+use super::file::{COLUMNS_MAX, UnknownFields};
+use super::row::{MappedRow, RowBuilder, Value};
+use super::tree::Node;
+use crate::decode::{Decoder, Rejection, json_rejection, payload_text, reason};
+
+/// Decodes records by a mapping.
+#[derive(Debug, Clone)]
+pub struct MappedDecoder {
+    mapping: Arc<Mapping>,
+}
+
+impl MappedDecoder {
+    /// A decoder for a mapping.
+    pub fn new(mapping: Arc<Mapping>) -> Self {
+        Self { mapping }
+    }
+}
+
+impl Decoder for MappedDecoder {
+    type Row = MappedRow;
+
+    fn decode(&self, record: &Record) -> Result<MappedRow, Rejection> {
+        let text = payload_text(record)?;
+        let mapping = &*self.mapping;
+        let payload = record.payload.clone().unwrap_or_default();
+        let mut walk = Walk {
+            columns: &mapping.columns,
+            rejects_unknown: mapping.tree.unknown_fields == UnknownFields::Reject,
+            row: RowBuilder::new(payload, mapping.columns.len()),
+            rejection: None,
+        };
+        walk.json(text, |walk, parser| {
+            NodeSeed { node: &mapping.tree.root, is_root: true, walk }.deserialize(parser)
+        })?;
+        let mut row = walk.row;
+        for (index, column) in mapping.columns.iter().enumerate() {
+            if row.values[index] == Value::Missing {
+                row.values[index] = column.on_missing(&mut row)?;
+            }
+        }
+        Ok(row.finish())
+    }
+}
+
+/// The value that a column makes of a JSON text, alone in a row.
+pub(super) fn value_of(column: &ColumnMapping, json: &str) -> Result<RowBuilder, Rejection> {
+    let columns = std::slice::from_ref(column);
+    let payload = Bytes::copy_from_slice(json.as_bytes());
+    let text = std::str::from_utf8(&payload).unwrap_or_default();
+    let row = RowBuilder::new(payload.clone(), 1);
+    let mut walk = Walk { columns, rejects_unknown: false, row, rejection: None };
+    walk.json(text, |walk, parser| walk.leaf(0, parser))?;
+    Ok(walk.row.without_payload())
+}
+
+/// A payload that is being walked.
+struct Walk<'m> {
+    columns: &'m [ColumnMapping],
+    rejects_unknown: bool,
+    row: RowBuilder,
+    rejection: Option<Rejection>,
+}
+
+type Parser<'p, 'de> = &'p mut serde_json::Deserializer<serde_json::de::StrRead<'de>>;
+
+impl<'m> Walk<'m> {
+    fn json<'de>(
+        &mut self,
+        text: &'de str,
+        work: impl FnOnce(&mut Self, Parser<'_, 'de>) -> Result<(), serde_json::Error>,
+    ) -> Result<(), Rejection> {
+        let mut parser = serde_json::Deserializer::from_str(text);
+        work(self, &mut parser)
+            .and_then(|()| parser.end())
+            .map_err(|error| self.rejection.take().unwrap_or_else(|| json_rejection(&error)))
+    }
+
+    /// Stops the parser; what is wrong is kept.
+    fn stop<E: Error>(&mut self, rejection: Rejection) -> E {
+        let error = E::custom(&rejection.reason);
+        self.rejection = Some(rejection);
+        error
+    }
+
+    fn bad_field<E: Error>(&mut self, why: String) -> E {
+        self.stop(Rejection::new(reason::BAD_FIELD, why))
+    }
+
+    /// The value of a column, where nothing else is asked for.
+    fn leaf<'de, D: Deserializer<'de>>(&mut self, index: usize, json: D) -> Result<(), D::Error> {
+        let columns = self.columns;
+        let column = &columns[index];
+        let value = if matches!(column.kind, ColumnType::Numeric | ColumnType::Jsonb) {
+            let raw = <&'de RawValue as serde::Deserialize>::deserialize(json)?;
+            column.of_raw(raw.get(), &mut self.row).map_err(|why| self.stop(why))?
+        } else {
+            json.deserialize_any(LeafVisitor { column, walk: self })?
+        };
+        self.row.values[index] = value;
+        Ok(())
+    }
+
+    /// Several columns here, or one and others below: each reads for itself.
+    fn shared<'de, D: Deserializer<'de>>(
+        &mut self,
+        node: &'m Node,
+        is_root: bool,
+        json: D,
+    ) -> Result<(), D::Error> {
+        let raw = <&'de RawValue as serde::Deserialize>::deserialize(json)?.get();
+        for index in &node.columns {
+            self.json(raw, |walk, parser| walk.leaf(*index, parser))
+                .map_err(|why| self.stop(why))?;
+        }
+        if node.children.is_empty() {
+            return Ok(());
+        }
+        self.json(raw, |walk, parser| parser.deserialize_any(NodeVisitor { node, is_root, walk }))
+            .map_err(|why| self.stop(why))
+    }
+}
+
+struct NodeSeed<'w, 'm> {
+    node: &'m Node,
+    is_root: bool,
+    walk: &'w mut Walk<'m>,
+}
+
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        let Self { node, is_root, walk } = self;
+        match node.leaf() {
+            Some(index) => walk.leaf(index, json),
+            None if !node.columns.is_empty() => walk.shared(node, is_root, json),
+            None => json.deserialize_any(NodeVisitor { node, is_root, walk }),
+        }
+    }
+}
+
+/// An object or an array with columns below. In the place of one of them
+/// anything else has none: they are missing. The payload itself must be one.
+struct NodeVisitor<'w, 'm> {
+    node: &'m Node,
+    is_root: bool,
+    walk: &'w mut Walk<'m>,
+}
+
+impl NodeVisitor<'_, '_> {
+    fn nothing_below<E: Error>(self, found: &str) -> Result<(), E> {
+        if self.is_root {
+            return Err(self.walk.bad_field(format!("the payload is {found}, expected an object")));
+        }
+        Ok(())
+    }
+}
+
+/// One bit for each child of a node.
+type Seen = [u64; COLUMNS_MAX / 64 + 1];
+
+impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { node, walk, .. } = self;
+        let mut seen: Seen = [0; COLUMNS_MAX / 64 + 1];
+        let mut likely = 0;
+        while let Some(found) = map.next_key_seed(KeySeed { node, likely, walk })? {
+            let Some(index) = found else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let child = &node.children[index];
+            let bit = 1 << (index % 64);
+            if seen[index / 64] & bit != 0 {
+                return Err(walk.bad_field(format!("{} is there twice", child.token)));
+            }
+            seen[index / 64] |= bit;
+            likely = index + 1;
+            map.next_value_seed(NodeSeed { node: child, is_root: false, walk: &mut *walk })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Self { node, is_root, walk } = self;
+        let is_index = |child: &Node| child.token.parse::<usize>().is_ok();
+        if is_root && !node.children.iter().any(is_index) {
+            return Err(walk.bad_field("the payload is an array, expected an object".into()));
+        }
+        for number in 0usize.. {
+            let token = number.to_string();
+            let is_there = match node.find(&token, number) {
+                Some(index) => {
+                    let child = &node.children[index];
+                    let seed = NodeSeed { node: child, is_root: false, walk: &mut *walk };
+                    items.next_element_seed(seed)?.is_some()
+                }
+                None => items.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !is_there {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.nothing_below("null")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.nothing_below("true or false")
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.nothing_below("a number")
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.nothing_below("a number")
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.nothing_below("a number")
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        self.nothing_below("a string")
+    }
+}
+
+/// A field's name as the position of a child; `None` if no column asks for it.
+struct KeySeed<'w, 'm> {
+    node: &'m Node,
+    likely: usize,
+    walk: &'w mut Walk<'m>,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<usize>, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_, '_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
+        let found = self.node.find(name, self.likely);
+        if found.is_none() && self.walk.rejects_unknown {
+            let shown: String = name.chars().take(64).collect();
+            return Err(self.walk.bad_field(format!("unknown field {shown:?}")));
+        }
+        Ok(found)
+    }
+}
+
+struct LeafVisitor<'w, 'c, 'm> {
+    column: &'c ColumnMapping,
+    walk: &'w mut Walk<'m>,
+}
+
+impl LeafVisitor<'_, '_, '_> {
+    fn value<E: Error>(
+        self,
+        found: &str,
+        value: Result<Option<Value>, Rejection>,
+    ) -> Result<Value, E> {
+        let field = self.column.pointer.trim_start_matches('/');
+        let expecting = self.column.kind.expecting();
+        match value {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => {
+                Err(self.walk.bad_field(format!("{field} is {found}, expected {expecting}")))
+            }
+            Err(why) => Err(self.walk.stop(why)),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for LeafVisitor<'_, '_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.column.kind.expecting())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        let value = self.column.on_null(&mut self.walk.row).map(Some);
+        self.value("null", value)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        let value = self.column.of_bool(value);
+        self.value("true or false", Ok(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        let value = self.column.of_integer(value.into(), &mut self.walk.row);
+        self.value("a number", value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        let value = self.column.of_integer(value.into(), &mut self.walk.row);
+        self.value("a number", value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        let value = self.column.of_f64(value);
+        self.value("not a whole number", Ok(value))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        let value = self.column.of_text(text, &mut self.walk.row);
+        self.value("a string", value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
+        self.value("an array", Ok(None))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
+        self.value("an object", Ok(None))
+    }
+}
