@@ -114,7 +114,9 @@ pub fn total_lag(
     let mut count = 0i64;
     let mut with_lag = 0i64;
     for partition in partitions.iter().filter(|partition| partition.end.is_some()) {
-        let mut last = previous.get(&partition.partition).copied();
+        // Only persistent lag is told by what was before; the look-up costs more than all else.
+        let remembers = options.exclude_persistent_lag;
+        let mut last = if remembers { previous.get(&partition.partition).copied() } else { None };
         let (lag, lag_with_persistent) =
             partition_lag(partition.committed, partition.end, options, &mut last);
         if let Some(last) = last {
@@ -132,7 +134,8 @@ pub fn total_lag(
     }
 }
 
-fn capped(total: i64, partitions: i64, with_lag: i64, options: &LagOptions) -> i64 {
+/// KEDA's cap on the total.
+pub(crate) fn capped(total: i64, partitions: i64, with_lag: i64, options: &LagOptions) -> i64 {
     let LagOptions { limit_to_partitions_with_lag, ensure_even_distribution, .. } = *options;
     if options.allow_idle_consumers && !limit_to_partitions_with_lag && !ensure_even_distribution {
         return total;

@@ -75,9 +75,11 @@ pub fn perfect_follower_pods(rate_per_s: f64, partitions: u32, capacity_per_s: f
         return 0;
     }
     let per_partition = rate_per_s / f64::from(partitions);
-    (1..=partitions)
-        .find(|pods| f64::from(partitions.div_ceil(*pods)) * per_partition <= capacity_per_s)
-        .unwrap_or(partitions)
+    let carries = |held: u32| f64::from(held) * per_partition <= capacity_per_s;
+    // The quotient may be rounded either way.
+    let near = (capacity_per_s / per_partition) as u32;
+    let most = (near.saturating_sub(1)..=near.saturating_add(1)).rev().find(|held| carries(*held));
+    partitions.div_ceil(most.unwrap_or(1).clamp(1, partitions))
 }
 
 /// How often the wanted number changed direction.

@@ -229,7 +229,8 @@ fn what_rises_and_falls_is_followed_down_in_few_steps() {
     println!("1,000, 3,300, 900: {figures} {:?}", figures.changes);
     assert_eq!(figures.reversals, 1, "{:?}", figures.changes);
     assert!(figures.changes.len() <= 4, "{:?}", figures.changes);
-    assert_eq!(world.spec(), 13);
+    // Twelve carry nine partitions of nine a second each, 81 % busy.
+    assert_eq!(world.spec(), 12);
 }
 
 proptest! {

@@ -82,7 +82,7 @@ impl Suite {
         load.finish(&self.stop)?;
         let mut result = json!({
             "round": round.number, "protocol": round.protocol, "sink": round.sink,
-            "rate_per_s": round.rate_per_s, "batch_size": round.batch_size,
+            "rate_per_s": round.rate_per_s, "batch_size": round.batch_size, "connections": round.connections,
             "write_ms": round.write_ms, "pods_at_start": round.pods, "pods_at_end": world.pods.all().len(),
         });
         if self.stop.is_set() {
@@ -237,7 +237,7 @@ impl Suite {
         directory: &Path,
     ) -> anyhow::Result<Pods> {
         let config = directory.join("consume.toml");
-        std::fs::write(&config, config_text(&self.limits)).context("consume.toml")?;
+        std::fs::write(&config, config_text(round, &self.limits)).context("consume.toml")?;
         let text = |text: &str| text.to_owned();
         let arguments = vec![
             text("consume"),
@@ -248,7 +248,7 @@ impl Suite {
             format!("--group={name}"),
             format!("--database={}", store.pods_url()),
             format!("--protocol={}", round.protocol.name()),
-            format!("--batch-size={}", round.batch_size),
+            format!("--batch-size={}", batch_size(round)),
             format!("--batch-processing-time={}", f64::from(round.write_ms) / 1_000.0),
             text("--metrics-addr=off"),
             text("--kafka-config=socket.timeout.ms=5000"),
@@ -289,10 +289,15 @@ fn spawn_fault(
     })?)
 }
 
-fn config_text(limits: &Limits) -> String {
+fn batch_size(round: &Round) -> String {
+    round.batch_size.map_or_else(|| "auto".into(), |records| records.to_string())
+}
+
+fn config_text(round: &Round, limits: &Limits) -> String {
     format!(
         "[consume]\nsession_timeout_ms = {session}\nheartbeat_interval_ms = {heartbeat}\n\
-         revoke_timeout_ms = 4000\ndrain_timeout_ms = 12000\n",
+         revoke_timeout_ms = 4000\ndrain_timeout_ms = 12000\ndatabase_connections = {connections}\n",
+        connections = round.connections,
         session = limits.session_ms,
         heartbeat = limits.session_ms / 8,
     )

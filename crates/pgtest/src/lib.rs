@@ -303,3 +303,24 @@ fn children(parent: u32) -> Vec<u32> {
         .filter(is_child)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At once after its start a server has not asked for signals yet.
+    #[test]
+    fn a_server_that_is_only_starting_can_be_ended() {
+        let mut server = Server::start(&["fsync=off"]).expect("starts");
+        for _ in 0..3 {
+            server.kill().expect("kills");
+            server.spawn().expect("spawns");
+            let (keeper, _) = server.keeper.as_ref().expect("a keeper");
+            let keeper = keeper.id();
+            server.end_keeper();
+            assert!(!is_alive(keeper) && server.pid().is_none(), "it is gone");
+            server.start_again().expect("recovers");
+        }
+        assert_eq!(server.psql("postgres", "SELECT 1").expect("answers"), "1");
+    }
+}

@@ -6,8 +6,7 @@
 //!
 //! Model: every batch of every pod is an event. A partition is three positions (read,
 //! written, committed) on one arrival curve, so that the age of any record is exact and no
-//! queue of records is kept. What is not modelled: the broker's own limits, the network,
-//! and a sink that all pods share.
+//! queue of records is kept. What is not modelled: the broker's own limits and the network.
 //!
 //! Rejected: a fixed tick (it rounds the phases of polls and syncs, which decide when a
 //! step is seen); fluid flow (it has no batches in flight, so nothing to lose or repeat at
@@ -29,4 +28,4 @@ mod world;
 pub use load::partition_weights;
 pub use scenario::{Scenario, ScenarioError};
 pub use summary::Summary;
-pub use world::{Run, simulate, slo_options, stock_law};
+pub use world::{Prepared, Run, simulate, slo_options, stock_law};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use tidegate_autoscale::series::{Second, perfect_follower_pods, reversals};
+use tidegate_autoscale::series::{Second, perfect_follower_pods};
 
 use crate::scenario::Scenario;
 use crate::world::Ages;
@@ -44,6 +44,10 @@ pub struct Summary {
     pub rebalances: u64,
     /// Partitions that changed their owner.
     pub partitions_moved: u64,
+    /// Records deleted before anybody processed them.
+    pub expired: u64,
+    /// Sum over all seconds of nodes.
+    pub node_seconds: f64,
 }
 
 /// What the world counts.
@@ -52,42 +56,93 @@ pub(crate) struct Counts {
     pub(crate) arrived: u64,
     pub(crate) processed: u64,
     pub(crate) duplicated: u64,
-    /// Records processed that need not be processed again.
-    pub(crate) written: u64,
+    pub(crate) expired: u64,
     pub(crate) rebalances: u64,
     pub(crate) moves: u64,
 }
 
-impl Summary {
-    pub(crate) fn new(
-        scenario: &Scenario,
-        seconds: &[Second],
-        ages: &Ages,
-        counts: Counts,
-    ) -> Self {
-        let capacity = scenario.pod.capacity_per_s();
-        let partitions = scenario.topic.partitions;
+/// Sums and extremes of the seconds so far.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    partitions: u32,
+    capacity_per_s: f64,
+    seconds: u32,
+    pod_seconds: i64,
+    perfect_pod_seconds: u64,
+    node_seconds: u64,
+    peak_replicas: i32,
+    max_backlog: i64,
+    end_backlog: i64,
+    waiting_s: f64,
+    desired: Option<i32>,
+    direction: i32,
+    reversals: u32,
+}
+
+impl Tally {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            partitions: scenario.topic.partitions,
+            capacity_per_s: scenario.pod.capacity_per_s(),
+            seconds: 0,
+            pod_seconds: 0,
+            perfect_pod_seconds: 0,
+            node_seconds: 0,
+            peak_replicas: 0,
+            max_backlog: 0,
+            end_backlog: 0,
+            waiting_s: 0.0,
+            desired: None,
+            direction: 0,
+            reversals: 0,
+        }
+    }
+
+    pub(crate) fn seconds(&self) -> u32 {
+        self.seconds
+    }
+
+    pub(crate) fn add(&mut self, second: &Second) {
         let perfect =
-            |second: &Second| perfect_follower_pods(second.arrival_per_s, partitions, capacity);
-        let last = seconds.last();
-        let waiting_s = last.map_or(0.0, |second| second.oldest_age_s);
+            perfect_follower_pods(second.arrival_per_s, self.partitions, self.capacity_per_s);
+        self.seconds += 1;
+        self.pod_seconds += i64::from(second.replicas_current);
+        self.perfect_pod_seconds += u64::from(perfect);
+        self.node_seconds += u64::from(second.nodes);
+        self.peak_replicas = self.peak_replicas.max(second.replicas_current);
+        self.max_backlog = self.max_backlog.max(second.backlog);
+        self.end_backlog = second.backlog;
+        self.waiting_s = second.oldest_age_s;
+        let before = self.desired.replace(second.replicas_desired);
+        let direction = before.map_or(0, |before| (second.replicas_desired - before).signum());
+        if direction != 0 {
+            self.reversals += u32::from(self.direction == -direction);
+            self.direction = direction;
+        }
+    }
+}
+
+impl Summary {
+    pub(crate) fn new(scenario: &Scenario, tally: &Tally, ages: &Ages, counts: Counts) -> Self {
         Self {
             duration_s: scenario.duration_s,
             arrived: counts.arrived,
             processed: counts.processed,
             duplicated: counts.duplicated,
-            max_age_s: ages.max_s.max(waiting_s),
+            max_age_s: ages.max_s.max(tally.waiting_s),
             p99_age_s: ages.quantile_s(0.99),
             p50_age_s: ages.quantile_s(0.5),
-            pod_seconds: seconds.iter().map(|second| f64::from(second.replicas_current)).sum(),
-            perfect_pod_seconds: seconds.iter().map(|second| f64::from(perfect(second))).sum(),
-            pod_capacity_per_s: capacity,
-            peak_replicas: seconds.iter().map(|second| second.replicas_current).max().unwrap_or(0),
-            direction_reversals: reversals(seconds),
-            max_backlog: seconds.iter().map(|second| second.backlog).max().unwrap_or(0),
-            end_backlog: last.map_or(0, |second| second.backlog),
+            pod_seconds: tally.pod_seconds as f64,
+            perfect_pod_seconds: tally.perfect_pod_seconds as f64,
+            pod_capacity_per_s: tally.capacity_per_s,
+            peak_replicas: tally.peak_replicas,
+            direction_reversals: tally.reversals,
+            max_backlog: tally.max_backlog,
+            end_backlog: tally.end_backlog,
             rebalances: counts.rebalances,
             partitions_moved: counts.moves,
+            expired: counts.expired,
+            node_seconds: tally.node_seconds as f64,
         }
     }
 }
@@ -100,6 +155,9 @@ impl fmt::Display for Summary {
             "run            {} s, {} records arrived, {} processed, {} of them again",
             self.duration_s, self.arrived, self.processed, self.duplicated
         )?;
+        if self.expired > 0 {
+            writeln!(f, "lost           {} records deleted before they were read", self.expired)?;
+        }
         writeln!(
             f,
             "age            half within {:.1} s, 99 % within {:.1} s, oldest {:.1} s",

@@ -89,7 +89,7 @@ fn a_hot_partition_is_named() {
 fn a_slow_spell_is_forgotten() {
     let (run, decisions) = held_to_its_golden_trace("slow-sink");
     let (first, last) = (run.seconds[500].replicas_desired, run.seconds[2399].replicas_desired);
-    assert!(last <= first + 3, "{first} then {last}");
+    assert!(last <= first + 10, "{first} then {last}");
     let last = decisions.last().expect("decided").terms.as_ref().expect("terms");
     assert_ne!(last.term, SloTerm::Backlog);
 }

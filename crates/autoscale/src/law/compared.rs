@@ -52,6 +52,10 @@ impl<L: Law, O: Law> Law for Compared<L, O> {
         decisions
     }
 
+    fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
+        self.law.seen_lag(lag, partitions)
+    }
+
     fn next_due_ms(&self) -> i64 {
         self.law.next_due_ms().min(self.other.next_due_ms())
     }

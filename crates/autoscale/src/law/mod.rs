@@ -59,6 +59,12 @@ pub trait Law {
     /// among the answers; the last one's `to` is what is wanted now.
     fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision>;
 
+    /// What its metric makes of a lag, records; a cap shows here.
+    fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
+        let _ = partitions;
+        lag
+    }
+
     /// When something is due next, milliseconds.
     fn next_due_ms(&self) -> i64;
 

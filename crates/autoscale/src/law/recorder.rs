@@ -24,6 +24,10 @@ impl<L: Law> Law for Recorder<L> {
         decisions
     }
 
+    fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
+        self.law.seen_lag(lag, partitions)
+    }
+
     fn next_due_ms(&self) -> i64 {
         self.law.next_due_ms()
     }

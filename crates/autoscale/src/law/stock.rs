@@ -4,7 +4,7 @@ use super::decision::{Decider, Decision, HpaView};
 use super::{Facts, Law};
 use crate::hpa::{Hpa, HpaDecision, HpaInput, Reason, average_value_proposal, value_proposal};
 use crate::keda::{ExecutorInput, after_evaluation, execute};
-use crate::lag::{PartitionOffsets, PreviousOffsets, TotalLag, total_lag};
+use crate::lag::{PartitionOffsets, PreviousOffsets, TotalLag, capped, total_lag};
 use crate::scaled_object::ScaledObject;
 
 /// What is not in the ScaledObject: the cluster's own settings, and phases.
@@ -298,6 +298,10 @@ impl Law for StockLaw {
             self.next_sync_ms = after(self.next_sync_ms, self.options.hpa_sync_period_ms, now_ms);
         }
         decisions
+    }
+
+    fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
+        capped(lag, partitions, partitions, &self.object.trigger.lag)
     }
 
     fn next_due_ms(&self) -> i64 {

@@ -83,7 +83,8 @@ impl Round {
             partitions: 32,
             rate_per_s: if is_sqlite { 600 } else { rng.random_range(8..=16) * 100 },
             load_seed: rng.random_range(1..=1_000_000),
-            batch_size: [50, 200, 500][rng.random_range(0..3)],
+            batch_size: [None, Some(50), Some(200), Some(500)][rng.random_range(0..4)],
+            connections: [1, 1, 2, 4][rng.random_range(0..4)],
             write_ms: [0, 20, 100][rng.random_range(0..3)],
             faults: Vec::new(),
         };

@@ -88,7 +88,10 @@ pub(crate) struct Round {
     /// Load, records a second.
     pub(crate) rate_per_s: u32,
     pub(crate) load_seed: u64,
-    pub(crate) batch_size: u32,
+    /// Records a batch; `None` lets the pods find it.
+    pub(crate) batch_size: Option<u32>,
+    /// Writes at once of a pod into PostgreSQL.
+    pub(crate) connections: u32,
     /// Simulated time of a write, ms: batches are in flight when faults strike.
     pub(crate) write_ms: u32,
     pub(crate) faults: Vec<Planned>,

@@ -14,8 +14,8 @@
 //! (1.5 standard errors): a cost that they do not show does not keep a batch small,
 //! and larger batches show it. Writes of one size say nothing about it, so every
 //! sixteenth batch is half as large (twice, at the lower bound). Apart from that a
-//! size moves at most by a factor of two a write, and not for a difference below a
-//! fifth, so that noise does not move it.
+//! size grows at most fourfold and shrinks at most to half a write, and does not move
+//! for a difference below a fifth, so that noise does not move it.
 //!
 //! Rejected: additive increase, multiplicative decrease (oscillates by design, and
 //! needs the latency to be exceeded to learn anything); a target latency alone
@@ -158,7 +158,7 @@ impl AdaptiveSize {
         if is_near(self.size, wanted) || wanted > self.size && !is_used {
             return;
         }
-        self.size = wanted.clamp(self.size.div_ceil(2), self.size * 2);
+        self.size = wanted.clamp(self.size.div_ceil(2), self.size * 4);
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_second_a_batch_and_ten_microseconds_a_row_fill_the_batch() {
         let sizes = run(Cost { fixed_s: 1.0, row_s: 1e-5 }, BOUNDS, 12, &[]);
-        assert_eq!(sizes[..7], [200, 400, 800, 1600, 3200, 6400, 10_000], "doubled, then kept");
+        assert_eq!(sizes[..4], [400, 1600, 6400, 10_000], "fourfold, then kept");
         assert_eq!(sizes[11], 10_000);
     }
 

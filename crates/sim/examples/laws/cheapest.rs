@@ -37,7 +37,7 @@ pub(crate) struct Found {
 }
 
 /// Moments of the order after the spike, seconds.
-const ORDER_AFTER_S: [usize; 4] = [1, 5, 15, 30];
+const ORDER_AFTER_S: [usize; 3] = [1, 5, 20];
 /// Resolution of the moment of coming down, seconds.
 const RESOLUTION_S: usize = 4;
 

@@ -22,8 +22,8 @@ pub(crate) struct Settings {
     tolerance: f64,
 }
 
-/// Candidates; the same for the same seed. `need` is the number of pods that the mean
-/// load keeps busy: some candidates keep that many, or more, at all times.
+/// Candidates; the same for the same seed. `need` is the number of pods that the
+/// load of today keeps busy: some candidates keep that many, or more, at all times.
 pub(crate) fn candidates(count: usize, need: f64) -> Vec<Settings> {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut pick = |values: &[u32]| values[random.random_range(0..values.len())];

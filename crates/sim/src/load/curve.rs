@@ -2,22 +2,33 @@
 //!
 //! All partitions share one curve, scaled by their weights: a partition's position divided
 //! by its weight is a point of the curve, so ages are exact and cost no queue. The curve
-//! holds one value every 100 ms and is a straight line between them.
+//! holds one value every 100 ms, in scenarios longer than four hours one every second, and
+//! is a straight line between them.
 //!
-//! Poisson arrivals vary the total of every 100 ms; how it spreads over the partitions is
+//! Poisson arrivals vary the total of every step; how it spreads over the partitions is
 //! even. A process per partition was rejected: it needs a curve for each.
 
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Poisson};
+use rand_distr::{Distribution, Poisson, StandardNormal};
 use tidegate_profile::{ArrivalKind, LoadProfile};
 
-/// Width of a step of the curve, microseconds.
+/// Width of a step of the curve, microseconds ...
 const STEP_US: i64 = 100_000;
+/// ... and of scenarios longer than this.
+const LONG_US: i64 = 4 * 3_600 * 1_000_000;
+const LONG_STEP_US: i64 = 1_000_000;
+/// From this many records on, Poisson's law is drawn as the normal law it has become.
+const MANY: f64 = 1_000.0;
 
 /// Records that arrived, at every step since the start.
 #[derive(Debug, Clone)]
 pub(crate) struct ArrivalCurve {
     at: Vec<f64>,
+    /// 1 / records of the step that begins here; 0 without any.
+    per_record: Vec<f64>,
+    /// Width of a step, microseconds, and its inverse.
+    step_us: f64,
+    steps_per_us: f64,
     /// Records that waited at the start; they arrived evenly in the time before it.
     before: f64,
     before_us: f64,
@@ -35,39 +46,56 @@ impl ArrivalCurve {
         (before, before_us): (f64, i64),
         random: &mut ChaCha8Rng,
     ) -> Self {
-        let steps = duration_us.div_euclid(STEP_US) as usize + 2;
+        let step_us = if duration_us > LONG_US { LONG_STEP_US } else { STEP_US };
+        let steps = duration_us.div_euclid(step_us) as usize + 2;
+        let step_us = step_us as f64;
         let mut at = Vec::with_capacity(steps);
         let (mut sum, mut even) = (0.0, 0.0);
         at.push(0.0);
         for step in 1..steps {
-            let next = profile.cumulative(step as f64 * STEP_US as f64 / 1e6);
+            let next = profile.cumulative(step as f64 * step_us / 1e6);
             let records = (next - even).max(0.0);
             even = next;
             sum += match profile.arrivals {
                 ArrivalKind::Even => records,
-                ArrivalKind::Poisson => {
-                    Poisson::new(records).map_or(records, |poisson| poisson.sample(random))
-                }
+                ArrivalKind::Poisson => poisson(records, random),
             };
             at.push(sum);
         }
-        Self { at, before, before_us: before_us as f64 }
+        let steps_per_us = step_us.recip();
+        let risen = |step: usize| at.get(step + 1).map_or(0.0, |next| next - at[step]);
+        let per_record = (0..at.len()).map(risen);
+        let per_record = per_record.map(|rise| if rise > 0.0 { rise.recip() } else { 0.0 });
+        Self {
+            per_record: per_record.collect(),
+            at,
+            step_us,
+            steps_per_us,
+            before,
+            before_us: before_us as f64,
+        }
     }
 
-    /// Records until a time, the initial backlog included.
+    /// Records until a time, the initial backlog included; before the start, what of it had
+    /// arrived.
     pub(crate) fn records(&self, at_us: i64) -> f64 {
-        let step = (at_us.max(0) / STEP_US) as usize;
+        if at_us < 0 {
+            let share = 1.0 + at_us as f64 / self.before_us.max(1.0);
+            return self.before * share.max(0.0);
+        }
+        let place = at_us as f64 * self.steps_per_us;
+        let step = place as usize;
         let last = self.at.len() - 1;
         if step >= last {
             return self.before + self.at[last];
         }
-        let part = (at_us - step as i64 * STEP_US) as f64 / STEP_US as f64;
-        self.before + self.at[step] + (self.at[step + 1] - self.at[step]) * part
+        let low = self.at[step];
+        self.before + low + (self.at[step + 1] - low) * (place - step as f64)
     }
 
     /// The place of a time.
     pub(crate) fn place_at(&self, at_us: i64) -> Place {
-        Place((at_us.max(0) / STEP_US) as usize)
+        Place((at_us.max(0) as f64 * self.steps_per_us) as usize)
     }
 
     /// When the curve reaches a number of records, microseconds; `None` when it never
@@ -82,15 +110,36 @@ impl ArrivalCurve {
         if wanted > self.at[last] {
             return None;
         }
-        let step = self.step_before(wanted, place.0.min(last));
+        let (mut step, mut part) = self.part_of(wanted, place.0.min(last));
+        if !(part > 0.0 && part <= 1.0) {
+            // A straight line from here is there or near, unless the rate changed.
+            let guess = (step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as usize;
+            (step, part) = self.part_of(wanted, guess.min(last));
+            if !(part > 0.0 && part <= 1.0) {
+                (step, part) = self.part_of(wanted, self.step_before(wanted, step));
+            }
+        }
         place.0 = step;
-        let (low, high) = (self.at[step], self.at[step + 1]);
-        let part = if high > low { (wanted - low) / (high - low) } else { 0.0 };
-        Some(step as i64 * STEP_US + (part * STEP_US as f64).ceil() as i64)
+        let exact_us = (step as f64 + part) * self.step_us;
+        let whole_us = exact_us as i64;
+        Some(whole_us + i64::from((whole_us as f64) < exact_us))
     }
-}
 
-impl ArrivalCurve {
+    /// Time from one record to the next, microseconds, where the curve reaches a number of
+    /// records, at a place that [`Self::reached_us`] found.
+    pub(crate) fn us_per_record(&self, records: f64, place: Place) -> f64 {
+        if records <= self.before {
+            return self.before_us / self.before.max(1.0);
+        }
+        self.per_record[place.0] * self.step_us
+    }
+
+    /// How much of a step has passed when the wanted number is reached, if the curve went on
+    /// as there; 0 in a step without arrivals.
+    fn part_of(&self, wanted: f64, step: usize) -> (usize, f64) {
+        (step, (wanted - self.at[step]) * self.per_record[step])
+    }
+
     /// The last step that is below the wanted number, 0 at least; some later step is not.
     /// Strides that double away from a guess, then halves: near guesses are cheap and far
     /// ones cost a logarithm.
@@ -106,8 +155,19 @@ impl ArrivalCurve {
             high = (high + stride).min(self.at.len() - 1);
             stride *= 2;
         }
+        if high <= low + 1 {
+            return low;
+        }
         low + self.at[low..high].partition_point(|records| *records < wanted).saturating_sub(1)
     }
+}
+
+fn poisson(mean: f64, random: &mut ChaCha8Rng) -> f64 {
+    if mean >= MANY {
+        let normal: f64 = StandardNormal.sample(random);
+        return (mean + mean.sqrt() * normal).round().max(0.0);
+    }
+    Poisson::new(mean).map_or(mean, |poisson| poisson.sample(random))
 }
 
 #[cfg(test)]
@@ -145,6 +205,8 @@ mod tests {
         assert_eq!(curve.reached_us(1000.0, &mut place), Some(0));
         assert_eq!(curve.reached_us(1025.0, &mut place), Some(2_500_000));
         assert_eq!(curve.records(0), 1000.0);
+        assert_eq!(curve.records(-2_500_000), 750.0);
+        assert_eq!(curve.records(-20_000_000), 0.0);
         assert_eq!(curve.records(2_500_000), 1025.0);
     }
 

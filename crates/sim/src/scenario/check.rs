@@ -14,6 +14,7 @@ impl Scenario {
         check_pod(&self.pod)?;
         check_group(&self.group)?;
         check_nodes(&self.nodes)?;
+        within("sink.rows_per_s", self.sink.rows_per_s, 0.0, 1e9)?;
         let control = &self.control;
         within("control.poll_offset_s", control.poll_offset_s, 0.0, DAY_S)?;
         within("control.sync_offset_s", control.sync_offset_s, 0.0, DAY_S)?;
@@ -30,6 +31,7 @@ fn check_topic(topic: &Topic) -> Result<(), String> {
     within("topic.partitions", f64::from(topic.partitions), 1.0, 10_000.0)?;
     within("topic.backlog_records", f64::from(topic.backlog_records), 0.0, 1e9)?;
     within("topic.backlog_age_s", topic.backlog_age_s, 0.0, MAX_S)?;
+    within("topic.retention_s", topic.retention_s, 0.0, MAX_S)?;
     let (given, partitions) = (topic.weights.len(), topic.partitions);
     if given != 0 && given != partitions as usize {
         return Err(format!(
@@ -50,10 +52,11 @@ fn check_pod(pod: &Pod) -> Result<(), String> {
     within("pod.record_s", pod.record_s, 0.0, 60.0)?;
     // The least time keeps a batch an event that lies after the one before.
     within("pod.batch_s + pod.record_s", pod.batch_s + pod.record_s, 1e-3, 3660.0)?;
+    within("pod.batch_latency_s", pod.batch_latency_s, 0.0, 3600.0)?;
     within("pod.jitter", pod.jitter, 0.0, 0.9)?;
     range("pod.start_s", pod.start_s, 3600.0)?;
     within("pod.ready_s", pod.ready_s, 0.0, 3600.0)?;
-    within("pod.ramp_up_s", pod.ramp_up_s, 0.0, 3600.0)?;
+    range("pod.ramp_up_s", pod.ramp_up_s, 3600.0)?;
     within("pod.ramp_up_from", pod.ramp_up_from, 0.01, 1.0)?;
     range("pod.grace_s", pod.grace_s, 3600.0)
 }
@@ -77,7 +80,9 @@ fn check_nodes(nodes: &Nodes) -> Result<(), String> {
     within("nodes.capacity_pods", f64::from(nodes.capacity_pods), 0.0, 1000.0)?;
     within("nodes.min", f64::from(nodes.min), 1.0, 1000.0)?;
     range("nodes.provision_s", nodes.provision_s, DAY_S)?;
-    within("nodes.remove_after_s", nodes.remove_after_s, 0.0, DAY_S)
+    within("nodes.remove_after_s", nodes.remove_after_s, 0.0, DAY_S)?;
+    within("nodes.consolidate_after_s", nodes.consolidate_after_s, 0.0, DAY_S)?;
+    within("nodes.other", f64::from(nodes.other), 0.0, 1000.0)
 }
 
 fn check_fault(fault: &Fault) -> Result<(), String> {
@@ -86,7 +91,9 @@ fn check_fault(fault: &Fault) -> Result<(), String> {
             within("pods", f64::from(pods), 1.0, 1000.0)?;
             (at_s, 0.0)
         }
-        Fault::MissingMetric { at_s, duration_s } => (at_s, duration_s),
+        Fault::MissingMetric { at_s, duration_s }
+        | Fault::StaleMetric { at_s, duration_s }
+        | Fault::BrokerPause { at_s, duration_s } => (at_s, duration_s),
         Fault::SlowSink { at_s, duration_s, factor } => {
             within("factor", factor, 1.0, 1000.0)?;
             (at_s, duration_s)

@@ -7,11 +7,13 @@
 mod check;
 mod group;
 mod parse;
+mod range;
 #[cfg(test)]
 mod tests;
 
 pub use group::{Assignor, Blind, Group, GroupTimes, Protocol};
 pub use parse::ScenarioError;
+pub use range::Range;
 
 use serde::{Deserialize, Serialize};
 use tidegate_profile::LoadProfile;
@@ -39,6 +41,9 @@ pub struct Scenario {
     /// The nodes pods run on.
     #[serde(default)]
     pub nodes: Nodes,
+    /// The database that all pods share.
+    #[serde(default)]
+    pub sink: Sink,
     /// When the law looks, and how fast its orders take effect.
     #[serde(default)]
     pub control: Control,
@@ -61,6 +66,8 @@ pub struct Topic {
     pub backlog_records: u32,
     /// They arrived evenly in this time before the start, seconds.
     pub backlog_age_s: f64,
+    /// Records are deleted when they are this old, seconds, 0 to 30 days; 0 is never.
+    pub retention_s: f64,
 }
 
 impl Default for Topic {
@@ -71,6 +78,7 @@ impl Default for Topic {
             weights: Vec::new(),
             backlog_records: 0,
             backlog_age_s: 60.0,
+            retention_s: 0.0,
         }
     }
 }
@@ -100,6 +108,9 @@ pub struct Pod {
     pub batch_s: f64,
     /// Further time for each of its records, seconds.
     pub record_s: f64,
+    /// Above 0, batches are as large as keeps their time below this, seconds, 0 to 3600, and
+    /// at most `batch_size`; 0 is a fixed size.
+    pub batch_latency_s: f64,
     /// Each batch takes up to this share more or less, 0 to 0.9.
     pub jitter: f64,
     /// From having a node until the process joins the group, seconds.
@@ -107,7 +118,7 @@ pub struct Pod {
     /// From joining until the pod is Ready, seconds. Consuming does not wait for it.
     pub ready_s: f64,
     /// A new pod's speed rises evenly to full over this time, seconds ...
-    pub ramp_up_s: f64,
+    pub ramp_up_s: Range,
     /// ... from this share of it, 0.01 to 1.
     pub ramp_up_from: f64,
     /// What a pod does when told to stop.
@@ -124,10 +135,11 @@ impl Default for Pod {
             batch_timeout_s: 0.1,
             batch_s: 1.0,
             record_s: 0.0,
+            batch_latency_s: 0.0,
             jitter: 0.0,
             start_s: Range { min: 2.0, max: 4.0 },
             ready_s: 0.0,
-            ramp_up_s: 0.0,
+            ramp_up_s: Range { min: 0.0, max: 0.0 },
             ramp_up_from: 1.0,
             on_stop: OnStop::Drain,
             grace_s: Range { min: 30.0, max: 32.0 },
@@ -156,16 +168,6 @@ pub enum OnStop {
     Vanish,
 }
 
-/// A duration drawn evenly between two values, seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Range {
-    /// The least.
-    pub min: f64,
-    /// The most.
-    pub max: f64,
-}
-
 /// The nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -178,6 +180,11 @@ pub struct Nodes {
     pub provision_s: Range,
     /// An empty node is removed after this time, seconds.
     pub remove_after_s: f64,
+    /// A node whose pods have fitted on the others for this long is emptied: they are stopped
+    /// and replaced there. Seconds; 0 is never.
+    pub consolidate_after_s: f64,
+    /// Nodes that are counted but have no room for pods, 0 to 1000.
+    pub other: u32,
 }
 
 impl Default for Nodes {
@@ -187,8 +194,19 @@ impl Default for Nodes {
             min: 1,
             provision_s: Range { min: 30.0, max: 60.0 },
             remove_after_s: 60.0,
+            consolidate_after_s: 0.0,
+            other: 0,
         }
     }
+}
+
+/// What all pods write to.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sink {
+    /// Rows a second that it takes from all pods together, in the order in which their
+    /// batches start, 0 to 10⁹; 0 is without limit.
+    pub rows_per_s: f64,
 }
 
 /// When the law looks, and how fast its orders take effect.
@@ -229,7 +247,22 @@ pub enum Fault {
         /// For.
         duration_s: f64,
     },
-    /// Batches take longer.
+    /// The law sees the offsets as they were when it began.
+    StaleMetric {
+        /// From.
+        at_s: f64,
+        /// For.
+        duration_s: f64,
+    },
+    /// The broker does not answer: producers wait, nothing is read, the group stands still,
+    /// the law cannot read the offsets. Batches in flight are written.
+    BrokerPause {
+        /// From.
+        at_s: f64,
+        /// For.
+        duration_s: f64,
+    },
+    /// Batches take longer, and the shared sink with them.
     SlowSink {
         /// From.
         at_s: f64,
@@ -238,4 +271,17 @@ pub enum Fault {
         /// This many times as long, 1 to 1000.
         factor: f64,
     },
+}
+
+impl Fault {
+    /// Start and length, seconds; `None` of what happens in a moment.
+    pub fn window_s(&self) -> Option<(f64, f64)> {
+        match *self {
+            Self::PodCrash { .. } => None,
+            Self::MissingMetric { at_s, duration_s }
+            | Self::StaleMetric { at_s, duration_s }
+            | Self::BrokerPause { at_s, duration_s }
+            | Self::SlowSink { at_s, duration_s, .. } => Some((at_s, duration_s)),
+        }
+    }
 }

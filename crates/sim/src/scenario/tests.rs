@@ -33,6 +33,15 @@ fn a_group_keeps_what_its_protocol_does_not_say() {
 }
 
 #[test]
+fn one_number_is_a_range_that_does_not_vary() {
+    let scenario = |text: &str| {
+        Scenario::from_text("s.toml", &format!("{LEAST}[pod]\nstart_s = {text}")).expect("valid")
+    };
+    assert_eq!(scenario("3").pod.start_s, Range { min: 3.0, max: 3.0 });
+    assert_eq!(scenario("3.5"), scenario("{min = 3.5, max = 3.5}"));
+}
+
+#[test]
 fn errors_are_one_line_with_file_field_value_and_range() {
     let text = format!("{LEAST}[pod]\nbatch_size = 0");
     assert_eq!(error("s.toml", &text), "s.toml: pod.batch_size = 0: allowed is 1 to 1000000");
@@ -51,6 +60,11 @@ fn errors_are_one_line_with_file_field_value_and_range() {
             &["faults[0].factor = 0.5", "1 to 1000"],
         ),
         ("[[faults]]\nkind = 'fire'", &["faults[0]", "fire", "pod_crash"]),
+        ("[pod]\nstart_s = {min = 3.0, most = 2.0}", &["pod.start_s", "most", "max"]),
+        ("[pod]\nstart_s = 'soon'", &["pod.start_s", "soon", "seconds, or {min, max}"]),
+        ("[sink]\nrows = 1", &["sink.rows", "rows_per_s"]),
+        ("[sink]\nrows_per_s = -1.0", &["sink.rows_per_s = -1", "0 to"]),
+        ("[[faults]]\nkind = 'stale_metric'\nat_s = 1.0\nduration_s = -1.0", &["duration_s = -1"]),
         ("[control", &["line 3"]),
     ] {
         let line = error("s.toml", &format!("{LEAST}{more}"));

@@ -1,11 +1,18 @@
 //! Ages of processed records: a histogram, and the sum of a second.
 
-/// Width of the fine bins, seconds, and their number.
-const FINE_S: f64 = 0.1;
-const FINE: usize = 6_000;
-/// Coarse bins above, one a minute, the last open.
+/// Widths of the bins, seconds, and up to where: 10 ms to 30 s, 100 ms to 630 s, a minute
+/// above, the last open.
+const FINE_S: f64 = 0.01;
+const FINE: usize = 3_000;
+const MIDDLE_S: f64 = 0.1;
+const MIDDLE: usize = 6_000;
 const COARSE_S: f64 = 60.0;
 const COARSE: usize = 10_080;
+
+/// A batch's ages spread evenly; it is counted in this many parts, unless they differ by
+/// less than this share.
+const PARTS: u64 = 4;
+const ALIKE: f64 = 0.05;
 
 #[derive(Debug)]
 pub(crate) struct Ages {
@@ -17,13 +24,24 @@ pub(crate) struct Ages {
 
 impl Ages {
     pub(crate) fn new() -> Self {
-        Self { bins: vec![0; FINE + COARSE], second: (0, 0.0), max_s: 0.0 }
+        Self { bins: vec![0; FINE + MIDDLE + COARSE], second: (0, 0.0), max_s: 0.0 }
     }
 
     /// Records of ages that spread evenly between two values.
     pub(crate) fn add(&mut self, records: u64, oldest_s: f64, youngest_s: f64) {
         let mean_s = f64::midpoint(oldest_s, youngest_s);
-        self.bins[bin(mean_s)] += records;
+        let spread_s = oldest_s - youngest_s;
+        if records < PARTS || spread_s < FINE_S + ALIKE * oldest_s {
+            self.bins[bin(mean_s)] += records;
+        } else {
+            let (each, step_s) = (records / PARTS, spread_s / PARTS as f64);
+            let mut age_s = youngest_s + step_s / 2.0;
+            for _ in 1..PARTS {
+                self.bins[bin(age_s)] += each;
+                age_s += step_s;
+            }
+            self.bins[bin(age_s)] += records - (PARTS - 1) * each;
+        }
         self.second.0 += records;
         self.second.1 += records as f64 * mean_s;
         self.max_s = self.max_s.max(oldest_s);
@@ -49,19 +67,28 @@ impl Ages {
 }
 
 fn bin(age_s: f64) -> usize {
-    let fine = (age_s / FINE_S) as usize;
+    let fine = (age_s * FINE_S.recip()) as usize;
     if fine < FINE {
         return fine;
     }
     let above_s = age_s - FINE_S * FINE as f64;
-    FINE + ((above_s / COARSE_S) as usize).min(COARSE - 1)
+    let middle = (above_s * MIDDLE_S.recip()) as usize;
+    if middle < MIDDLE {
+        return FINE + middle;
+    }
+    let above_s = above_s - MIDDLE_S * MIDDLE as f64;
+    FINE + MIDDLE + ((above_s / COARSE_S) as usize).min(COARSE - 1)
 }
 
 fn upper_s(index: usize) -> f64 {
     if index < FINE {
         return (index + 1) as f64 * FINE_S;
     }
-    FINE as f64 * FINE_S + (index - FINE + 1) as f64 * COARSE_S
+    let fine_s = FINE as f64 * FINE_S;
+    if index < FINE + MIDDLE {
+        return fine_s + (index - FINE + 1) as f64 * MIDDLE_S;
+    }
+    fine_s + MIDDLE as f64 * MIDDLE_S + (index - FINE - MIDDLE + 1) as f64 * COARSE_S
 }
 
 #[cfg(test)]
@@ -81,5 +108,21 @@ mod tests {
         assert_eq!((records, ages.max_s), (1000, 999.05));
         assert!((sum_s - 499_550.0).abs() < 1e-6);
         assert_eq!(ages.take_second(), (0, 0.0));
+    }
+
+    #[test]
+    fn a_batch_spreads_over_its_ages() {
+        let mut ages = Ages::new();
+        ages.add(1000, 2.0, 1.0);
+        let quarter = |share, like: f64| (ages.quantile_s(share) - like).abs() < 0.02;
+        assert!(quarter(0.25, 1.125) && quarter(0.5, 1.375) && quarter(1.0, 1.875));
+        assert_eq!(ages.max_s, 2.0);
+    }
+
+    #[test]
+    fn bins_are_contiguous() {
+        for index in 0..FINE + MIDDLE + COARSE {
+            assert_eq!(bin(upper_s(index) - 1e-3), index);
+        }
     }
 }

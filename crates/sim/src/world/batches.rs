@@ -1,14 +1,16 @@
 //! Batches: when they close, what they hold, what becomes of them.
 //!
 //! A batch closes when it is full, or when its first record has waited for the timeout. A
-//! pod takes the same number of records from each of its partitions that has any.
-
-use rand::RngExt as _;
+//! pod takes the same number of records from each of its partitions that has any. With a
+//! stated latency the size follows the time that batches took.
+//!
+//! Ages: a batch that took all that was there holds records that arrived evenly since the
+//! pod's last batch; only its oldest is looked up. Where partitions wait for different
+//! times, the middle record of each is, and its others at the rate of that moment.
 
 use super::World;
-use super::events::{Event, us};
-use super::pods::State;
-use crate::scenario::Fault;
+use super::events::us;
+use super::pods::{Next, Pod, State};
 
 /// Records of one partition in a batch.
 #[derive(Debug, Clone, Copy)]
@@ -21,32 +23,127 @@ pub(crate) struct Taken {
 /// A wake is never planned earlier than this, so that rounding cannot stop the time.
 const LEAST_WAIT_US: i64 = 1_000;
 
+/// What a pod could take.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    records: u64,
+    /// Where the curve of all records stands when the first one arrives.
+    first: f64,
+    /// Its partition.
+    of: usize,
+}
+
 impl World<'_> {
+    /// Every pod goes on by itself until a time, inclusive.
+    pub(super) fn pods_until(&mut self, until_us: i64) {
+        if self.next_pod_us > until_us {
+            return;
+        }
+        if self.scenario.sink.rows_per_s > 0.0 {
+            while let Some(pod) = self.first_pod(until_us) {
+                self.go_on(pod);
+            }
+        } else {
+            for index in 0..self.present.len() {
+                let pod = self.present[index];
+                while self.pods[pod].next_us <= until_us {
+                    self.go_on(pod);
+                }
+            }
+        }
+        let next = self.present.iter().map(|pod| self.pods[*pod].next_us);
+        self.next_pod_us = next.min().unwrap_or(super::NEVER_US);
+    }
+
+    fn first_pod(&self, until_us: i64) -> Option<usize> {
+        let first = self.present.iter().copied().min_by_key(|pod| self.pods[*pod].next_us)?;
+        (self.pods[first].next_us <= until_us).then_some(first)
+    }
+
+    fn go_on(&mut self, pod: usize) {
+        let Pod { next, next_us, .. } = self.pods[pod];
+        self.now_us = next_us;
+        self.pods[pod].next_us = super::NEVER_US;
+        match next {
+            Next::Look { close } => self.try_start_batch(pod, close),
+            Next::BatchEnds => {
+                self.end_batch(pod);
+                self.try_start_batch(pod, false);
+            }
+        }
+    }
+
+    fn plan(&mut self, pod: usize, at_us: i64, next: Next) {
+        let pod = &mut self.pods[pod];
+        pod.next = next;
+        pod.next_us = at_us;
+        self.next_pod_us = self.next_pod_us.min(at_us);
+    }
+
+    /// All pods look for records.
+    pub(super) fn wake_all(&mut self) {
+        for index in 0..self.present.len() {
+            self.try_start_batch(self.present[index], false);
+        }
+    }
+
     /// Starts a batch, or plans when to look again.
     pub(super) fn try_start_batch(&mut self, pod: usize, close: bool) {
-        if self.pods[pod].busy_until_us.is_some()
-            || !self.pods[pod].consumes()
-            || self.pods[pod].partitions.is_empty()
+        let state = &self.pods[pod];
+        if state.busy_until_us.is_some()
+            || !state.consumes()
+            || state.partitions.is_empty()
             || self.group.stands_still()
         {
             return;
         }
-        let full =
-            if self.pods[pod].short_batch { 1 } else { u64::from(self.scenario.pod.batch_size) };
-        let available = self.available(pod, self.now_us);
-        if available >= full || (close && available > 0) {
-            self.start_batch(pod, full.min(available));
+        let full = if state.short_batch { 1 } else { state.batch_limit };
+        let joined_us = state.joined_us;
+        let waiting = self.look_for_records(pod);
+        if waiting.records >= full || (close && waiting.records > 0) {
+            self.start_batch(pod, full, waiting);
             return;
         }
-        let Some(first_us) = self.first_arrival_us(pod) else { return };
-        let deadline_us =
-            first_us.max(self.pods[pod].joined_us) + us(self.scenario.pod.batch_timeout_s);
-        if available > 0 && deadline_us <= self.now_us {
-            self.start_batch(pod, available);
+        let Some(first_us) = self.arrival_us(waiting) else { return };
+        let deadline_us = first_us.max(joined_us) + us(self.scenario.pod.batch_timeout_s);
+        if waiting.records > 0 && deadline_us <= self.now_us {
+            self.start_batch_since(pod, full, waiting, first_us);
             return;
         }
-        let (at_us, close) = self.next_look(pod, available, full, first_us, deadline_us);
-        self.wake(pod, at_us, close);
+        if self.troubles.paused_us.is_some() {
+            return;
+        }
+        let (at_us, close) = self.next_look(pod, waiting.records, full, first_us, deadline_us);
+        self.plan(pod, at_us.max(self.now_us + LEAST_WAIT_US), Next::Look { close });
+    }
+
+    /// Fills the pod's batch with everything that waits, and says what that is.
+    fn look_for_records(&mut self, pod: usize) -> Waiting {
+        let records = self.curve.records(self.log_us());
+        let Pod { batch, partitions, turn, .. } = &mut self.pods[pod];
+        batch.clear();
+        *turn = if *turn + 1 < partitions.len() { *turn + 1 } else { 0 };
+        let (last, first) = partitions.split_at(*turn);
+        let mut waiting = Waiting { records: 0, first: f64::INFINITY, of: 0 };
+        for partition in first.iter().chain(last).copied() {
+            let part = &self.partitions[partition];
+            let available = part.end(records).saturating_sub(part.read);
+            if available > 0 {
+                batch.push(Taken { partition, records: available, epoch: part.epoch });
+                waiting.records += available;
+            }
+            let on_curve = part.on_curve(part.read);
+            if on_curve < waiting.first {
+                (waiting.first, waiting.of) = (on_curve, partition);
+            }
+        }
+        waiting
+    }
+
+    /// Arrival of the oldest record that the pod has not read, or of the next one.
+    fn arrival_us(&mut self, waiting: Waiting) -> Option<i64> {
+        let place = &mut self.partitions[waiting.of].place;
+        self.curve.reached_us(waiting.first, place)
     }
 
     /// When to look again: when the first record arrives, when the batch should be full,
@@ -69,125 +166,137 @@ impl World<'_> {
         (at_us, at_us >= deadline_us)
     }
 
-    fn wake(&mut self, pod: usize, at_us: i64, close: bool) {
-        let at_us = at_us.max(self.now_us + LEAST_WAIT_US);
-        self.pods[pod].token += 1;
-        let token = self.pods[pod].token;
-        self.queue.push(at_us, Event::Wake { pod, token, close });
-    }
-
     /// Records that the pod could take at a time.
     fn available(&self, pod: usize, at_us: i64) -> u64 {
         let records = self.curve.records(at_us);
         let parts = self.pods[pod].partitions.iter().map(|p| &self.partitions[*p]);
-        parts.map(|part| part.end(records) - part.read).sum()
+        parts.map(|part| part.end(records).saturating_sub(part.read)).sum()
     }
 
-    /// Arrival of the oldest record that the pod has not read, or of the next one.
-    fn first_arrival_us(&mut self, pod: usize) -> Option<i64> {
-        let on_curve = |p: &usize| {
-            let part = &self.partitions[*p];
-            part.on_curve(part.read)
-        };
-        let first =
-            *self.pods[pod].partitions.iter().min_by(|a, b| on_curve(a).total_cmp(&on_curve(b)))?;
-        let part = &mut self.partitions[first];
-        part.arrival_us(part.read, &self.curve)
+    fn start_batch(&mut self, pod: usize, full: u64, waiting: Waiting) {
+        let takes_all = waiting.records <= full;
+        let first_us = if takes_all { self.arrival_us(waiting) } else { None };
+        let first_us = first_us.unwrap_or(self.now_us);
+        self.start_batch_since(pod, full, waiting, first_us);
     }
 
-    fn start_batch(&mut self, pod: usize, records: u64) {
-        self.take(pod, records);
-        let options = &self.scenario.pod;
-        let mut service_s = options.batch_s + options.record_s * records as f64;
-        if options.jitter > 0.0 {
-            let swing = 2.0 * self.random.batches.random::<f64>() - 1.0;
-            service_s *= 1.0 + options.jitter * swing;
+    /// Starts what [`Self::look_for_records`] filled, cut down to `full`.
+    fn start_batch_since(&mut self, pod: usize, full: u64, waiting: Waiting, first_us: i64) {
+        let records = waiting.records.min(full);
+        let state = &mut self.pods[pod];
+        if waiting.records > full {
+            share_out(&mut state.batch, full);
         }
-        service_s *= self.slowdown() / self.speed(pod);
-        let until_us = self.now_us + us(service_s).max(1);
-        let pod_state = &mut self.pods[pod];
-        pod_state.short_batch = false;
-        pod_state.busy_until_us = Some(until_us);
-        pod_state.token += 1;
-        let token = pod_state.token;
-        self.queue.push(until_us, Event::BatchEnds { pod, token });
-    }
-
-    /// Share of full speed while the pod ramps up.
-    fn speed(&self, pod: usize) -> f64 {
-        let (ramp_s, from) = (self.scenario.pod.ramp_up_s, self.scenario.pod.ramp_up_from);
-        let age_s = (self.now_us - self.pods[pod].joined_us) as f64 / 1e6;
-        if age_s >= ramp_s { 1.0 } else { from + (1.0 - from) * age_s / ramp_s }
-    }
-
-    fn slowdown(&self) -> f64 {
-        let factors = self.scenario.faults.iter().filter_map(|fault| match *fault {
-            Fault::SlowSink { at_s, duration_s, factor } => {
-                (us(at_s)..us(at_s + duration_s)).contains(&self.now_us).then_some(factor)
-            }
-            _ => None,
-        });
-        factors.product()
-    }
-
-    /// Moves records into the pod's batch: from each partition the same number, where it
-    /// has them.
-    fn take(&mut self, pod: usize, wanted: u64) {
-        let records = self.curve.records(self.now_us);
-        let pod = &mut self.pods[pod];
-        pod.batch.clear();
-        pod.turn += 1;
-        let count = pod.partitions.len();
-        let order = (0..count).map(|step| pod.partitions[(step + pod.turn) % count]);
-        for partition in order {
-            let part = &self.partitions[partition];
-            let waiting = part.end(records) - part.read;
-            if waiting > 0 {
-                pod.batch.push(Taken { partition, records: waiting, epoch: part.epoch });
-            }
-        }
-        share_out(&mut pod.batch, wanted);
-        for taken in &pod.batch {
+        for taken in &state.batch {
             self.partitions[taken.partition].read += taken.records;
         }
+        state.even = waiting.records <= full && first_us >= state.started_us;
+        state.first_us = first_us;
+        state.started_us = self.now_us;
+        state.short_batch = false;
+        let until_us = self.until_us(pod, records);
+        let state = &mut self.pods[pod];
+        state.busy_until_us = Some(until_us);
+        if state.state != State::Draining {
+            self.plan(pod, until_us, Next::BatchEnds);
+        }
     }
 
+    /// When a batch that starts now will be written.
+    fn until_us(&mut self, pod: usize, records: u64) -> i64 {
+        let options = &self.scenario.pod;
+        let state = &mut self.pods[pod];
+        let mut service_s = options.batch_s + options.record_s * records as f64;
+        if options.jitter > 0.0 {
+            state.batches += 1;
+            let swing =
+                2.0 * unit(self.random.batches ^ ((pod as u64) << 40 | state.batches)) - 1.0;
+            service_s *= 1.0 + options.jitter * swing;
+        }
+        service_s *= self.troubles.slowdown;
+        let ramped_s = state.ramp_up_us;
+        let age_us = self.now_us - state.joined_us;
+        if age_us < ramped_s {
+            let from = options.ramp_up_from;
+            service_s /= from + (1.0 - from) * age_us as f64 / ramped_s as f64;
+        }
+        let alone_us = self.now_us + us(service_s).max(1);
+        if self.scenario.sink.rows_per_s <= 0.0 {
+            return alone_us;
+        }
+        let rows_s = records as f64 / self.scenario.sink.rows_per_s * self.troubles.slowdown;
+        self.sink_free_us = self.sink_free_us.max(self.now_us) + us(rows_s);
+        alone_us.max(self.sink_free_us)
+    }
+
+    /// A pod's batch is written.
     pub(super) fn end_batch(&mut self, pod: usize) {
-        self.pods[pod].busy_until_us = None;
-        let mut batch = std::mem::take(&mut self.pods[pod].batch);
+        let state = &mut self.pods[pod];
+        state.busy_until_us = None;
+        let even = state.even;
+        let (first_us, started_us) = (state.first_us, state.started_us);
+        let batch = std::mem::take(&mut state.batch);
+        let (mut total, mut lost) = (0, 0);
         for taken in &batch {
-            self.end_part(*taken);
+            total += taken.records;
+            if self.partitions[taken.partition].epoch != taken.epoch {
+                // It was lost meanwhile, and is read again by somebody.
+                lost += taken.records;
+            } else {
+                self.end_part(*taken, !even);
+            }
         }
-        batch.clear();
+        self.counts.processed += total;
+        self.counts.duplicated += lost;
+        if even && total > lost {
+            let age_s = |at_us: i64| (self.now_us - at_us).max(0) as f64 / 1e6;
+            self.ages.add(total - lost, age_s(first_us), age_s(started_us));
+        }
         self.pods[pod].batch = batch;
-        if self.pods[pod].state == State::Draining {
-            self.leave(pod);
-        } else {
-            self.try_start_batch(pod, false);
-        }
+        self.adapt(pod, total);
     }
 
-    fn end_part(&mut self, taken: Taken) {
+    fn end_part(&mut self, taken: Taken, counts_ages: bool) {
         let part = &mut self.partitions[taken.partition];
-        self.counts.processed += taken.records;
-        if part.epoch != taken.epoch {
-            // It was lost meanwhile, and is read again by somebody.
-            self.counts.duplicated += taken.records;
-            return;
+        if counts_ages {
+            let (middle_us, spread_us) = part.arrivals_us(taken.records, self.curve);
+            let age_s = |at_us: f64| (self.now_us as f64 - at_us).max(0.0) / 1e6;
+            let half_us = spread_us / 2.0;
+            self.ages.add(taken.records, age_s(middle_us - half_us), age_s(middle_us + half_us));
         }
-        let last = part.written + taken.records - 1;
-        let first_us = part.arrival_us(part.written, &self.curve).unwrap_or(self.now_us);
-        let last_us = part.arrival_us(last, &self.curve).unwrap_or(self.now_us);
-        part.written = last + 1;
+        self.counts.expired += part.write(taken.records);
         if !self.group.refuses_commits() {
             part.committed = part.written;
             if self.scenario.group.commit_interval_s <= 0.0 {
                 part.visible = part.committed;
             }
         }
-        let age_s = |at_us: i64| (self.now_us - at_us).max(0) as f64 / 1e6;
-        self.ages.add(taken.records, age_s(first_us), age_s(last_us));
     }
+
+    /// With a stated latency the next batch may be as large as keeps it, judged by the time
+    /// of this one; at most twice or half as large.
+    fn adapt(&mut self, pod: usize, records: u64) {
+        let latency_s = self.scenario.pod.batch_latency_s;
+        if latency_s <= 0.0 {
+            return;
+        }
+        let most = u64::from(self.scenario.pod.batch_size);
+        let state = &mut self.pods[pod];
+        let took_s = (self.now_us - state.started_us) as f64 / 1e6;
+        let room = (latency_s / took_s.max(1e-6)).clamp(0.5, 2.0);
+        if room < 1.0 || records >= state.batch_limit {
+            state.batch_limit = ((records as f64 * room) as u64).clamp(1, most);
+        }
+    }
+}
+
+/// 0 to 1, a hash (splitmix64).
+fn unit(number: u64) -> f64 {
+    let mut hash = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    hash ^= hash >> 31;
+    (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// Cuts what waits down to `wanted` records in all, the same number from each as far as it
@@ -195,6 +304,14 @@ impl World<'_> {
 fn share_out(batch: &mut Vec<Taken>, wanted: u64) {
     let total: u64 = batch.iter().map(|taken| taken.records).sum();
     if total <= wanted {
+        return;
+    }
+    let each = wanted / batch.len() as u64;
+    if each > 0 && batch.iter().all(|taken| taken.records > each) {
+        let more = (wanted % batch.len() as u64) as usize;
+        for (index, taken) in batch.iter_mut().enumerate() {
+            taken.records = each + u64::from(index < more);
+        }
         return;
     }
     // The level to which everybody is filled.

@@ -6,7 +6,7 @@ use tidegate_autoscale::scaled_object::ScaledObject;
 
 use super::World;
 use super::events::{Event, us};
-use crate::scenario::{self, Fault, Scenario};
+use crate::scenario::{self, Scenario};
 
 /// What the law wants, and why.
 #[derive(Debug)]
@@ -47,12 +47,26 @@ pub fn slo_options(scenario: &Scenario, object: &ScaledObject) -> SloOptions {
     }
 }
 
+/// Before anybody looked.
+pub(super) fn no_facts() -> Facts {
+    Facts {
+        spec_replicas: 0,
+        status_replicas: 0,
+        ready_replicas: 0,
+        offsets: Ok(Vec::new()),
+        sink: None,
+    }
+}
+
 impl World<'_> {
     pub(super) fn tick_law(&mut self) {
         let now_ms = self.now_us / 1000;
-        let decisions = self.law.tick(now_ms, &self.facts());
+        self.look();
+        let decisions = self.law.tick(now_ms, &self.facts);
         if let Some(last) = decisions.last() {
-            self.control.reason = last.explanation();
+            if self.keeps_series {
+                self.control.reason = last.explanation();
+            }
             if last.to != self.control.spec_replicas {
                 self.control.spec_replicas = last.to;
                 self.after(us(self.scenario.control.reconcile_s), Event::Reconcile);
@@ -62,35 +76,44 @@ impl World<'_> {
         self.queue.push(next_ms * 1000, Event::Law);
     }
 
-    fn facts(&self) -> Facts {
-        let records = self.curve.records(self.now_us);
-        let offsets = if self.metric_is_missing() {
-            Err("the scenario hides the offsets".to_owned())
+    /// Brings the facts up to date.
+    fn look(&mut self) {
+        self.facts.spec_replicas = self.control.spec_replicas;
+        self.facts.status_replicas = self.replicas();
+        self.facts.ready_replicas = self.ready_replicas();
+        let hidden = if self.troubles.paused_us.is_some() {
+            Some("the broker does not answer")
         } else {
-            let parts = self.partitions.iter().enumerate();
-            Ok(parts
-                .map(|(index, part)| PartitionOffsets {
-                    partition: index as i32,
-                    committed: Some(part.visible as i64),
-                    end: Some(part.end(records) as i64),
-                })
-                .collect())
+            self.troubles.missing.then_some("the scenario hides the offsets")
         };
-        Facts {
-            spec_replicas: self.control.spec_replicas,
-            status_replicas: self.replicas(),
-            ready_replicas: self.ready_replicas(),
-            offsets,
-            sink: None,
+        if let Some(why) = hidden {
+            self.facts.offsets = Err(why.to_owned());
+            return;
         }
+        if let Some(stale) = &self.troubles.stale {
+            self.facts.offsets = Ok(stale.clone());
+            return;
+        }
+        let mut offsets =
+            std::mem::replace(&mut self.facts.offsets, Ok(Vec::new())).unwrap_or_default();
+        self.read_offsets(&mut offsets);
+        self.facts.offsets = Ok(offsets);
     }
 
-    fn metric_is_missing(&self) -> bool {
-        self.scenario.faults.iter().any(|fault| match *fault {
-            Fault::MissingMetric { at_s, duration_s } => {
-                (us(at_s)..us(at_s + duration_s)).contains(&self.now_us)
-            }
-            _ => false,
-        })
+    /// Every partition's offsets now.
+    pub(super) fn offsets(&self) -> Vec<PartitionOffsets> {
+        let mut offsets = Vec::new();
+        self.read_offsets(&mut offsets);
+        offsets
+    }
+
+    fn read_offsets(&self, into: &mut Vec<PartitionOffsets>) {
+        let records = self.curve.records(self.log_us());
+        into.clear();
+        into.extend(self.partitions.iter().enumerate().map(|(index, part)| PartitionOffsets {
+            partition: index as i32,
+            committed: Some(part.visible as i64),
+            end: Some(part.end(records) as i64),
+        }));
     }
 }

@@ -1,4 +1,5 @@
-//! What happens, in order of time; at the same time in the order in which it was planned.
+//! What happens to more than one pod, in order of time; at the same time in the order in
+//! which it was planned. What a pod does by itself is not here: see `pods`.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,14 +11,12 @@ pub(crate) enum Event {
     PodJoins(usize),
     /// A pod is Ready.
     PodReady(usize),
+    /// A pod that was told to stop has written its last batch.
+    PodDrained(usize),
     /// A pod's grace is over.
     PodKilled(usize),
     /// The group notices that a member died.
     MemberExpires(usize),
-    /// A pod looks for records; with `close` its batch closes as it is.
-    Wake { pod: usize, token: u32, close: bool },
-    /// A pod's batch is written.
-    BatchEnds { pod: usize, token: u32 },
     /// The group assigns its partitions anew.
     Rebalance,
     /// A generation of blind members is complete.
@@ -32,12 +31,28 @@ pub(crate) enum Event {
     NodeReady,
     /// A node may have been empty for long enough.
     NodeExpires { node: usize, stamp: u32 },
+    /// Looks for nodes whose pods fit elsewhere.
+    Consolidate,
     /// Kafka's committed offsets follow.
     Commit,
+    /// Old records are deleted.
+    Retention,
+    /// A fault begins or ends.
+    Fault,
     /// Processes die.
     Crash(u32),
     /// A second is over.
     Second,
+}
+
+impl Event {
+    /// Waits until the broker answers again.
+    pub(crate) fn needs_broker(self) -> bool {
+        matches!(
+            self,
+            Self::MemberExpires(_) | Self::Rebalance | Self::RoundEnds | Self::Assign { .. }
+        )
+    }
 }
 
 /// Planned events. Times in microseconds.
@@ -58,7 +73,7 @@ impl Queue {
     }
 }
 
-/// Seconds as microseconds.
+/// Seconds, 0 or more, as microseconds.
 pub(crate) fn us(seconds: f64) -> i64 {
-    (seconds * 1e6).round() as i64
+    (seconds * 1e6 + 0.5) as i64
 }

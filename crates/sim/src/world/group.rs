@@ -69,8 +69,10 @@ impl World<'_> {
 
     /// Kafka's committed offsets follow what was written.
     pub(super) fn commit(&mut self) {
-        for part in &mut self.partitions {
-            part.visible = part.committed;
+        if self.troubles.paused_us.is_none() {
+            for part in &mut self.partitions {
+                part.visible = part.committed;
+            }
         }
         self.after(us(self.scenario.group.commit_interval_s), Event::Commit);
     }
@@ -130,7 +132,9 @@ impl World<'_> {
         let claim = part.claim;
         self.group.moves += 1;
         if target.is_some() {
-            let at_us = self.partitions[partition].released_us.max(self.now_us + settle_us);
+            // After its old owner's batch, not beside it.
+            let released_us = self.partitions[partition].released_us + 1;
+            let at_us = released_us.max(self.now_us + settle_us);
             self.queue.push(at_us, Event::Assign { partition, claim });
         }
     }
@@ -153,6 +157,7 @@ impl World<'_> {
             return;
         }
         self.counts.duplicated += part.go_back();
+        self.counts.expired += part.delete_before(0);
         part.owner = part.heir;
         let Some(pod) = part.heir else { return };
         if self.pods[pod].is_alive() {
@@ -230,6 +235,7 @@ impl World<'_> {
         let part = &mut self.partitions[partition];
         part.heir = None;
         self.counts.duplicated += part.go_back();
+        self.counts.expired += part.delete_before(0);
     }
 
     fn shorten_batches(&mut self, probability: f64) {

@@ -1,10 +1,16 @@
 //! The event loop, and what it holds.
+//!
+//! Between two events that concern more than one pod, each pod goes on by itself: first
+//! the one, then the next, each up to the time of the event. That is exact, because pods
+//! share nothing in between; with a shared sink they do, and go in order of time.
+//! Rejected: every batch of every pod in one queue, which cost four times as much.
 
 mod ages;
 mod assign;
 mod batches;
 mod control;
 mod events;
+mod faults;
 mod group;
 mod nodes;
 mod partitions;
@@ -18,18 +24,19 @@ pub use control::{slo_options, stock_law};
 pub(crate) use ages::Ages;
 use control::Control;
 use events::{Event, Queue, us};
+use faults::Troubles;
 use group::GroupState;
 use nodes::NodePool;
 use partitions::Partition;
 use pods::Pod;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tidegate_autoscale::law::Law;
+use tidegate_autoscale::law::{Facts, Law};
 use tidegate_autoscale::series::Second;
 
 use crate::load::{ArrivalCurve, partition_weights};
-use crate::scenario::{Fault, GroupTimes, Range, Scenario};
-use crate::summary::{Counts, Summary};
+use crate::scenario::{GroupTimes, Range, Scenario};
+use crate::summary::{Counts, Summary, Tally};
 
 /// What a simulation gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,17 +64,51 @@ impl Run {
 
 /// Runs a scenario under a law.
 pub fn simulate(scenario: &Scenario, seed: u64, law: &mut dyn Law) -> Run {
-    let mut world = World::new(scenario, seed, law);
-    world.start();
-    world.run()
+    Prepared::new(scenario, seed).run(law)
 }
 
-/// Draws for one purpose do not shift those for another.
+/// What all runs of a scenario with one seed share: the arrivals, and each partition's
+/// share of them. For many runs with different laws; threads may share it.
+#[derive(Debug)]
+pub struct Prepared<'a> {
+    scenario: &'a Scenario,
+    seed: u64,
+    weights: Vec<f64>,
+    curve: ArrivalCurve,
+}
+
+impl<'a> Prepared<'a> {
+    /// Draws the arrivals.
+    pub fn new(scenario: &'a Scenario, seed: u64) -> Self {
+        let mut arrivals = stream(seed.wrapping_add(scenario.load.seed), 1);
+        let before = (f64::from(scenario.topic.backlog_records), us(scenario.topic.backlog_age_s));
+        let duration_us = us(f64::from(scenario.duration_s));
+        Self {
+            scenario,
+            seed,
+            weights: partition_weights(&scenario.topic, &scenario.load),
+            curve: ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals),
+        }
+    }
+
+    /// Runs a law.
+    pub fn run(&self, law: &mut dyn Law) -> Run {
+        World::new(self, law, true).run()
+    }
+
+    /// The same figures without the series.
+    pub fn summarize(&self, law: &mut dyn Law) -> Summary {
+        World::new(self, law, false).run().summary
+    }
+}
+
+/// Draws for one purpose do not shift those for another. Batches draw from a hash of pod
+/// and batch, so that the order in which pods go on does not matter.
 #[derive(Debug)]
 struct Random {
     pods: ChaCha8Rng,
     group: ChaCha8Rng,
-    batches: ChaCha8Rng,
+    batches: u64,
 }
 
 fn stream(seed: u64, purpose: u64) -> ChaCha8Rng {
@@ -80,6 +121,9 @@ fn draw_us(range: Range, random: &mut ChaCha8Rng) -> i64 {
     us(range.min + (range.max - range.min) * random.random::<f64>())
 }
 
+/// When nothing is planned.
+const NEVER_US: i64 = i64::MAX;
+
 /// The simulated world. Times in microseconds since the start.
 struct World<'a> {
     scenario: &'a Scenario,
@@ -87,15 +131,28 @@ struct World<'a> {
     law: &'a mut dyn Law,
     now_us: i64,
     queue: Queue,
+    /// Events that wait for the broker, with their times.
+    waiting: Vec<(i64, Event)>,
     random: Random,
-    curve: ArrivalCurve,
+    curve: &'a ArrivalCurve,
     partitions: Vec<Partition>,
+    /// All pods that ever were; ids are places.
     pods: Vec<Pod>,
+    /// Those that are not gone, the oldest first.
+    present: Vec<usize>,
+    /// No pod goes on by itself before.
+    next_pod_us: i64,
+    /// When the shared sink has written all that it was given.
+    sink_free_us: i64,
     group: GroupState,
     nodes: NodePool,
     control: Control,
+    facts: Facts,
+    troubles: Troubles,
     ages: Ages,
     counts: Counts,
+    tally: Tally,
+    keeps_series: bool,
     seconds: Vec<Second>,
     second_ages: Vec<(u64, f64)>,
     /// Arrived and processed until the last second.
@@ -103,49 +160,55 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(scenario: &'a Scenario, seed: u64, law: &'a mut dyn Law) -> Self {
-        let weights = partition_weights(&scenario.topic, &scenario.load);
-        let mut arrivals = stream(seed.wrapping_add(scenario.load.seed), 1);
-        let before = (f64::from(scenario.topic.backlog_records), us(scenario.topic.backlog_age_s));
-        let duration_us = us(f64::from(scenario.duration_s));
+    fn new(prepared: &'a Prepared<'a>, law: &'a mut dyn Law, keeps_series: bool) -> Self {
+        let Prepared { scenario, seed, ref weights, ref curve } = *prepared;
+        let rows = if keeps_series { scenario.duration_s as usize } else { 0 };
+        let partitions = weights.iter().enumerate();
         Self {
             scenario,
             times: scenario.group.times(),
             law,
             now_us: 0,
             queue: Queue::default(),
+            waiting: Vec::new(),
             random: Random {
                 pods: stream(seed, 2),
                 group: stream(seed, 3),
-                batches: stream(seed, 4),
+                batches: stream(seed, 4).random(),
             },
-            curve: ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals),
-            partitions: weights
-                .into_iter()
-                .enumerate()
-                .map(|(index, weight)| Partition::new(index, weight))
-                .collect(),
+            curve,
+            partitions: partitions.map(|(index, weight)| Partition::new(index, *weight)).collect(),
             pods: Vec::new(),
+            present: Vec::new(),
+            next_pod_us: NEVER_US,
+            sink_free_us: 0,
             group: GroupState::default(),
             nodes: NodePool::new(scenario.nodes.clone()),
             control: Control::new(scenario.pod.replicas as i32),
+            facts: control::no_facts(),
+            troubles: Troubles::none(),
             ages: Ages::new(),
             counts: Counts::default(),
-            seconds: Vec::with_capacity(scenario.duration_s as usize),
-            second_ages: Vec::with_capacity(scenario.duration_s as usize),
+            tally: Tally::new(scenario),
+            keeps_series,
+            seconds: Vec::with_capacity(rows),
+            second_ages: Vec::with_capacity(rows),
             last: (0, 0),
         }
     }
 
     fn start(&mut self) {
         self.start_with_pods();
-        for fault in &self.scenario.faults {
-            if let Fault::PodCrash { at_s, pods } = *fault {
-                self.queue.push(us(at_s), Event::Crash(pods));
-            }
-        }
+        self.plan_faults();
         if us(self.scenario.group.commit_interval_s) > 0 {
             self.queue.push(0, Event::Commit);
+        }
+        if self.scenario.topic.retention_s > 0.0 {
+            self.queue.push(0, Event::Retention);
+        }
+        if self.scenario.nodes.consolidate_after_s > 0.0 {
+            // Between two seconds, so that no row shows a pod that is being replaced.
+            self.queue.push(500_000, Event::Consolidate);
         }
         self.last.0 = self.arrived();
         self.queue.push(self.law.next_due_ms().max(0) * 1000, Event::Law);
@@ -153,12 +216,18 @@ impl<'a> World<'a> {
     }
 
     fn run(mut self) -> Run {
-        while self.seconds.len() < self.scenario.duration_s as usize {
+        self.start();
+        while self.tally.seconds() < self.scenario.duration_s {
             let Some((at_us, event)) = self.queue.pop() else { break };
+            self.pods_until(at_us);
             self.now_us = at_us;
-            self.handle(event);
+            if event.needs_broker() && self.troubles.paused_us.is_some() {
+                self.waiting.push((at_us, event));
+            } else {
+                self.handle(event);
+            }
         }
-        let summary = Summary::new(self.scenario, &self.seconds, &self.ages, self.counts);
+        let summary = Summary::new(self.scenario, &self.tally, &self.ages, self.counts);
         Run { seconds: self.seconds, ages: self.second_ages, summary }
     }
 
@@ -166,15 +235,9 @@ impl<'a> World<'a> {
         match event {
             Event::PodJoins(pod) => self.pod_joins(pod),
             Event::PodReady(pod) => self.pods[pod].ready = self.pods[pod].is_alive(),
+            Event::PodDrained(pod) => self.pod_drained(pod),
             Event::PodKilled(pod) => self.kill(pod),
             Event::MemberExpires(pod) => self.leave_group(pod),
-            Event::Wake { pod, token, close } if self.pods[pod].token == token => {
-                self.try_start_batch(pod, close);
-            }
-            Event::BatchEnds { pod, token } if self.pods[pod].token == token => {
-                self.end_batch(pod);
-            }
-            Event::Wake { .. } | Event::BatchEnds { .. } => {}
             Event::Rebalance => self.rebalance(),
             Event::RoundEnds => self.end_round(),
             Event::Assign { partition, claim } => self.assign(partition, claim),
@@ -182,7 +245,10 @@ impl<'a> World<'a> {
             Event::Reconcile => self.reconcile(),
             Event::NodeReady => self.node_ready(),
             Event::NodeExpires { node, stamp } => self.nodes.expire(node, stamp),
+            Event::Consolidate => self.consolidate(),
             Event::Commit => self.commit(),
+            Event::Retention => self.delete_old_records(),
+            Event::Fault => self.faults_change(),
             Event::Crash(pods) => self.crash(pods),
             Event::Second => self.sample(),
         }

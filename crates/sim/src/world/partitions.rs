@@ -7,9 +7,11 @@ use crate::load::{ArrivalCurve, Place};
 #[derive(Debug, Clone)]
 pub(crate) struct Partition {
     weight: f64,
+    /// 1 / weight.
+    spacing: f64,
     /// Shifts when its records arrive, so that partitions do not take turns in step.
     phase: f64,
-    place: Place,
+    pub(crate) place: Place,
     /// Who reads it.
     pub(crate) owner: Option<usize>,
     /// Whose it is by the last assignment.
@@ -25,6 +27,8 @@ pub(crate) struct Partition {
     pub(crate) committed: u64,
     /// What readers of the lag see of it.
     pub(crate) visible: u64,
+    /// Records before it are deleted.
+    pub(crate) log_start: u64,
 }
 
 impl Partition {
@@ -33,6 +37,7 @@ impl Partition {
         const SPREAD: f64 = 0.618_033_988_749_895;
         Self {
             weight,
+            spacing: weight.recip(),
             phase: (index as f64 * SPREAD).fract(),
             place: Place::default(),
             owner: None,
@@ -44,23 +49,29 @@ impl Partition {
             written: 0,
             committed: 0,
             visible: 0,
+            log_start: 0,
         }
     }
 
     /// Records in it when this many arrived in all partitions.
     pub(crate) fn end(&self, records: f64) -> u64 {
-        (self.weight * records + self.phase) as u64
+        (self.weight * records + self.phase) as i64 as u64
     }
 
     /// Where the curve of all records stands when this one arrives.
     pub(crate) fn on_curve(&self, record: u64) -> f64 {
-        ((record + 1) as f64 - self.phase) / self.weight
+        ((record + 1) as i64 as f64 - self.phase) * self.spacing
     }
 
-    /// When a record arrives, microseconds; `None` when it never does.
-    pub(crate) fn arrival_us(&mut self, record: u64, curve: &ArrivalCurve) -> Option<i64> {
-        let records = self.on_curve(record);
-        curve.reached_us(records, &mut self.place)
+    /// When the middle one of its next records to be written arrived, and how far its first
+    /// and last are apart, microseconds.
+    pub(crate) fn arrivals_us(&mut self, records: u64, curve: &ArrivalCurve) -> (f64, f64) {
+        let others = (records - 1) as f64;
+        let middle = self.on_curve(self.written) + others / 2.0 * self.spacing;
+        let Some(middle_us) = curve.reached_us(middle, &mut self.place) else {
+            return (f64::MAX, 0.0);
+        };
+        (middle_us as f64, others * self.spacing * curve.us_per_record(middle, self.place))
     }
 
     /// Begins at the committed position: returns how many records will be read again.
@@ -70,5 +81,27 @@ impl Partition {
         self.read = self.committed;
         self.written = self.committed;
         again
+    }
+
+    /// Records of its batch are written. Returns how many were skipped after them, because
+    /// they are deleted.
+    pub(crate) fn write(&mut self, records: u64) -> u64 {
+        let next = self.written + records;
+        self.written = next.max(self.log_start);
+        self.read = self.read.max(self.written);
+        self.written - next
+    }
+
+    /// The log begins at this record now. Returns how many were skipped that nobody had
+    /// read.
+    pub(crate) fn delete_before(&mut self, start: u64) -> u64 {
+        self.log_start = self.log_start.max(start);
+        if self.read > self.written || self.log_start <= self.written {
+            return 0;
+        }
+        let skipped = self.log_start - self.written;
+        (self.read, self.written, self.committed) =
+            (self.log_start, self.log_start, self.log_start);
+        skipped
     }
 }

@@ -1,10 +1,14 @@
 //! Pods: created, placed on a node, joined, stopped, killed.
 
-use super::World;
+use std::cmp::Reverse;
+
 use super::batches::Taken;
-use super::draw_us;
 use super::events::{Event, us};
+use super::{NEVER_US, World, draw_us};
 use crate::scenario::OnStop;
+
+/// How often nodes are looked at for consolidation, seconds.
+const CONSOLIDATION_CHECK_S: f64 = 10.0;
 
 /// Where a pod is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +27,27 @@ pub(crate) enum State {
     Gone,
 }
 
+/// What a pod does next by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Looks for records; with `close` its batch closes as it is.
+    Look { close: bool },
+    /// Its batch is written.
+    BatchEnds,
+}
+
 /// A pod. Ids are never used again.
 #[derive(Debug)]
 pub(crate) struct Pod {
+    /// When it goes on by itself, and what it does then.
+    pub(crate) next_us: i64,
+    pub(crate) next: Next,
     pub(crate) state: State,
     pub(crate) ready: bool,
     pub(crate) joined_us: i64,
-    node: Option<usize>,
+    /// How long its speed rises.
+    pub(crate) ramp_up_us: i64,
+    pub(crate) node: Option<usize>,
     /// What it reads.
     pub(crate) partitions: Vec<usize>,
     /// Records in flight.
@@ -38,8 +56,16 @@ pub(crate) struct Pod {
     pub(crate) busy_until_us: Option<i64>,
     /// When the group notices its death; `None` while it lives.
     pub(crate) expires_us: Option<i64>,
-    /// Changes when a planned wake or batch end is void.
-    pub(crate) token: u32,
+    /// When the batch in flight started, or the last one did.
+    pub(crate) started_us: i64,
+    /// When its oldest record arrived.
+    pub(crate) first_us: i64,
+    /// Whether its records arrived evenly since then.
+    pub(crate) even: bool,
+    /// Batches started.
+    pub(crate) batches: u64,
+    /// Records in a batch at most.
+    pub(crate) batch_limit: u64,
     /// The next batch holds one record.
     pub(crate) short_batch: bool,
     /// Where the next batch begins to take records, for fairness.
@@ -47,8 +73,11 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    fn new() -> Self {
+    fn new(ramp_up_us: i64, batch_limit: u64) -> Self {
         Self {
+            next_us: NEVER_US,
+            next: Next::BatchEnds,
+            ramp_up_us,
             state: State::Pending,
             ready: false,
             joined_us: 0,
@@ -57,7 +86,11 @@ impl Pod {
             batch: Vec::new(),
             busy_until_us: None,
             expires_us: None,
-            token: 0,
+            started_us: 0,
+            first_us: 0,
+            even: false,
+            batches: 0,
+            batch_limit,
             short_batch: false,
             turn: 0,
         }
@@ -83,47 +116,74 @@ impl World<'_> {
     /// The pods of the beginning run, are Ready and own their partitions.
     pub(super) fn start_with_pods(&mut self) {
         for pod in 0..self.scenario.pod.replicas as usize {
-            self.pods.push(Pod::new());
+            self.create_pod();
             self.pods[pod].node = Some(self.nodes.force());
             self.pods[pod].state = State::Running;
             self.pods[pod].ready = true;
             // Ramped up long ago.
-            self.pods[pod].joined_us = -us(self.scenario.pod.ramp_up_s);
+            self.pods[pod].joined_us = -self.pods[pod].ramp_up_us;
             self.group.members.push(pod);
         }
         self.assign_at_start();
     }
 
+    fn create_pod(&mut self) -> usize {
+        let options = &self.scenario.pod;
+        let ramps = options.ramp_up_s.max > 0.0;
+        let ramp_up_us = if ramps { draw_us(options.ramp_up_s, &mut self.random.pods) } else { 0 };
+        self.pods.push(Pod::new(ramp_up_us, u64::from(options.batch_size)));
+        self.present.push(self.pods.len() - 1);
+        self.pods.len() - 1
+    }
+
+    /// Those that are not gone, the oldest first.
+    fn present(&self) -> impl Iterator<Item = &Pod> {
+        self.present.iter().map(|pod| &self.pods[*pod])
+    }
+
     pub(super) fn replicas(&self) -> i32 {
-        self.pods.iter().filter(|pod| pod.counts()).count() as i32
+        self.present().filter(|pod| pod.counts()).count() as i32
     }
 
     pub(super) fn ready_replicas(&self) -> i32 {
-        self.pods.iter().filter(|pod| pod.counts() && pod.ready).count() as i32
+        self.present().filter(|pod| pod.counts() && pod.ready).count() as i32
     }
 
     /// Creates or stops pods until the wanted number exists.
     pub(super) fn reconcile(&mut self) {
         let missing = self.control.spec_replicas - self.replicas();
         for _ in 0..missing {
-            self.pods.push(Pod::new());
-            self.place(self.pods.len() - 1);
+            let pod = self.create_pod();
+            self.place(pod);
         }
-        // As a ReplicaSet: first who does not run, then who is not Ready, then the newest.
+        if missing < 0 {
+            for pod in self.victims(missing.unsigned_abs() as usize) {
+                self.stop(pod);
+            }
+        }
+    }
+
+    /// As a ReplicaSet: first who does not run, then who is not Ready, then who shares a
+    /// node with the most, then the newest. Source: `ActivePodsWithRanks` of Kubernetes.
+    fn victims(&self, count: usize) -> Vec<usize> {
+        let mut on_node = vec![0_u32; self.nodes.places()];
+        for node in self.present().filter(|pod| pod.counts()).filter_map(|pod| pod.node) {
+            on_node[node] += 1;
+        }
         let mut victims: Vec<usize> =
-            (0..self.pods.len()).filter(|pod| self.pods[*pod].counts()).collect();
+            self.present.iter().copied().filter(|pod| self.pods[*pod].counts()).collect();
         victims.sort_by_key(|pod| {
-            let Pod { state, ready, .. } = self.pods[*pod];
-            (state == State::Running, ready, std::cmp::Reverse(*pod))
+            let Pod { state, ready, node, .. } = self.pods[*pod];
+            let beside = node.map_or(0, |node| on_node[node]);
+            (state == State::Running, ready, Reverse(beside), Reverse(*pod))
         });
-        for pod in victims.into_iter().take((-missing).max(0) as usize) {
-            self.stop(pod);
-        }
+        victims.truncate(count);
+        victims
     }
 
     fn place(&mut self, pod: usize) {
         let Some(node) = self.nodes.place() else {
-            let waiting = self.pods.iter().filter(|pod| pod.state == State::Pending).count() as u32;
+            let waiting = self.present().filter(|pod| pod.state == State::Pending).count() as u32;
             for _ in 0..self.nodes.order(waiting) {
                 let delay_us = draw_us(self.scenario.nodes.provision_s, &mut self.random.pods);
                 self.after(delay_us, Event::NodeReady);
@@ -150,11 +210,29 @@ impl World<'_> {
     }
 
     fn place_pending(&mut self) {
-        for pod in 0..self.pods.len() {
+        for index in 0..self.present.len() {
+            let pod = self.present[index];
             if self.pods[pod].state == State::Pending && self.nodes.has_room() {
                 self.place(pod);
             }
         }
+    }
+
+    /// Empties nodes whose pods fit elsewhere; their pods are stopped, and replaced there.
+    pub(super) fn consolidate(&mut self) {
+        let pending = self.present().any(|pod| pod.state == State::Pending);
+        let after_us = us(self.scenario.nodes.consolidate_after_s);
+        if let Some(node) = self.nodes.next_to_empty(self.now_us, after_us, pending) {
+            let here = self.present.iter().copied();
+            let moved: Vec<usize> = here
+                .filter(|pod| self.pods[*pod].node == Some(node) && self.pods[*pod].counts())
+                .collect();
+            for pod in moved {
+                self.stop(pod);
+            }
+            self.after(us(self.scenario.control.reconcile_s), Event::Reconcile);
+        }
+        self.after(us(CONSOLIDATION_CHECK_S), Event::Consolidate);
     }
 
     pub(super) fn pod_joins(&mut self, pod: usize) {
@@ -184,14 +262,31 @@ impl World<'_> {
                 self.leave(pod);
                 return;
             }
-            OnStop::Drain => self.pods[pod].state = State::Draining,
+            OnStop::Drain => self.drain(pod),
         }
         let grace_us = draw_us(self.scenario.pod.grace_s, &mut self.random.pods);
         self.after(grace_us, Event::PodKilled(pod));
     }
 
+    /// Writes what is in flight and takes no more.
+    fn drain(&mut self, pod: usize) {
+        let pod_state = &mut self.pods[pod];
+        pod_state.state = State::Draining;
+        pod_state.next_us = NEVER_US;
+        if let Some(until_us) = pod_state.busy_until_us {
+            self.queue.push(until_us, Event::PodDrained(pod));
+        }
+    }
+
+    pub(super) fn pod_drained(&mut self, pod: usize) {
+        if self.pods[pod].state == State::Draining {
+            self.end_batch(pod);
+            self.leave(pod);
+        }
+    }
+
     /// A clean end: nothing is in flight, the group knows.
-    pub(super) fn leave(&mut self, pod: usize) {
+    fn leave(&mut self, pod: usize) {
         self.end(pod);
         self.leave_group(pod);
     }
@@ -208,10 +303,8 @@ impl World<'_> {
     }
 
     pub(super) fn crash(&mut self, pods: u32) {
-        let victims: Vec<usize> = (0..self.pods.len())
-            .filter(|pod| self.pods[*pod].is_alive())
-            .take(pods as usize)
-            .collect();
+        let alive = self.present.iter().copied().filter(|pod| self.pods[*pod].is_alive());
+        let victims: Vec<usize> = alive.take(pods as usize).collect();
         for pod in victims {
             self.kill(pod);
         }
@@ -222,11 +315,13 @@ impl World<'_> {
         let gone = &mut self.pods[pod];
         gone.state = State::Gone;
         gone.ready = false;
-        gone.token += 1;
+        gone.next_us = NEVER_US;
         gone.busy_until_us = None;
         gone.batch = Vec::new();
         gone.partitions = Vec::new();
-        let Some(node) = gone.node.take() else { return };
+        let node = gone.node.take();
+        self.present.retain(|present| *present != pod);
+        let Some(node) = node else { return };
         self.nodes.free(node);
         self.place_pending();
         self.remove_if_idle(node);

@@ -180,6 +180,133 @@ fn a_new_pod_ramps_up() {
     assert!((95.0..105.0).contains(&done(200)), "{}", done(200));
 }
 
+#[test]
+fn a_shared_sink_is_a_limit_that_more_pods_cannot_lift() {
+    let more = "pod.replicas = 20\nsink.rows_per_s = 700.0";
+    let run = run(&scenario(1000.0, more), &[(150, 60)]);
+    let done = |from: usize, to: usize| {
+        run.seconds[from..to].iter().map(|s| s.processed_per_s).sum::<f64>() / (to - from) as f64
+    };
+    assert!((690.0..710.0).contains(&done(50, 150)), "{}", done(50, 150));
+    assert!((690.0..710.0).contains(&done(200, 300)), "{}", done(200, 300));
+    assert!((88_000..92_000).contains(&run.summary.end_backlog), "{}", run.summary);
+}
+
+#[test]
+fn a_batch_that_follows_the_latency_needs_few_pods() {
+    // 1 s and 10 us a row: a fixed 100 rows do 100 a second, 2,000 rows 1,960.
+    let more = |latency_s: f64| {
+        format!(
+            "pod = {{replicas = 4, batch_size = 10000, record_s = 0.00001, batch_s = 1.0, batch_latency_s = {latency_s}}}"
+        )
+    };
+    let adaptive = run(&scenario(5000.0, &more(1.1)), &[]).summary;
+    assert!(adaptive.max_age_s < 3.0 && adaptive.end_backlog < 12_000, "{adaptive}");
+    let fixed = more(0.0).replace("batch_size = 10000", "batch_size = 100");
+    let fixed = run(&scenario(5000.0, &fixed), &[]).summary;
+    assert!(fixed.end_backlog > 1_300_000, "{fixed}");
+}
+
+#[test]
+fn a_large_batch_shrinks_to_the_latency_it_may_take() {
+    let more = "pod = {replicas = 1, batch_size = 10000, record_s = 0.01, batch_s = 0.5, batch_latency_s = 2.0}
+        topic = {backlog_records = 20000}";
+    let run = run(&scenario(1000.0, more), &[]);
+    // (2.0 - 0.5) / 0.01 = 150 rows in 2 s.
+    let done: f64 = run.seconds[200..300].iter().map(|s| s.processed_per_s).sum();
+    assert!((70.0..80.0).contains(&(done / 100.0)), "{done}");
+}
+
+#[test]
+fn old_records_are_deleted_and_counted() {
+    let more = "pod.replicas = 5\ntopic = {retention_s = 60.0, partitions = 10}";
+    let summary = run(&scenario(1000.0, more), &[]).summary;
+    assert!(summary.expired > 89_000, "{summary}");
+    let once = summary.processed - summary.duplicated;
+    assert_eq!(summary.arrived, once + summary.expired + summary.end_backlog as u64, "{summary}");
+    assert!(summary.max_age_s < 65.0, "{summary}");
+    assert!(summary.to_string().contains("deleted before they were read"), "{summary}");
+}
+
+#[test]
+fn a_broker_that_pauses_delays_everything_and_loses_nothing() {
+    let more = "pod.replicas = 20
+        faults = [{kind = 'broker_pause', at_s = 100.0, duration_s = 30.0}]";
+    let run = run(&scenario(1000.0, more), &[]);
+    let at = |second: usize| &run.seconds[second - 1];
+    assert_eq!((at(115).arrival_per_s, at(115).processed_per_s), (0.0, 0.0));
+    assert!(at(130).arrival_per_s > 29_000.0, "producers waited: {:?}", at(130));
+    assert!((30.0..36.0).contains(&run.summary.max_age_s), "{}", run.summary);
+    assert!(run.summary.end_backlog < 2_500, "{}", run.summary);
+}
+
+#[test]
+fn the_law_sees_what_a_fault_lets_it_see() {
+    struct Looks(Path, Vec<(i64, Result<i64, String>)>);
+    impl Law for Looks {
+        fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+            let ends = facts.offsets.as_ref().map_err(Clone::clone);
+            let ends = ends.map(|all| all.iter().filter_map(|one| one.end).sum());
+            self.1.push((now_ms, ends));
+            self.0.tick(now_ms, facts)
+        }
+        fn next_due_ms(&self) -> i64 {
+            self.1.last().map_or(0, |(at_ms, _)| at_ms + 5_000)
+        }
+        fn hpa_view(&self) -> HpaView {
+            self.0.hpa_view()
+        }
+    }
+    let text = scenario(
+        1000.0,
+        "pod.replicas = 20
+        faults = [{kind = 'stale_metric', at_s = 50.0, duration_s = 40.0},
+            {kind = 'missing_metric', at_s = 150.0, duration_s = 20.0},
+            {kind = 'broker_pause', at_s = 200.0, duration_s = 20.0}]",
+    );
+    let scenario = Scenario::from_text("test.toml", &text).expect("valid");
+    let mut looks = Looks(Path::new(Vec::new()), Vec::new());
+    simulate(&scenario, 1, &mut looks);
+    for (at_ms, seen) in looks.1 {
+        match at_ms / 1000 {
+            51..90 => assert!(seen.is_ok_and(|end| end.abs_diff(50_000) < 200)),
+            150..170 => assert_eq!(seen, Err("the scenario hides the offsets".into())),
+            200..220 => assert_eq!(seen, Err("the broker does not answer".into())),
+            at_s => assert!(seen.is_ok_and(|end| end.abs_diff(at_s * 1000) < 200), "{at_s}"),
+        }
+    }
+}
+
+#[test]
+fn a_node_that_others_can_replace_is_emptied() {
+    let more = |after_s: f64| {
+        format!("pod = {{replicas = 12, start_s = 3.0}}
+        nodes = {{capacity_pods = 10, other = 1, remove_after_s = 5.0, provision_s = 40.0, consolidate_after_s = {after_s}}}")
+    };
+    let run_with = |after_s| run(&scenario(100.0, &more(after_s)), &[(50, 9)]);
+    let nodes = |run: &Run, second: usize| run.seconds[second].nodes;
+    let kept = run_with(0.0);
+    // The two on the second node stay there: a ReplicaSet takes from where most are.
+    assert_eq!((nodes(&kept, 40), nodes(&kept, 290)), (3, 3));
+    let moved = run_with(30.0);
+    assert_eq!((nodes(&moved, 40), nodes(&moved, 75), nodes(&moved, 120)), (3, 3, 2));
+    assert_eq!(moved.seconds[290].pods_ready, 9);
+    assert!(moved.summary.partitions_moved > kept.summary.partitions_moved);
+}
+
+#[test]
+fn a_summary_alone_is_the_same_summary() {
+    let text = scenario(1500.0, "pod = {replicas = 20, jitter = 0.3}");
+    let scenario = Scenario::from_text("test.toml", &text).expect("valid");
+    let path = || Path::new(vec![(50_000, 10), (80_000, 30), (120_000, 25)]);
+    let run = simulate(&scenario, 3, &mut path());
+    let prepared = crate::Prepared::new(&scenario, 3);
+    assert_eq!(prepared.summarize(&mut path()), run.summary);
+    assert_eq!(prepared.run(&mut path()), run, "and it can be run again");
+    let counted = tidegate_autoscale::series::reversals(&run.seconds);
+    assert_eq!((run.summary.direction_reversals, counted), (2, 2));
+}
+
 fn any_world() -> impl Strategy<Value = (String, Vec<(i64, i32)>)> {
     let protocol = prop_oneof![
         Just("kip848-tuned"),
@@ -190,16 +317,19 @@ fn any_world() -> impl Strategy<Value = (String, Vec<(i64, i32)>)> {
     ];
     let on_stop = prop_oneof![Just("drain"), Just("ignore"), Just("vanish")];
     let path = prop::collection::vec((0..200_i64, 0..30_i32), 0..8);
-    (protocol, on_stop, 1..50_u32, 0.0..2000.0_f64, 0..20_u32, path).prop_map(
-        |(protocol, on_stop, partitions, rate, replicas, mut path)| {
+    let limits = (prop_oneof![Just(0), Just(800)], prop_oneof![Just(0), Just(30)]);
+    (protocol, on_stop, 1..50_u32, 0.0..2000.0_f64, 0..20_u32, path, limits).prop_map(
+        |(protocol, on_stop, partitions, rate, replicas, mut path, (sink, retention))| {
             path.sort_by_key(|(at_s, _)| *at_s);
             let text = format!(
                 "duration_s = 240
 load = {{arrivals = 'poisson', phases = [{{kind = 'step', rate_per_s = {rate:.3}, duration_s = 120.0}}]}}
-topic = {{partitions = {partitions}, backlog_records = 500}}
+topic = {{partitions = {partitions}, backlog_records = 500, retention_s = {retention}}}
 pod = {{replicas = {replicas}, on_stop = '{on_stop}', grace_s = {{min = 5.0, max = 5.0}}, jitter = 0.2, record_s = 0.001}}
 group.protocol = '{protocol}'
-faults = [{{kind = 'pod_crash', at_s = 50.0, pods = 3}}]"
+sink.rows_per_s = {sink}
+nodes = {{capacity_pods = 5, provision_s = 5.0, consolidate_after_s = 20.0}}
+faults = [{{kind = 'pod_crash', at_s = 50.0, pods = 3}}, {{kind = 'broker_pause', at_s = 70.5, duration_s = 9.0}}]"
             );
             (text, path)
         },
@@ -213,10 +343,11 @@ proptest! {
         let run = run(&text, &path);
         let summary = &run.summary;
         prop_assert_eq!(
-            summary.arrived, summary.processed - summary.duplicated + summary.end_backlog as u64
+            summary.arrived,
+            summary.processed - summary.duplicated + summary.expired + summary.end_backlog as u64
         );
         for second in &run.seconds {
-            prop_assert!(second.backlog >= 0 && second.lag_metric >= second.backlog);
+            prop_assert!(second.backlog >= 0 && (summary.expired > 0 || second.lag_metric >= second.backlog));
         }
         if text.contains("kip848-tuned") || text.contains("'cooperative'") {
             prop_assert_eq!(summary.duplicated, 0);

@@ -8,6 +8,9 @@ const WINDOW_S: f64 = 10.0;
 const LEAST_S: f64 = 5.0;
 /// How much of a difference one more measurement takes in. The first replaces the guess.
 const GAIN: f64 = 0.25;
+/// The same of one below this share: a sink that slows down is to be known at once.
+const FAR_BELOW: f64 = 0.8;
+const GAIN_FALL: f64 = 0.6;
 /// A rate below the best one measured is held for this long after the last evidence,
 /// seconds; each time that it proves right, twice as long ...
 const FADE_AFTER_S: f64 = 120.0;
@@ -95,7 +98,12 @@ impl PodRate {
     }
 
     fn learn_rate(&mut self, seen_per_s: f64) {
-        let gain = if self.is_measured { GAIN } else { 1.0 };
+        let falls = seen_per_s < FAR_BELOW * self.rate_per_s;
+        let gain = match (self.is_measured, falls) {
+            (false, _) => 1.0,
+            (true, true) => GAIN_FALL,
+            (true, false) => GAIN,
+        };
         self.rate_per_s += gain * (seen_per_s - self.rate_per_s);
         self.is_measured = true;
         self.best_per_s = self.best_per_s.max(self.rate_per_s);
@@ -165,6 +173,8 @@ impl PodRate {
                 .fold((f64::MAX, 0.0_f64), |(a, b), d| (a.min(d.records), b.max(d.records)));
             let proven = (records - 0.5 * (most - least)) / span_s / pods;
             self.proven_per_s = self.proven_per_s.max(proven);
+            // What pods did before a slow spell they can do after it.
+            self.best_per_s = self.best_per_s.max(proven);
             self.rate_per_s = self.rate_per_s.max(proven);
         }
     }

@@ -13,6 +13,7 @@
 //! - [`rebalance`]: what a rebalance costs, from evidence
 //! - [`estimate`]: all of these together
 //! - [`plan`]: estimates to replica counts
+//! - [`regret`]: a decrease that had to be taken back makes the next one wait longer
 //! - [`terms`]: what a decision rests on, in words
 //!
 //! Rejected: a controller on the age itself (it is late by construction: age grows
@@ -25,6 +26,7 @@ mod options;
 mod partition;
 mod plan;
 mod rebalance;
+mod regret;
 mod terms;
 
 use std::collections::VecDeque;
@@ -32,6 +34,7 @@ use std::collections::VecDeque;
 use self::capacity::Counts;
 use self::estimate::{Estimate, Estimator, seconds};
 use self::plan::{Plan, Short};
+use self::regret::Regret;
 use super::decision::{Decider, Decision, HpaView};
 use super::{Facts, Law};
 use crate::lag::PartitionOffsets;
@@ -44,6 +47,12 @@ const WARMUP_SAMPLES: usize = 2;
 /// Looks that pods which were there at the beginning get to show what they can do,
 /// before a guess of it may raise the count.
 const UNPROVEN_SAMPLES: usize = 12;
+/// A decrease that saves this share is made after the hold; a smaller one after so many
+/// times the hold: few, large steps.
+const LARGE_SAVING: f64 = 0.25;
+const SMALL_SAVING_HOLDS: f64 = 5.0;
+/// A backlog that asks for more this soon after an increase gets twice as many, seconds.
+const AGAIN_S: f64 = 60.0;
 /// So many seconds' worth of joins may be ordered at once.
 const JOINS_BURST_S: f64 = 5.0;
 /// Looks in a row at a backlog that is too much before it raises the count.
@@ -60,10 +69,14 @@ pub struct SloLaw {
     last_active_s: f64,
     last_readable_s: f64,
     last_change_s: f64,
+    last_raise_s: Option<f64>,
     last_spec: Option<i32>,
     /// What was enough, with its time; the last `hold_s`.
     enough: VecDeque<(f64, i32)>,
     backlog_looks: u32,
+    /// Since when fewer would have done; `None` when they would not.
+    fewer_since_s: Option<f64>,
+    regret: Regret,
     sink_limited: bool,
     /// Pods that may be ordered now, and since when that is so.
     joins: (f64, f64),
@@ -104,9 +117,12 @@ impl SloLaw {
             last_active_s: now_s,
             last_readable_s: now_s,
             last_change_s: now_s,
+            last_raise_s: None,
             last_spec: None,
             enough: VecDeque::new(),
             backlog_looks: 0,
+            fewer_since_s: None,
+            regret: Regret::default(),
             sink_limited: false,
             joins: (JOINS_BURST_S * options.joins_per_s, now_s),
             targets: "<unknown>".into(),
@@ -129,6 +145,11 @@ impl SloLaw {
         });
         if last_spec != spec {
             self.last_change_s = now_s;
+            if spec > last_spec {
+                self.last_raise_s = Some(now_s);
+            }
+            self.regret.changed(now_s, last_spec, spec);
+            self.fewer_since_s = None;
             self.last_spec = Some(spec);
         }
         self.pace(now_s, f64::from(spec.saturating_sub(last_spec).max(0)));
@@ -169,6 +190,9 @@ impl SloLaw {
         if estimate.arrived > 0 || estimate.backlog > 0.0 {
             self.last_active_s = now_s;
         }
+        self.regret.observe(now_s, estimate.oldest_age_s, self.options.target_age_s);
+        self.fewer_since_s =
+            (plan.enough < counts.spec).then(|| self.fewer_since_s.unwrap_or(now_s));
         self.enough.push_back((now_s, plan.enough));
         self.forget(now_s);
         let backlog_due = plan.drain_due && estimate.settled;
@@ -181,9 +205,14 @@ impl SloLaw {
         self.decision(now_ms, facts, verdict, &estimate, &plan)
     }
 
+    /// How long fewer must have done.
+    fn hold_s(&self) -> f64 {
+        self.options.hold_s * self.regret.holds()
+    }
+
     /// Drops what is older than the hold, but keeps what was true at its beginning.
     fn forget(&mut self, now_s: f64) {
-        let begin_s = now_s - self.options.hold_s;
+        let begin_s = now_s - self.hold_s();
         while self.enough.get(1).is_some_and(|(at_s, _)| *at_s <= begin_s) {
             self.enough.pop_front();
         }
@@ -220,7 +249,7 @@ impl SloLaw {
         if sink_limited {
             return Verdict::new(spec, SloTerm::Sink);
         }
-        if let Some(verdict) = self.more(spec, estimate, plan) {
+        if let Some(verdict) = self.more(now_s, spec, estimate, plan) {
             return verdict;
         }
         let idle_s = now_s - self.last_active_s;
@@ -244,7 +273,7 @@ impl SloLaw {
         Verdict::new(to, SloTerm::Backlog).noted("records wait and there is no pod".into())
     }
 
-    fn more(&self, spec: i32, estimate: &Estimate, plan: &Plan) -> Option<Verdict> {
+    fn more(&self, now_s: f64, spec: i32, estimate: &Estimate, plan: &Plan) -> Option<Verdict> {
         let due = plan.steady_due || self.backlog_looks >= BACKLOG_LOOKS;
         if !due || plan.target <= spec {
             return None;
@@ -259,15 +288,23 @@ impl SloLaw {
         if by_rate && unproven && !plan.drain_due && spec == estimate.situation.ready {
             return Some(Verdict::new(spec, SloTerm::Warmup));
         }
-        let term = if by_rate { SloTerm::Rate } else { SloTerm::Backlog };
-        Some(Verdict::new(plan.target, term))
+        if by_rate {
+            return Some(Verdict::new(plan.target, SloTerm::Rate));
+        }
+        // The last increase was not enough: not in small steps then.
+        let again = self.last_raise_s.is_some_and(|at_s| now_s - at_s < AGAIN_S);
+        let to = if again { plan.target.max(plan.doubled) } else { plan.target };
+        Some(Verdict::new(to, SloTerm::Backlog))
     }
 
     /// The most that was enough within the hold, when that is fewer than now.
     fn fewer(&self, now_s: f64, spec: i32, plan: &Plan) -> Verdict {
         let most = self.enough.iter().map(|(_, enough)| *enough).max().unwrap_or(spec);
         let held_s = now_s - self.last_change_s;
-        if most < spec && held_s >= self.options.hold_s {
+        let fewer_s = self.fewer_since_s.map_or(0.0, |since_s| now_s - since_s);
+        let saved = f64::from(spec.saturating_sub(most)) / f64::from(spec.max(1));
+        let worth_it = saved >= LARGE_SAVING || fewer_s >= SMALL_SAVING_HOLDS * self.hold_s();
+        if most < spec && held_s >= self.hold_s() && worth_it {
             return Verdict::new(most, SloTerm::Fewer);
         }
         if plan.enough < spec {

@@ -57,6 +57,8 @@ const FULL_STAY: f64 = 0.5;
 /// Where no allowed count is enough, pods that the mean would not use still give a
 /// partition of this many times the mean a better chance of few neighbours.
 const SKEWED: f64 = 1.5;
+/// A ramp is met this many leads ahead, so that it is followed in fewer steps.
+const AHEAD: f64 = 1.5;
 /// Standard deviations of the rate that count as certain.
 const SURE_SIGMA: f64 = 2.0;
 
@@ -121,6 +123,8 @@ pub(super) struct Plan {
     pub(super) target: i32,
     /// Of that, what the rates alone ask for.
     pub(super) steady: i32,
+    /// Twice the present count, as far as allowed: where an increase was not enough.
+    pub(super) doubled: i32,
     /// The least count that holds with room to spare, a rescale there and back included.
     pub(super) enough: i32,
     /// Whether the rates are too much for the present count.
@@ -138,7 +142,7 @@ impl Plan {
         let drain_s = drain_time_s(situation, options);
         let lead_s = situation.pod_start_s + situation.rebalance_s;
         let aim = Criteria {
-            rate: 1.0 + situation.trend * lead_s,
+            rate: 1.0 + situation.trend * lead_s * AHEAD,
             utilisation: options.headroom,
             drain_s,
             stalls: 0.0,
@@ -180,6 +184,7 @@ impl Plan {
         let stays = load_due.lasts(spec, carried, due);
         Self {
             target: load.bounded(wanted, options),
+            doubled: load.bounded(spec.saturating_mul(2), options),
             steady: load.bounded(steady, options),
             enough: load.bounded(enough, options),
             steady_due: !stays && !load_due.carries(spec, due),

@@ -37,6 +37,7 @@
 //! - `statements`: what is prepared once a session, or sent with its text
 //! - `transaction`: positions, rows, dead letters, commit
 //! - `admin`, `letters`: for the tools: tables, dead letters
+//! - `patience`: how long an answer is waited for
 //! - `sift`: the rows that the database refuses
 //! - `classify`: SQLSTATE as retry, fatal or the row's fault
 
@@ -46,6 +47,7 @@ mod classify;
 mod connect;
 mod copy;
 pub(crate) mod letters;
+mod patience;
 mod row;
 mod schema;
 mod sift;
@@ -70,6 +72,7 @@ pub(crate) use self::schema::ddl;
 
 use self::connect::{Columns, Session};
 use self::copy::{CopyRows, Rejected};
+use self::patience::Patience;
 use crate::batch::Batch;
 use crate::decode::{Row, TradeRow};
 use crate::sink::{Sink, SinkContext, SinkError, Written};
@@ -88,6 +91,10 @@ pub struct PostgresOptions {
     /// Longest wait for a lock before the attempt counts as failed and the
     /// pipeline backs off, milliseconds; 0 waits for ever.
     pub lock_timeout_ms: u64,
+    /// Longest wait for the server's answer to a whole batch before the connection
+    /// is given up, milliseconds; above `lock_timeout_ms`. It doubles with each
+    /// failure in a row.
+    pub answer_timeout_ms: u64,
     /// The server is reached through a pooler in transaction mode (PgBouncer):
     /// nothing is kept between transactions. Costs an exchange a batch.
     pub pooled: bool,
@@ -103,6 +110,7 @@ impl PostgresOptions {
             password_file: None,
             connect_timeout_ms: 5_000,
             lock_timeout_ms: 5_000,
+            answer_timeout_ms: 10_000,
             pooled: false,
             connections: 1,
         }
@@ -120,6 +128,7 @@ impl PostgresOptions {
 /// The PostgreSQL sink.
 pub struct PostgresSink<R = TradeRow> {
     options: PostgresOptions,
+    patience: Patience,
     target: Arc<Target<R>>,
     /// A turn a connection.
     turns: Semaphore,
@@ -187,8 +196,9 @@ impl PostgresSink<MappedRow> {
 
 impl<R: Row> PostgresSink<R> {
     fn with_target(options: PostgresOptions, target: Target<R>) -> Self {
+        let patience = Patience::new(options.answer_timeout_ms);
         let turns = Semaphore::new(options.connections.clamp(1, 64));
-        Self { options, target: Arc::new(target), turns, state: Mutex::default() }
+        Self { options, patience, target: Arc::new(target), turns, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -268,7 +278,8 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<i64>>, SinkError> {
         let lease = self.lease().await?;
-        let result = transaction::positions(&lease.session, &lease.context.group, partitions).await;
+        let reading = transaction::positions(&lease.session, &lease.context.group, partitions);
+        let result = self.patience.with("reading positions", reading).await;
         self.put_back(lease, &result);
         result
     }
@@ -288,8 +299,8 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
             Some((encoded, for_columns)) if for_columns == *columns => encoded,
             _ => encode(&batch, Arc::clone(columns), &self.target).await?,
         };
-        let result =
-            transaction::write(&lease.session, &lease.context, &batch, rows, rejected).await;
+        let writing = transaction::write(&lease.session, &lease.context, &batch, rows, rejected);
+        let result = self.patience.with("writing a batch", writing).await;
         self.put_back(lease, &result);
         result
     }

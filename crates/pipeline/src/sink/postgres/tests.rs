@@ -514,3 +514,68 @@ async fn a_server_killed_while_it_writes_loses_and_doubles_nothing() {
     );
     assert_eq!(found.unwrap(), format!("{next}|{next}|0|{next}|{next}"));
 }
+
+/// What lies between us and the server: it carries bytes until it is told not to,
+/// and then tells nobody.
+#[derive(Default)]
+struct Wire {
+    dead: std::sync::atomic::AtomicBool,
+}
+
+impl Wire {
+    /// Listens; returns the port.
+    async fn start(self: &Arc<Self>) -> u16 {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("listener");
+        let port = listener.local_addr().expect("address").port();
+        let wire = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = tokio::net::TcpStream::connect(("127.0.0.1", SERVER.port()));
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.await.expect("connects").into_split();
+                tokio::spawn(Arc::clone(&wire).carry(from_client, to_server));
+                tokio::spawn(Arc::clone(&wire).carry(from_server, to_client));
+            }
+        });
+        port
+    }
+
+    async fn carry(
+        self: Arc<Self>,
+        mut from: tokio::net::tcp::OwnedReadHalf,
+        mut to: tokio::net::tcp::OwnedWriteHalf,
+    ) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut bytes = vec![0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut bytes).await {
+            if self.dead.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            to.write_all(&bytes[..count]).await.expect("writes");
+        }
+    }
+}
+
+/// A connection that says nothing and never ends (a proxy or a firewall forgot it, and
+/// answers the keepalives): the write ends by its own limit and the next one connects.
+#[tokio::test]
+async fn a_half_open_connection_is_given_up() {
+    let database = new_database();
+    let wire = Arc::new(Wire::default());
+    let port = wire.start().await;
+    let url = SERVER.url(&database).replace(&SERVER.port().to_string(), &port.to_string());
+    let sink = PostgresSink::new(PostgresOptions { answer_timeout_ms: 400, ..options(&url) });
+    Sink::<TradeRow>::prepare(&sink, &context("cluster-a")).await.expect("prepares");
+    let first = Arc::new(batch(vec![trade(0, 0)], None));
+    sink.write(first).await.expect("the wire carries");
+    wire.dead.store(true, Ordering::SeqCst);
+    let second = Arc::new(batch(vec![trade(0, 1)], Some(1)));
+    let waited = tokio::time::timeout(Duration::from_secs(20), sink.write(Arc::clone(&second)));
+    let error = retry(waited.await.expect("it gives up"));
+    assert!(error.contains("no answer within 400ms"), "{error}");
+    wire.dead.store(false, Ordering::SeqCst);
+    sink.write(second).await.expect("over a new connection");
+    let positions = Sink::<TradeRow>::positions(&sink, &[partition(0)]).await.expect("reads");
+    assert_eq!(positions, [Some(2)]);
+    assert_eq!(SERVER.psql(&database, "SELECT count(*) FROM trades").expect("counts"), "2");
+}
