@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Grant, Kind, aws, bearer, msk};
 use crate::security::{SaslMechanism, SecurityOptions};
@@ -214,19 +214,19 @@ impl From {
 
 fn renew(source: &Weak<TokenSource>, hurried: &Receiver<()>) {
     let mut failures = 0;
-    let mut wait = match source.upgrade() {
-        Some(source) => renewal_wait(source.state().grant.expires_at_ms, now_ms()),
+    let mut due = match source.upgrade() {
+        Some(source) => Instant::now() + renewal_wait(source.state().grant.expires_at_ms, now_ms()),
         None => return,
     };
     loop {
-        match hurried.recv_timeout(wait) {
+        match hurried.recv_timeout(due.saturating_duration_since(Instant::now())) {
             Err(RecvTimeoutError::Disconnected) => return,
             // A hurry while failures are waited out would only fail again.
             Ok(()) if failures > 0 => continue,
             Ok(()) | Err(RecvTimeoutError::Timeout) => {}
         }
         let Some(source) = source.upgrade() else { return };
-        wait = source.renew(&mut failures);
+        due = Instant::now() + source.renew(&mut failures);
     }
 }
 
@@ -309,5 +309,27 @@ mod tests {
         source.state().grant.expires_at_ms = Some(now_ms());
         let error = options.token().err().expect("expired").to_string();
         assert!(error.contains("expired"), "{error}");
+    }
+
+    /// Clients that ask again and again do not push the next attempt away.
+    #[test]
+    fn an_expired_grant_is_fetched_again_however_often_it_is_asked_for() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("token");
+        std::fs::write(&path, "first").expect("writes");
+        let options = options(Secret::file(&path));
+        options.token().expect("token");
+        let source = options.security.tokens.0.get().expect("made").clone().expect("made");
+        std::fs::remove_file(&path).expect("removes");
+        source.state().grant.expires_at_ms = Some(now_ms());
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while options.token().is_err() {
+            if source.state().status.failures_total > 0 && !path.exists() {
+                std::fs::write(&path, "second").expect("writes");
+            }
+            assert!(Instant::now() < deadline, "{:?}", options.token_status());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        assert_eq!(options.token().expect("token").expect("has one").value, "second");
     }
 }
