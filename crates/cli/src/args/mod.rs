@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `explain`, `produce`, `profile`, `tables`, `tune`, `up`,
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `report`, `tables`, `tune`, `up`,
 //!   `tools`: one struct a command
 
 mod check;
@@ -12,6 +12,7 @@ mod consume;
 mod explain;
 mod produce;
 mod profile;
+mod report;
 mod tables;
 mod tools;
 mod tune;
@@ -23,6 +24,7 @@ pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use profile::ProfileArgs;
+pub(crate) use report::ReportArgs;
 pub(crate) use tables::{
     DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
     LettersReplayArgs, LettersShowArgs, TableArgs, TableCheckArgs, TableCommand, TableCreateArgs,
@@ -77,6 +79,8 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Say in plain words why an autoscaler decided what it did
     Explain(ExplainArgs),
+    /// Draw a run that `--csv` kept as one HTML page
+    Report(ReportArgs),
     /// Check ScaledObject, Deployment and scenario against each other
     Check(CheckArgs),
     /// Search the settings of an autoscaler for scenarios

@@ -39,7 +39,9 @@ Examples:
   tidegate simulate --scenario config/scenarios/published.toml --scaled-object demo
   tidegate simulate --scenario config/scenarios/spike.toml --scaled-object my-scaledobject.yaml --csv run.csv
   tidegate simulate --scenario config/scenarios/spike.toml --law slo --target-age 60
+  tidegate simulate --scenario config/scenarios/diurnal.toml --html day.html
   tidegate simulate --scenario config/scenarios/diurnal.toml --json | jq .max_age_s
+  tidegate simulate --scenario config/scenarios/spike.toml --json --series | jq .series[300]
 
 The same scenario, ScaledObject and seed give the same output, byte for byte.";
 
@@ -67,12 +69,18 @@ pub(crate) struct SimulateArgs {
     /// Write one row a second to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    /// Write the run as one page with charts; it needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Write every decision as a line of JSON, for `tidegate explain`
     #[arg(long, value_name = "FILE")]
     pub(crate) decisions: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// With --json: the seconds too, as "series"
+    #[arg(long, requires = "json")]
+    pub(crate) series: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

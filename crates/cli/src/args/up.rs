@@ -12,6 +12,7 @@ Examples:
   tidegate up --rate 2000 --duration 60               a constant load for a minute
   tidegate up --profile config/profiles/spike.toml --pod-start 5
   tidegate up --scaled-object my-scaledobject.yaml --csv run.csv --json run.json
+  tidegate up --html run.html                         the demo, and its charts as a page
   tidegate up --law slo --target-age 3                pods by a promised age instead of KEDA's rules
   tidegate up --replicas-path 0:1,10:6,20:12,30:2     a fixed number of pods over time
   tidegate up --brokers localhost:9092                an existing cluster
@@ -90,4 +91,7 @@ pub(crate) struct UpArgs {
     /// Write the per-second series as CSV
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    /// Write the run as one page with charts; it needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }

@@ -12,6 +12,7 @@ mod parts;
 mod plan;
 mod produce;
 mod profile;
+mod report;
 mod security;
 mod simulate;
 mod table;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Table(args) => table::run(&args),
         Command::DeadLetters(args) => dead_letters::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Tune(args) => tune::run(&args),

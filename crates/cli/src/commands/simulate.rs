@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use serde::Serialize;
 use tidegate_autoscale::law::{Compared, Decision, Law, Recorder, SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
-use tidegate_autoscale::series;
-use tidegate_sim::{Run, Scenario, simulate, slo_options, stock_law};
+use tidegate_autoscale::series::{self, Second};
+use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law};
+use tidegate_web::Report;
 
-use super::{produce, up};
+use super::{produce, report, up};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
 
@@ -22,7 +24,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             recorded(args, &scenario, law, stock, "stock")?
         }
     };
-    write(args, &run)?;
+    write(args, &scenario, &run)?;
     Ok(Outcome::Done)
 }
 
@@ -78,15 +80,45 @@ fn scenario(args: &SimulateArgs) -> anyhow::Result<Scenario> {
     Ok(scenario)
 }
 
-fn write(args: &SimulateArgs, run: &Run) -> anyhow::Result<()> {
+/// What `--json --series` prints.
+#[derive(Debug, Serialize)]
+struct WithSeries<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    series: &'a [Second],
+}
+
+fn write(args: &SimulateArgs, scenario: &Scenario, run: &Run) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         std::fs::write(path, series::csv(&run.seconds))
             .map_err(|error| anyhow::anyhow!("--csv {}: {error}", path.display()))?;
     }
-    if args.json {
+    if let Some(path) = &args.html {
+        report::write(path, "--html", &page(args, scenario, run))?;
+    }
+    if args.json && args.series {
+        let all = WithSeries { summary: &run.summary, series: &run.seconds };
+        anstream::println!("{}", serde_json::to_string(&all)?);
+    } else if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&run.summary)?);
     } else {
         anstream::println!("{}", run.summary);
     }
     Ok(())
+}
+
+fn page<'a>(args: &SimulateArgs, scenario: &Scenario, run: &'a Run) -> Report<'a> {
+    let name = args.scenario.display().to_string();
+    let title = if scenario.description.is_empty() { &name } else { &scenario.description };
+    let (law, promise_s) = match args.law {
+        LawName::Stock => (format!("KEDA and HPA by {}", args.scaled_object), None),
+        LawName::Slo => (format!("slo, {} s", args.target_age), Some(args.target_age)),
+    };
+    Report {
+        title: format!("Simulated: {title}"),
+        subtitle: format!("{name} · law: {law} · seed {}", args.seed),
+        seconds: &run.seconds,
+        promise_s,
+        figures: Report::figures_from(&run.summary.to_string()),
+    }
 }

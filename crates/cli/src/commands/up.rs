@@ -16,9 +16,10 @@ use tidegate_local::series;
 use tidegate_local::world::{
     LawOptions, RunDir, StopLevel, World, WorldEnd, WorldOptions, runs_root,
 };
+use tidegate_web::Report as WebReport;
 use tokio::sync::mpsc;
 
-use super::{parts, produce};
+use super::{parts, produce, report};
 use crate::args::UpArgs;
 use crate::config::{Config, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -85,6 +86,9 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
             .map_err(|error| anyhow::anyhow!("--csv {}: {error}", path.display()))?;
     }
     let audit = audit(&files.ledger, &database)?;
+    if let Some(path) = &args.html {
+        report::write(path, "--html", &page(&config, &end, &audit))?;
+    }
     conclude(args, &end, &audit, &run_dir, &files)
 }
 
@@ -319,6 +323,17 @@ async fn watch(world: World) -> anyhow::Result<WorldEnd> {
     let mut view = StatusView::new();
     let end = world.run(level, |snapshot| view.show(snapshot)).await?;
     Ok(end)
+}
+
+fn page<'a>(config: &Config, end: &'a WorldEnd, audit: &AuditReport) -> WebReport<'a> {
+    let up = &config.up;
+    WebReport {
+        title: format!("tidegate up: {}", up.profile),
+        subtitle: format!("on real Kafka · law: {} · {} partitions", up.law, up.partitions),
+        seconds: &end.seconds,
+        promise_s: (up.law == "slo").then_some(up.target_age_s),
+        figures: WebReport::figures_from(&format!("{}\n{audit}", end.report)),
+    }
 }
 
 fn conclude(
