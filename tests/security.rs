@@ -1,8 +1,8 @@
 //! Every way to be trusted, and every way not to be, on a real broker.
 //!
 //! One broker for all, with a listener for each. A way that works is shown with
-//! every client there is (admin, producer, lag reader, group member, fencing);
-//! one that does not, with the binary: one line, exit code 1, within seconds.
+//! every client there is (admin, producer, lag reader, cluster reader, group member,
+//! fencing); one that does not, with the binary: one line, exit code 1, within seconds.
 
 #[path = "support/broker.rs"]
 mod broker;
@@ -21,9 +21,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secure::{ACCESS_KEY, KEY_PASSWORD, PASSWORD, REGION, SECRET_KEY, SESSION, SecureBroker, USER};
 use support::{signal, tidegate, wait_for};
 use tidegate_kafka::{
-    Admin, ConnectionOptions, GroupConsumer, GroupEvent, GroupOptions, GroupProtocol, LagReader,
-    OidcOptions, OutgoingRecord, Producer, ProducerOptions, SaslMechanism, Secret,
-    SecurityProtocol, StartPosition, fence,
+    Admin, ClusterReader, ConnectionOptions, GroupConsumer, GroupEvent, GroupOptions,
+    GroupProtocol, GroupTopic, LagReader, OidcOptions, OutgoingRecord, Producer, ProducerOptions,
+    SaslMechanism, Secret, SecurityProtocol, StartPosition, fence,
 };
 
 static BROKER: LazyLock<SecureBroker> = LazyLock::new(SecureBroker::start);
@@ -61,6 +61,13 @@ fn every_client_works(name: &str, connection: &ConnectionOptions) {
     producer.flush(SECONDS).unwrap_or_else(|error| panic!("{name}: {error}"));
     let lag = LagReader::new(connection, &topic, &topic).expect("reader").read();
     assert_eq!(lag.unwrap_or_else(|error| panic!("{name}: {error}"))[0].lag_records(), 3, "{name}");
+
+    let want = GroupTopic { group: topic.clone(), topic: topic.clone() };
+    let mut cluster = ClusterReader::new(connection).expect("reader");
+    match &cluster.read(&[want])[0] {
+        Ok(partitions) => assert_eq!(partitions[0].lag_records(), 3, "{name}"),
+        Err(error) => panic!("{name}: {error}"),
+    }
 
     let options = GroupOptions {
         connection: connection.clone(),

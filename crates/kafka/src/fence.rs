@@ -29,8 +29,9 @@ use crate::security::sasl;
 use crate::security::stream::{Stream, tls_config};
 use crate::{ConnectionOptions, Error, GroupProtocol};
 
-/// A group answer is a few hundred bytes; more is not a Kafka broker.
-const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// The offsets of twenty thousand partitions are about a megabyte; more than this is
+/// not a Kafka broker.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Member epoch with which a KIP-848 member leaves.
 const LEAVE_EPOCH: i32 = -1;
 const UNKNOWN_MEMBER_ID: i16 = 25;
@@ -143,7 +144,8 @@ fn text(value: &str) -> StrBytes {
 #[error("the broker speaks TLS here: set the security protocol to SSL or SASL_SSL")]
 struct SpeaksTls;
 
-struct Connection {
+#[derive(Debug)]
+pub(crate) struct Connection {
     stream: Stream,
     broker: String,
     correlation_id: i32,
@@ -167,7 +169,8 @@ impl Connection {
         }))
     }
 
-    fn open(broker: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self, Error> {
+    /// Connected, not authenticated yet.
+    pub(crate) fn open(broker: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self, Error> {
         let wire =
             |reason: String| Error::Wire { action: "connect", broker: broker.into(), reason };
         let (host, port) = broker
@@ -209,7 +212,8 @@ impl Connection {
         Ok(connection)
     }
 
-    fn authenticate(&mut self, options: &ConnectionOptions) -> Result<(), Error> {
+    /// Logs in, where a mechanism is set.
+    pub(crate) fn authenticate(&mut self, options: &ConnectionOptions) -> Result<(), Error> {
         let Some(mechanism) = options.security.sasl_mechanism else { return Ok(()) };
         let request = SaslHandshakeRequest::default()
             .with_mechanism(StrBytes::from_static_str(mechanism.on_the_wire()));
@@ -232,7 +236,7 @@ impl Connection {
     }
 
     /// One request, one answer.
-    fn ask<R: Request>(
+    pub(crate) fn ask<R: Request>(
         &mut self,
         action: &'static str,
         request: &R,

@@ -10,6 +10,7 @@
 //! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
 //! - [`Producer`]: idempotent, deliveries told one by one (`producer`)
 //! - [`LagReader`]: committed and end offsets without joining (`lag`)
+//! - [`ClusterReader`]: many groups on many topics, one request a broker (`cluster`)
 //! - [`Admin`]: topics, cluster id, start offsets (`admin`)
 //! - [`fence`]: ends a dead pod's membership, on the wire
 //! - [`PodReport`]: what a pod prints about itself (`report`)
@@ -17,6 +18,7 @@
 
 mod admin;
 mod chunk;
+mod cluster;
 mod connection;
 mod error;
 pub mod fence;
@@ -30,6 +32,7 @@ mod report;
 mod security;
 
 pub use admin::{Admin, TopicCreation};
+pub use cluster::{ClusterError, ClusterReader, GroupMember, GroupTopic};
 pub use connection::ConnectionOptions;
 pub use error::Error;
 pub use group::{

@@ -129,6 +129,15 @@ fn stays_on_terminate(consume: &ConsumeConfig) -> bool {
     }
 }
 
+/// A pod's client is named after it: whoever knows that the pod is gone then knows
+/// which member of the group is.
+fn client_id() -> String {
+    std::env::var("POD_NAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or("tidegate-consume".into())
+}
+
 fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
     let mut layers = Layers::read(args.common.config.as_deref())?;
     parts::lay_kafka(&mut layers, &args.kafka)?;
@@ -156,7 +165,7 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
 fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOptions> {
     let consume = &config.consume;
     let options = GroupOptions {
-        connection: parts::connection(&config.kafka, &args.kafka, "tidegate-consume")?,
+        connection: parts::connection(&config.kafka, &args.kafka, &client_id())?,
         group: consume.group.clone(),
         topic: config.kafka.topic.clone(),
         protocol: match consume.protocol.as_str() {

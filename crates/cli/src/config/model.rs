@@ -15,6 +15,7 @@ pub(crate) struct Config {
     pub(crate) kafka: KafkaConfig,
     pub(crate) consume: ConsumeConfig,
     pub(crate) produce: ProduceConfig,
+    pub(crate) scaler: ScalerConfig,
     pub(crate) up: UpConfig,
 }
 
@@ -88,6 +89,16 @@ pub(crate) struct ProduceConfig {
     pub(crate) linger_ms: u64,
     pub(crate) compression: String,
     pub(crate) metrics_addr: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScalerConfig {
+    pub(crate) listen: String,
+    pub(crate) metrics_addr: String,
+    pub(crate) interval_ms: u64,
+    pub(crate) wake_interval_ms: u64,
+    pub(crate) max_objects: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -173,6 +184,9 @@ impl Config {
         range("produce.rate", self.produce.rate, 0.0, 1e7)?;
         range("produce.linger_ms", self.produce.linger_ms, 0, 1000)?;
         one_of("produce.compression", &self.produce.compression, &["none", "gzip", "lz4", "zstd"])?;
+        range("scaler.interval_ms", self.scaler.interval_ms, 100, 60_000)?;
+        range("scaler.wake_interval_ms", self.scaler.wake_interval_ms, 50, 60_000)?;
+        range("scaler.max_objects", self.scaler.max_objects, 1, 100_000)?;
         self.up.check()
     }
 }

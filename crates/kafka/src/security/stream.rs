@@ -17,6 +17,7 @@ use crate::Error;
 const STEP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection that is open.
+#[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
