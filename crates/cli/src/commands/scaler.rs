@@ -29,7 +29,9 @@ pub(super) fn run(args: &ScalerArgs) -> anyhow::Result<Outcome> {
     let manifests = manifests(args, &config)?;
     parts::runtime()?.block_on(async {
         let signals = StopSignals::install()?;
-        let stop = service_stop(signals, false);
+        let stop = async {
+            service_stop(signals, false).await;
+        };
         if args.shadow {
             let shadow = Shadow::bind(options, manifests, args.target_age).await.map_err(said)?;
             if let Some(address) = shadow.http_address() {
