@@ -7,6 +7,7 @@ mod incumbent;
 mod kill;
 mod postgres;
 mod rescale;
+mod scaler;
 mod soak;
 mod startup;
 
@@ -38,10 +39,12 @@ pub(crate) enum Case {
     Adaptive,
     /// One pod, 1,000 partitions: memory over time.
     Soak,
+    /// 500 ScaledObjects of 100 partitions served by one scaler.
+    Scaler,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -52,6 +55,7 @@ impl Case {
         Self::Postgres,
         Self::Adaptive,
         Self::Soak,
+        Self::Scaler,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -66,6 +70,7 @@ impl Case {
             Self::Postgres => "postgres",
             Self::Adaptive => "adaptive",
             Self::Soak => "soak",
+            Self::Scaler => "scaler",
         }
     }
 
@@ -81,6 +86,7 @@ impl Case {
             Self::Postgres => postgres::run(bench),
             Self::Adaptive => adaptive::run(bench),
             Self::Soak => soak::run(bench),
+            Self::Scaler => scaler::run(bench),
         }
     }
 }

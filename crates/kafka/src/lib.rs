@@ -6,9 +6,11 @@
 //! # Layout
 //! - [`Record`], [`TopicPartition`], [`Position`]: what travels (`record`)
 //! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`)
+//! - [`SecurityOptions`]: TLS, SASL, tokens, for every client of the process (`security`)
 //! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
 //! - [`Producer`]: idempotent, deliveries told one by one (`producer`)
 //! - [`LagReader`]: committed and end offsets without joining (`lag`)
+//! - [`ClusterReader`]: many groups on many topics, one request a broker (`cluster`)
 //! - [`Admin`]: topics, cluster id, start offsets (`admin`)
 //! - [`fence`]: ends a dead pod's membership, on the wire
 //! - [`PodReport`]: what a pod prints about itself (`report`)
@@ -16,6 +18,7 @@
 
 mod admin;
 mod chunk;
+mod cluster;
 mod connection;
 mod error;
 pub mod fence;
@@ -26,8 +29,10 @@ mod member_id;
 mod producer;
 mod record;
 mod report;
+mod security;
 
 pub use admin::{Admin, TopicCreation};
+pub use cluster::{ClusterError, ClusterReader, GroupMember, GroupTopic};
 pub use connection::ConnectionOptions;
 pub use error::Error;
 pub use group::{
@@ -38,3 +43,6 @@ pub use lag::{LagReader, PartitionOffsets};
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendError};
 pub use record::{Header, Position, Record, StartPosition, TopicPartition};
 pub use report::PodReport;
+pub use security::{
+    OidcOptions, SaslMechanism, Secret, SecurityOptions, SecurityProtocol, TokenStatus, Tokens,
+};

@@ -86,6 +86,16 @@ impl ScaledObject {
         self.max_replica_count
     }
 
+    /// Topic of the trigger, where it names one.
+    pub fn topic(&self) -> Option<&str> {
+        self.trigger.topic.as_deref()
+    }
+
+    /// Consumer group of the trigger.
+    pub fn group(&self) -> &str {
+        &self.trigger.group
+    }
+
     /// Records a replica.
     pub fn lag_threshold(&self) -> i64 {
         self.trigger.lag.lag_threshold

@@ -3,8 +3,8 @@
 //!
 //! # Layout
 //! - `common`: connection, logging and config-file flags
-//! - `check`, `consume`, `explain`, `produce`, `profile`, `report`, `tables`, `tune`, `up`,
-//!   `tools`: one struct a command
+//! - `check`, `consume`, `explain`, `produce`, `profile`, `report`, `scaler`, `tables`,
+//!   `tune`, `up`, `tools`: one struct a command
 
 mod check;
 mod common;
@@ -13,6 +13,7 @@ mod explain;
 mod produce;
 mod profile;
 mod report;
+mod scaler;
 mod tables;
 mod tools;
 mod tune;
@@ -25,6 +26,7 @@ pub(crate) use explain::ExplainArgs;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use profile::ProfileArgs;
 pub(crate) use report::ReportArgs;
+pub(crate) use scaler::{KubernetesArgs, ReplayArgs, ScalerArgs, ScalerCommand};
 pub(crate) use tables::{
     DatabaseArgs, DeadLettersArgs, DeadLettersCommand, FilterArgs, LettersListArgs,
     LettersReplayArgs, LettersShowArgs, TableArgs, TableCheckArgs, TableCommand, TableCreateArgs,
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Measure a consumer pod on a real Kafka, and write the scenario
     Profile(ProfileArgs),
+    /// Tell KEDA how many pods there should be: an external scaler
+    Scaler(ScalerArgs),
     /// Look at the running loop
     Get(GetArgs),
     /// Print a shell's completion script

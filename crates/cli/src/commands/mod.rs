@@ -13,8 +13,11 @@ mod plan;
 mod produce;
 mod profile;
 mod report;
+mod scaler;
+mod security;
 mod simulate;
 mod table;
+mod timing;
 mod tune;
 mod up;
 
@@ -37,6 +40,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Tune(args) => tune::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Scaler(args) => scaler::run(&args),
         Command::Get(args) => get::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

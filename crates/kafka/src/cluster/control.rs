@@ -1,0 +1,260 @@
+//! Is what waits anything a consumer would see?
+//!
+//! A consumer's position after the last record of a transaction is before the
+//! transaction's marker, and stays there: `end − committed` is 1 for ever. The same
+//! is true before aborted records, and before what compaction left empty. So where
+//! neither offset moves, what lies between them is looked at once: the headers of
+//! the record batches tell. Needs Read on the topic; without it such an offset counts
+//! as lag, as it does for everybody else.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
+
+use super::link::Links;
+use super::{GroupTopic, READ_COMMITTED, text};
+
+/// Reads that must have seen the same two offsets first.
+const STILL_READS: u32 = 3;
+/// More than this is a backlog and not a few markers.
+const MOST_BETWEEN: i64 = 1000;
+/// Looks at a log in one read of the cluster.
+const MOST_LOOKS: u32 = 32;
+const FETCH_BYTES: i32 = 256 * 1024;
+
+/// Offsets of one partition that did not move, and what was found between them.
+#[derive(Debug, Clone, Copy)]
+struct Still {
+    from: i64,
+    end: i64,
+    reads: u32,
+    only_control: Option<bool>,
+    seen: bool,
+}
+
+/// Partitions that stand still before their end.
+#[derive(Debug, Default)]
+pub(super) struct Standstill {
+    partitions: HashMap<(GroupTopic, i32), Still>,
+    looks: u32,
+}
+
+impl Standstill {
+    /// Whether only such records lie between the offsets; `look` reads the log, and
+    /// is asked once for each pair of offsets.
+    pub(super) fn only_control(
+        &mut self,
+        want: &GroupTopic,
+        partition: i32,
+        from: i64,
+        end: i64,
+        look: impl FnOnce() -> Option<bool>,
+    ) -> bool {
+        if from >= end || end - from > MOST_BETWEEN {
+            return false;
+        }
+        let fresh = Still { from, end, reads: 0, only_control: None, seen: true };
+        let still = self.partitions.entry((want.clone(), partition)).or_insert(fresh);
+        if (still.from, still.end) != (from, end) {
+            *still = fresh;
+        }
+        still.seen = true;
+        still.reads = still.reads.saturating_add(1);
+        if still.only_control.is_none() && still.reads >= STILL_READS && self.looks < MOST_LOOKS {
+            self.looks += 1;
+            // Unreadable is looked at again after as many reads.
+            still.only_control = look();
+            still.reads = 0;
+        }
+        still.only_control == Some(true)
+    }
+
+    /// Ends one read: what was not asked about is forgotten.
+    pub(super) fn forget_unseen(&mut self) {
+        self.looks = 0;
+        self.partitions.retain(|_, still| std::mem::take(&mut still.seen));
+    }
+}
+
+/// Reads the log; `None` when it cannot be read.
+pub(super) fn only_control_records(
+    links: &mut Links,
+    leader: i32,
+    topic: &str,
+    partition: i32,
+    offsets: Range<i64>,
+) -> Option<bool> {
+    let asked = FetchPartition::default()
+        .with_partition(partition)
+        .with_current_leader_epoch(-1)
+        .with_fetch_offset(offsets.start)
+        .with_log_start_offset(-1)
+        .with_partition_max_bytes(FETCH_BYTES);
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(0)
+        .with_min_bytes(0)
+        .with_max_bytes(FETCH_BYTES)
+        .with_isolation_level(READ_COMMITTED)
+        .with_session_epoch(-1)
+        .with_topics(vec![
+            FetchTopic::default().with_topic(TopicName(text(topic))).with_partitions(vec![asked]),
+        ]);
+    let answer = links.ask(leader, "look at the end of the log", &request, 11).ok()?;
+    let data = answer.responses.into_iter().next()?.partitions.into_iter().next()?;
+    if answer.error_code != 0 || data.error_code != 0 {
+        return None;
+    }
+    Some(is_only_control(&data, &offsets))
+}
+
+fn is_only_control(data: &PartitionData, offsets: &Range<i64>) -> bool {
+    let mut aborted: Vec<(i64, i64)> = data
+        .aborted_transactions
+        .iter()
+        .flatten()
+        .map(|transaction| (transaction.producer_id.0, transaction.first_offset))
+        .collect();
+    let mut next = offsets.start;
+    for batch in batches(data.records.clone().unwrap_or_default()) {
+        if batch.last >= offsets.end {
+            // A batch across the end is not wholly stable yet.
+            return batch.is_control && batch.base <= offsets.end;
+        }
+        next = next.max(batch.last + 1);
+        if batch.is_control {
+            aborted.retain(|(producer, first)| *producer != batch.producer || *first > batch.last);
+            continue;
+        }
+        let is_aborted = batch.is_transactional
+            && aborted
+                .iter()
+                .any(|(producer, first)| *producer == batch.producer && *first <= batch.base);
+        if batch.records > 0 && batch.last >= offsets.start && !is_aborted {
+            return false;
+        }
+    }
+    next >= offsets.end
+}
+
+/// Header of a record batch, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Batch {
+    base: i64,
+    last: i64,
+    is_control: bool,
+    is_transactional: bool,
+    producer: i64,
+    records: i32,
+}
+
+/// Complete batches in order. Layout: the message format v2 of Kafka's documentation.
+fn batches(records: Bytes) -> impl Iterator<Item = Batch> {
+    const HEADER: usize = 61;
+    const LENGTH_END: usize = 12;
+    let mut at = 0usize;
+    std::iter::from_fn(move || {
+        let rest = records.get(at..)?;
+        let header = rest.get(..HEADER)?;
+        let i32_at =
+            |from: usize| Some(i32::from_be_bytes(header.get(from..from + 4)?.try_into().ok()?));
+        let i64_at =
+            |from: usize| Some(i64::from_be_bytes(header.get(from..from + 8)?.try_into().ok()?));
+        let length = usize::try_from(i32_at(8)?).ok()?.checked_add(LENGTH_END)?;
+        if length < HEADER || rest.len() < length || header[16] != 2 {
+            return None;
+        }
+        at += length;
+        let attributes = i16::from_be_bytes([header[21], header[22]]);
+        let base = i64_at(0)?;
+        Some(Batch {
+            base,
+            last: base + i64::from(i32_at(23)?),
+            is_control: attributes & 0x20 != 0,
+            is_transactional: attributes & 0x10 != 0,
+            producer: i64_at(43)?,
+            records: i32_at(57)?,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::ProducerId;
+    use kafka_protocol::messages::fetch_response::AbortedTransaction;
+
+    use super::*;
+
+    fn batch(base: i64, count: i32, attributes: i16, producer: i64) -> Vec<u8> {
+        let mut bytes = vec![0u8; 61];
+        bytes[0..8].copy_from_slice(&base.to_be_bytes());
+        bytes[8..12].copy_from_slice(&49i32.to_be_bytes());
+        bytes[16] = 2;
+        bytes[21..23].copy_from_slice(&attributes.to_be_bytes());
+        bytes[23..27].copy_from_slice(&(count - 1).to_be_bytes());
+        bytes[43..51].copy_from_slice(&producer.to_be_bytes());
+        bytes[57..61].copy_from_slice(&count.to_be_bytes());
+        bytes
+    }
+
+    fn data(batches: &[Vec<u8>], aborted: &[(i64, i64)]) -> PartitionData {
+        let aborted = aborted.iter().map(|(producer, first)| {
+            AbortedTransaction::default()
+                .with_producer_id(ProducerId(*producer))
+                .with_first_offset(*first)
+        });
+        PartitionData::default()
+            .with_records(Some(batches.concat().into()))
+            .with_aborted_transactions(Some(aborted.collect()))
+    }
+
+    const DATA: i16 = 0x10;
+    const MARKER: i16 = 0x30;
+
+    #[test]
+    fn a_marker_is_not_lag_and_a_record_is() {
+        let marker = data(&[batch(9, 1, DATA, 7), batch(10, 1, MARKER, 7)], &[]);
+        assert!(is_only_control(&marker, &(10..11)), "only the commit marker waits");
+        assert!(!is_only_control(&marker, &(9..11)), "the record before it waits too");
+        let plain = data(&[batch(10, 1, MARKER, 7), batch(11, 2, 0, -1)], &[]);
+        assert!(!is_only_control(&plain, &(10..13)));
+    }
+
+    #[test]
+    fn aborted_records_are_not_lag_until_their_marker() {
+        let batches = [batch(5, 3, DATA, 7), batch(8, 1, MARKER, 7), batch(9, 1, DATA, 7)];
+        assert!(is_only_control(&data(&batches[..2], &[(7, 5)]), &(5..9)));
+        assert!(!is_only_control(&data(&batches, &[(7, 5)]), &(5..10)), "the next transaction");
+        assert!(!is_only_control(&data(&batches[..2], &[]), &(5..9)), "it was committed");
+    }
+
+    #[test]
+    fn what_was_not_seen_to_the_end_counts() {
+        assert!(!is_only_control(&data(&[], &[]), &(5..9)));
+        assert!(!is_only_control(&data(&[batch(5, 1, MARKER, 7)], &[]), &(5..9)));
+        let cut = [batch(5, 1, MARKER, 7), batch(6, 3, MARKER, 7)[..40].to_vec()];
+        assert!(!is_only_control(&data(&cut, &[]), &(5..9)));
+    }
+
+    #[test]
+    fn the_log_is_looked_at_once_for_a_pair_of_offsets() {
+        let want = GroupTopic { group: "g".into(), topic: "t".into() };
+        let mut still = Standstill::default();
+        let mut looks = 0;
+        for read in 1..=10 {
+            let only = still.only_control(&want, 0, 5, 6, || {
+                looks += 1;
+                Some(true)
+            });
+            assert_eq!(only, read >= STILL_READS, "read {read}");
+            still.forget_unseen();
+        }
+        assert_eq!(looks, 1);
+        assert!(!still.only_control(&want, 0, 5, 7, || Some(true)), "a record arrived");
+        assert!(!still.only_control(&want, 0, 5, 5 + MOST_BETWEEN + 1, || Some(true)));
+    }
+}

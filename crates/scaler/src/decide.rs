@@ -1,0 +1,213 @@
+//! The law of one object, and what is asked of it. Pure.
+
+use tidegate_autoscale::lag::{
+    LagOptions, PartitionOffsets as LawOffsets, PreviousOffsets, total_lag,
+};
+use tidegate_autoscale::law::{Decider as By, Decision, Facts, Law as _, SloLaw, StockLaw};
+use tidegate_kafka::PartitionOffsets;
+
+use crate::metadata::{LawSettings, Settings};
+
+/// What was seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) now_ms: i64,
+    /// Wanted so far.
+    pub(crate) spec: i32,
+    /// Pods that work.
+    pub(crate) ready: i32,
+    /// Offsets, or why there are none.
+    pub(crate) offsets: Result<Vec<PartitionOffsets>, String>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone)]
+pub(crate) struct Decided {
+    pub(crate) wanted: i32,
+    pub(crate) active: bool,
+    pub(crate) lag: Option<i64>,
+    pub(crate) stock_wanted: Option<i32>,
+    pub(crate) decision: Option<Decision>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Decider {
+    law: Law,
+    /// Runs beside, on the same facts (shadow).
+    stock: Option<Box<StockLaw>>,
+}
+
+#[derive(Debug)]
+enum Law {
+    Slo { law: Box<SloLaw>, last: Option<Decision> },
+    Stock { options: LagOptions, previous: PreviousOffsets, active: bool },
+}
+
+impl Decider {
+    pub(crate) fn new(settings: &Settings, now_ms: i64) -> Result<Self, String> {
+        let law = match &settings.law {
+            LawSettings::Slo(options) => {
+                let law = SloLaw::new((**options).clone(), now_ms).map_err(|e| e.to_string())?;
+                Law::Slo { law: Box::new(law), last: None }
+            }
+            LawSettings::Stock { lag_threshold, activation_lag_threshold } => Law::Stock {
+                options: LagOptions {
+                    lag_threshold: *lag_threshold,
+                    activation_lag_threshold: *activation_lag_threshold,
+                    ..LagOptions::default()
+                },
+                previous: PreviousOffsets::new(),
+                active: false,
+            },
+        };
+        Ok(Self { law, stock: None })
+    }
+
+    /// Lets the stock law look at the same facts.
+    pub(crate) fn beside(&mut self, stock: StockLaw) {
+        self.stock = Some(Box::new(stock));
+    }
+
+    pub(crate) fn decide(&mut self, seen: &Seen) -> Decided {
+        let offsets = seen.offsets.clone().map(|offsets| offsets.iter().map(for_law).collect());
+        let facts = Facts {
+            spec_replicas: seen.spec,
+            status_replicas: seen.spec,
+            ready_replicas: seen.ready,
+            offsets,
+            // The pods are not asked; what they cannot write shows in the group's lag.
+            sink: None,
+        };
+        let stock_wanted = self.stock.as_mut().map(|stock| {
+            stock.tick(seen.now_ms, &facts).last().map_or(seen.spec, |decision| decision.to)
+        });
+        let mut decided = match &mut self.law {
+            Law::Slo { law, last } => slo(law, last, seen, &facts),
+            Law::Stock { options, previous, active } => {
+                stock(options, previous, active, seen, &facts)
+            }
+        };
+        decided.stock_wanted = stock_wanted;
+        decided
+    }
+}
+
+fn slo(law: &mut SloLaw, last: &mut Option<Decision>, seen: &Seen, facts: &Facts) -> Decided {
+    let fresh = law.tick(seen.now_ms, facts).into_iter().next_back();
+    if let Some(decision) = &fresh {
+        *last = Some(decision.clone());
+    }
+    let wanted = last.as_ref().map_or(seen.spec, |decision| decision.to);
+    Decided {
+        wanted,
+        active: wanted > 0,
+        lag: last.as_ref().and_then(|decision| decision.lag),
+        stock_wanted: None,
+        decision: fresh,
+    }
+}
+
+/// KEDA's Kafka trigger: the lag, capped, is the metric, and the HPA divides it.
+fn stock(
+    options: &LagOptions,
+    previous: &mut PreviousOffsets,
+    was_active: &mut bool,
+    seen: &Seen,
+    facts: &Facts,
+) -> Decided {
+    let target = options.lag_threshold;
+    let lag = facts.offsets.as_ref().ok().map(|offsets| total_lag(offsets, options, previous));
+    if let Some(lag) = lag {
+        *was_active = lag.active;
+    }
+    let wanted = match lag {
+        Some(lag) if lag.active => {
+            i32::try_from(lag.total.max(1).saturating_add(target - 1) / target).unwrap_or(i32::MAX)
+        }
+        Some(_) => 0,
+        None => seen.spec,
+    };
+    let decision = Decision {
+        at_ms: seen.now_ms,
+        decided_by: By::Keda,
+        from: seen.spec,
+        to: wanted,
+        status_replicas: None,
+        ready_replicas: Some(seen.ready),
+        lag: lag.map(|lag| lag.total_with_persistent),
+        metric: lag.map(|lag| lag.total),
+        target,
+        active: Some(*was_active),
+        proposal: None,
+        stabilized: None,
+        reason: None,
+        binding: facts
+            .offsets
+            .as_ref()
+            .err()
+            .map_or_else(String::new, |why| format!("holding: {why}")),
+        terms: None,
+        alternative: None,
+    };
+    Decided {
+        wanted,
+        active: *was_active,
+        lag: lag.map(|lag| lag.total.max(0)),
+        stock_wanted: None,
+        decision: Some(decision),
+    }
+}
+
+/// What never committed counts from the start of the log.
+fn for_law(offsets: &PartitionOffsets) -> LawOffsets {
+    LawOffsets {
+        partition: offsets.partition,
+        committed: offsets.committed.or(offsets.start),
+        end: offsets.end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let pairs = [("consumerGroup", "g"), ("topic", "t")].iter().chain(pairs);
+        let given: HashMap<String, String> =
+            pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Settings::read("so", &given).expect("settings")
+    }
+
+    fn seen(now_s: i64, committed: Option<i64>, end: i64) -> Seen {
+        let partition =
+            PartitionOffsets { partition: 0, committed, start: Some(90), end: Some(end) };
+        Seen { now_ms: now_s * 1000, spec: 0, ready: 0, offsets: Ok(vec![partition]) }
+    }
+
+    #[test]
+    fn what_never_committed_counts_from_the_start_of_the_log() {
+        let stock = settings(&[("law", "stock"), ("lagThreshold", "5")]);
+        let mut decider = Decider::new(&stock, 0).expect("law");
+        let decided = decider.decide(&seen(1, None, 100));
+        // KEDA would say 1 (latest) or 100 (earliest).
+        assert_eq!((decided.lag, decided.active), (Some(5), true), "capped at one partition");
+        let mut slo = Decider::new(&settings(&[]), 0).expect("law");
+        let decided = slo.decide(&seen(1, None, 100));
+        assert_eq!((decided.lag, decided.active), (Some(10), true));
+    }
+
+    #[test]
+    fn unreadable_facts_hold_the_last_answer() {
+        for law in ["stock", "slo"] {
+            let mut decider = Decider::new(&settings(&[("law", law)]), 0).expect("law");
+            let first = decider.decide(&seen(1, Some(95), 100));
+            assert!(first.active, "{law}");
+            let broken = Seen { spec: 1, offsets: Err("gone".into()), ..seen(3, None, 0) };
+            let held = decider.decide(&broken);
+            assert!(held.active, "{law}");
+            assert_eq!(held.wanted, 1, "{law}");
+        }
+    }
+}

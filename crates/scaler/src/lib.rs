@@ -1,0 +1,42 @@
+//! KEDA external scaler: observes Kafka, decides with a law, serves the decision.
+//!
+//! One process serves hundreds of ScaledObjects with one connection a broker and one
+//! thread a cluster. What is decided is [`tidegate_autoscale`]'s; here is what it takes
+//! to feed it and to make an HPA follow it.
+//!
+//! # Layout
+//! - [`metadata`]: what a ScaledObject says about itself
+//! - [`encoding`]: a wanted number of pods as a metric
+//! - [`object`], [`registry`]: ScaledObjects and their laws; `decide`: the law itself
+//! - [`observe`]: reads the clusters, one thread each
+//! - [`service`], [`proto`]: KEDA's four calls
+//! - [`http`], [`metrics`]: pages for people and Prometheus
+//! - [`kubernetes`], [`fence`]: HPAs' counts; dead pods leave their group at once
+//! - [`shadow`], [`replay`]: decisions without acting, on live and on recorded facts
+//! - [`server`], [`options`]: everything together
+#![deny(missing_docs)]
+
+pub mod clock;
+mod decide;
+pub mod encoding;
+mod error;
+pub mod fence;
+pub mod http;
+pub mod kubernetes;
+pub mod manifest;
+pub mod metadata;
+pub mod metrics;
+pub mod object;
+pub mod observe;
+pub mod options;
+pub mod proto;
+pub mod registry;
+pub mod replay;
+pub mod server;
+pub mod service;
+pub mod shadow;
+
+pub use error::Error;
+pub use metrics::{METRICS, MetricInfo};
+pub use options::{ScalerOptions, TlsFiles};
+pub use server::Scaler;

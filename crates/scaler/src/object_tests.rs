@@ -1,0 +1,164 @@
+//! An object on its own: starts, holds, falls back, recovers.
+
+use std::collections::HashMap;
+
+use tidegate_kafka::GroupProtocol;
+
+use super::*;
+
+fn object(pairs: &[(&str, &str)]) -> Object {
+    let pairs =
+        [("consumerGroup", "g"), ("topic", "t"), ("podRatePerSecond", "100")].iter().chain(pairs);
+    let given: HashMap<String, String> =
+        pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let settings = Settings::read("so", &given).expect("settings");
+    let key = ObjectKey { namespace: "n".into(), name: "so".into(), metadata: Vec::new() };
+    Object::new(key, settings, 0, None).expect("object")
+}
+
+fn members(count: i32) -> Option<Vec<GroupMember>> {
+    let member = |index| GroupMember {
+        member_id: format!("m{index}"),
+        client_id: format!("pod-{index}"),
+        host: "127.0.0.1".into(),
+        protocol: GroupProtocol::Consumer,
+    };
+    Some((0..count).map(member).collect())
+}
+
+/// Ten partitions that have taken in 1,000 a second, all done but for 200 records.
+fn steady(second: i64) -> Result<Vec<PartitionOffsets>, ClusterError> {
+    let end = second * 100;
+    let partition = |partition| PartitionOffsets {
+        partition,
+        committed: Some((end - 20).max(0)),
+        start: Some(0),
+        end: Some(end),
+    };
+    Ok((0..10).map(partition).collect())
+}
+
+fn gone() -> Result<Vec<PartitionOffsets>, ClusterError> {
+    Err(ClusterError::Unreachable { broker: "b:9092".into(), reason: "refused".into() })
+}
+
+fn fed(object: &Object, seconds: std::ops::Range<i64>, count: i32) {
+    for second in seconds {
+        object.observe(second * 1000, steady(second), members(count), None, true);
+    }
+}
+
+#[test]
+fn nothing_is_answered_before_kafka_was_read() {
+    let object = object(&[]);
+    assert_eq!(object.metric(0), Err(Trouble::NotRead));
+    object.observe(1000, gone(), None, None, true);
+    let Err(Trouble::Kafka { held, .. }) = object.metric(1000) else {
+        panic!("Kafka is the reason")
+    };
+    assert_eq!(held, None);
+}
+
+#[test]
+fn a_restart_among_running_pods_changes_nothing() {
+    let object = object(&[("podStartSeconds", "20")]);
+    fed(&object, 1..15, 12);
+    let Err(Trouble::Settling { left_s }) = object.metric(15_000) else { panic!("settling") };
+    assert!((5.0..8.0).contains(&left_s), "{left_s}");
+    assert!(object.status().active, "pods that work are not sent to zero");
+    // Pods that were ordered before the restart still arrive: counted anew.
+    fed(&object, 15..34, 13);
+    assert!(object.metric(34_000).is_err());
+    fed(&object, 34..40, 13);
+    assert_eq!(object.metric(40_000), Ok((1, 13)), "what is there is kept");
+    assert!(object.decisions().iter().all(|decision| !decision.changes()));
+}
+
+#[test]
+fn from_zero_there_is_no_settling() {
+    let object = object(&[]);
+    let empty = |end| {
+        Ok(vec![PartitionOffsets {
+            partition: 0,
+            committed: Some(5),
+            start: Some(0),
+            end: Some(end),
+        }])
+    };
+    object.observe(1000, empty(5), members(0), None, true);
+    assert_eq!(object.metric(1000), Ok((1, 0)));
+    assert!(!object.status().active);
+    object.observe(2000, empty(9), members(0), None, true);
+    assert!(object.status().active);
+    assert!(object.metric(2000).expect("metric").1 >= 1);
+}
+
+#[test]
+fn without_kafka_the_last_answer_is_held_and_then_an_error_says_why() {
+    let object = object(&[("podStartSeconds", "5"), ("staleAfterSeconds", "30")]);
+    fed(&object, 1..20, 12);
+    let good = object.metric(20_000).expect("metric");
+    for second in 20..50 {
+        object.observe(second * 1000, gone(), None, None, true);
+        assert_eq!(object.metric(second * 1000), Ok(good), "held at {second}");
+        assert!(object.status().active);
+        assert!(object.status().error.is_some_and(|why| why.contains("b:9092")));
+    }
+    object.observe(51_000, gone(), None, None, true);
+    let Err(Trouble::Kafka { held, for_s, .. }) = object.metric(51_000) else { panic!("an error") };
+    assert_eq!((held, for_s), (Some(12), 32.0));
+    object.observe(52_000, steady(52), members(12), None, true);
+    assert_eq!(object.metric(52_000), Ok(good), "back without a jump");
+}
+
+#[test]
+fn with_a_fallback_there_is_no_error_and_never_fewer_pods() {
+    for (fallback, expected) in [("20", 20), ("3", 12)] {
+        let object = object(&[
+            ("podStartSeconds", "5"),
+            ("staleAfterSeconds", "30"),
+            ("fallbackReplicas", fallback),
+        ]);
+        fed(&object, 1..20, 12);
+        object.observe(30_000, gone(), None, None, true);
+        assert_eq!(object.metric(30_000), Ok((1, 12)));
+        object.observe(51_000, gone(), None, None, true);
+        assert_eq!(object.metric(51_000), Ok((1, expected)), "fallback {fallback}");
+    }
+}
+
+#[test]
+fn the_hpas_own_numbers_need_no_settling() {
+    let object = object(&[]);
+    let hpa = Some(HpaCounts { desired: 14, current: 13 });
+    object.observe(1000, steady(1), members(12), hpa, true);
+    assert_eq!(object.metric(1000), Ok((1, 14)));
+}
+
+#[test]
+fn decisions_are_bounded_and_the_newest_is_there() {
+    let object = object(&[("podStartSeconds", "5")]);
+    fed(&object, 1..200, 12);
+    let decisions = object.decisions();
+    assert!(decisions.len() < 40, "{}", decisions.len());
+    assert_eq!(decisions.last().map(|decision| decision.at_ms), Some(199_000));
+    assert!(decisions.windows(2).all(|pair| pair[0].at_ms < pair[1].at_ms));
+}
+
+#[test]
+fn an_hpa_that_does_something_else_is_followed_after_three_syncs() {
+    let object = object(&[]);
+    let feed = |seconds: std::ops::Range<i64>, desired| {
+        for second in seconds {
+            let hpa = Some(HpaCounts { desired, current: desired });
+            object.observe(second * 1000, steady(second), members(desired), hpa, true);
+        }
+    };
+    feed(1..10, 14);
+    assert_eq!(object.metric(10_000), Ok((1, 14)));
+    // Somebody set it to 30 by hand; what the law decides next starts from there.
+    feed(10..54, 30);
+    assert_eq!(object.metric(54_000), Ok((1, 14)));
+    feed(54..57, 30);
+    assert_eq!(object.metric(57_000), Ok((1, 30)));
+}

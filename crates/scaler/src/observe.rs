@@ -1,0 +1,233 @@
+//! Reads each cluster on a thread of its own, and lets the laws look.
+//!
+//! Contract: one read of a cluster an interval, for all its objects together. Between
+//! two of them, while an object at zero is listened to (`external-push`), the ends of
+//! its topic are looked at more often: a record that arrives is told within one such
+//! look. A slow cluster delays its own objects and nobody else's.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tidegate_kafka::{ClusterReader, ConnectionOptions, GroupTopic};
+
+use crate::Error;
+use crate::clock::Clock;
+use crate::kubernetes::Hpas;
+use crate::object::{Object, lock};
+use crate::registry::Registry;
+
+/// Ends a wait early: a new object, or the end.
+#[derive(Debug, Default)]
+pub struct Bell {
+    rung: Mutex<Rung>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Rung {
+    count: u64,
+    over: bool,
+}
+
+impl Bell {
+    /// Somebody new wants to be read.
+    pub fn ring(&self) {
+        lock(&self.rung).count += 1;
+        self.changed.notify_all();
+    }
+
+    /// Everything ends.
+    pub fn end(&self) {
+        lock(&self.rung).over = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits; false at the end.
+    fn wait(&self, heard: &mut u64, until: Instant) -> bool {
+        let mut rung = lock(&self.rung);
+        loop {
+            if rung.over {
+                return false;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if rung.count != *heard || left.is_zero() {
+                *heard = rung.count;
+                return true;
+            }
+            rung = self
+                .changed
+                .wait_timeout(rung, left)
+                .map_or_else(|poisoned| PoisonError::into_inner(poisoned).0, |(rung, _)| rung);
+        }
+    }
+}
+
+/// What the observers count.
+#[derive(Debug, Default)]
+pub struct Reads {
+    /// Reads of a cluster that answered for all objects.
+    pub complete: AtomicU64,
+    /// Reads in which something could not be answered.
+    pub partial: AtomicU64,
+    /// Time of all reads, microseconds.
+    pub micros: AtomicU64,
+    /// End of the last round, of the cluster for which it is longest ago, milliseconds.
+    pub rounds_ms: Vec<AtomicI64>,
+    /// Connections open, by cluster.
+    pub connections: Vec<AtomicU64>,
+}
+
+impl Reads {
+    /// Counters for so many clusters.
+    pub fn new(clusters: usize) -> Self {
+        Self {
+            rounds_ms: (0..clusters).map(|_| AtomicI64::new(0)).collect(),
+            connections: (0..clusters).map(|_| AtomicU64::new(0)).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What an observer works with.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Objects.
+    pub registry: Arc<Registry>,
+    /// Wakes the observers.
+    pub bell: Arc<Bell>,
+    /// Counters.
+    pub reads: Arc<Reads>,
+    /// What the HPAs say, where that is known.
+    pub hpas: Arc<Hpas>,
+    /// Time.
+    pub clock: Clock,
+    /// See [`crate::ScalerOptions`].
+    pub interval: Duration,
+    /// See [`crate::ScalerOptions`].
+    pub wake_interval: Duration,
+    /// False in shadow: what is decided is not what there is.
+    pub acts: bool,
+}
+
+/// Starts the thread of a cluster.
+///
+/// # Errors
+/// [`Error::Kafka`] or [`Error::Thread`].
+pub fn start(
+    cluster: usize,
+    connection: &ConnectionOptions,
+    shared: Shared,
+) -> Result<std::thread::JoinHandle<()>, Error> {
+    let reader = ClusterReader::new(connection)?;
+    let observer = Observer { cluster, reader, shared, ends: HashMap::new() };
+    std::thread::Builder::new()
+        .name(format!("observe-{cluster}"))
+        .spawn(move || observer.run())
+        .map_err(Error::Thread)
+}
+
+struct Observer {
+    cluster: usize,
+    reader: ClusterReader,
+    shared: Shared,
+    /// Sum of a topic's ends when nobody needed a pod.
+    ends: HashMap<String, i64>,
+}
+
+impl Observer {
+    fn run(mut self) {
+        let mut heard = 0;
+        let mut next_read = Instant::now();
+        loop {
+            let objects = self.shared.registry.of_cluster(self.cluster);
+            let is_due = Instant::now() >= next_read;
+            let new = objects.iter().any(|object| object.status().at_ms == 0);
+            if is_due || new {
+                next_read = Instant::now() + self.shared.interval;
+                self.read(&objects);
+                self.shared.registry.forget_idle(self.shared.clock.now_ms());
+            } else {
+                let woken = self.woken(&objects);
+                self.read(&woken);
+            }
+            if let Some(round) = self.shared.reads.rounds_ms.get(self.cluster) {
+                round.store(self.shared.clock.now_ms(), Ordering::Relaxed);
+            }
+            let listens = objects.iter().any(|object| object.waits_for_a_record());
+            let wake = Instant::now() + self.shared.wake_interval;
+            let until = if listens { next_read.min(wake) } else { next_read };
+            if !self.shared.bell.wait(&mut heard, until) {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self, objects: &[Arc<Object>]) {
+        if objects.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let wanted: BTreeSet<&GroupTopic> = objects.iter().map(|object| object.wants()).collect();
+        let wanted: Vec<GroupTopic> = wanted.into_iter().cloned().collect();
+        let mut offsets: BTreeMap<&GroupTopic, _> =
+            wanted.iter().zip(self.reader.read(&wanted)).collect();
+        let groups: BTreeSet<&str> = wanted.iter().map(|want| want.group.as_str()).collect();
+        let members = self.reader.members(&groups.into_iter().collect::<Vec<_>>());
+        let now_ms = self.shared.clock.now_ms();
+        let is_complete = offsets.values().all(Result::is_ok);
+        let shared_by = |want: &GroupTopic| objects.iter().filter(|o| o.wants() == want).count();
+        for object in objects {
+            let want = object.wants();
+            // Most often one object a group and topic: its answer is moved.
+            let answer = match offsets.get(want) {
+                Some(_) if objects.len() == wanted.len() || shared_by(want) == 1 => {
+                    offsets.remove(want)
+                }
+                Some(answer) => Some(answer.clone()),
+                None => None,
+            };
+            let Some(answer) = answer else { continue };
+            if let Ok(offsets) = &answer {
+                let sum = offsets.iter().filter_map(|partition| partition.end).sum();
+                self.ends.insert(want.topic.clone(), sum);
+            }
+            let of_group = members.get(&want.group).and_then(|of| of.as_ref().ok()).cloned();
+            let hpa = self.shared.hpas.of(object.key());
+            object.observe(now_ms, answer, of_group, hpa, self.shared.acts);
+        }
+        self.count(is_complete, began.elapsed());
+    }
+
+    fn count(&self, is_complete: bool, took: Duration) {
+        let reads = &self.shared.reads;
+        let counter = if is_complete { &reads.complete } else { &reads.partial };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        reads.micros.fetch_add(micros, Ordering::Relaxed);
+        if let Some(connections) = reads.connections.get(self.cluster) {
+            connections.store(self.reader.connections() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Objects without a pod on whose topic something arrived since the last read.
+    fn woken(&mut self, objects: &[Arc<Object>]) -> Vec<Arc<Object>> {
+        let waiting: Vec<&Arc<Object>> =
+            objects.iter().filter(|object| object.waits_for_a_record()).collect();
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        let topics: BTreeSet<&str> =
+            waiting.iter().map(|object| object.wants().topic.as_str()).collect();
+        let ends = self.reader.ends(&topics);
+        waiting
+            .into_iter()
+            .filter(|object| {
+                let topic = &object.wants().topic;
+                matches!(ends.get(topic), Some(Ok(end)) if self.ends.get(topic) != Some(end))
+            })
+            .map(Arc::clone)
+            .collect()
+    }
+}
