@@ -32,11 +32,11 @@ promtool test rules deploy/alerts/rules_test.yaml >/dev/null || fail "promtool t
 say "== helm"
 for set in deploy/helm/sets/*.yaml; do
   name=$(basename "$set" .yaml)
-  helm lint --quiet --strict $chart --values "$set" || fail "helm lint, $name"
+  helm lint --quiet --strict --kube-version 1.35.0 $chart --values "$set" || fail "helm lint, $name"
   golden=deploy/helm/golden/$name.yaml
   [ "$name" != plain ] || golden=deploy/kubernetes/tidegate.yaml
   render=$(mktemp)
-  helm template trades $chart --namespace trades --values "$set" >"$render" || { fail "helm template, $name"; continue; }
+  helm template trades $chart --kube-version 1.35.0 --namespace trades --values "$set" >"$render" || { fail "helm template, $name"; continue; }
   if $update; then mkdir -p "$(dirname "$golden")"; cp "$render" "$golden"; fi
   diff -u "$golden" "$render" || fail "$golden is not what the chart renders: scripts/check-deploy.sh --update"
   rm -f "$render"
@@ -45,7 +45,7 @@ done
 # refuse TEXT --set ...: the chart must not render, and must say TEXT.
 refuse() {
   local text=$1 said; shift
-  if said=$(helm template trades $chart --set kafka.brokers=kafka:9092 "$@" 2>&1 >/dev/null); then
+  if said=$(helm template trades $chart --kube-version 1.35.0 --set kafka.brokers=kafka:9092 "$@" 2>&1 >/dev/null); then
     fail "helm template $* is not refused"
   elif ! grep -qF -- "$text" <<<"$said"; then
     fail "helm template $* does not say $text: $said"
