@@ -15,6 +15,9 @@ java_major() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | he
 have cc && have c++ && have make || packages+=(build-essential)
 have cmake || packages+=(cmake)
 have git || packages+=(git)
+# The Kafka client's TLS is the system's OpenSSL.
+have pkg-config || packages+=(pkg-config)
+[ -e /usr/include/openssl/ssl.h ] || pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
 have mvn || packages+=(maven)
 if ! have java; then
   packages+=(openjdk-17-jre-headless)
@@ -31,6 +34,11 @@ have_postgres() {
   have initdb && have postgres
 }
 [ "$purpose" != test ] || have_postgres || packages+=(postgresql)
+# The tests compile the broker's side of a token check, and make certificates.
+if [ "$purpose" = test ]; then
+  have javac || packages+=(openjdk-17-jdk-headless)
+  have openssl || packages+=(openssl)
+fi
 [ "$purpose" != test ] || have pgbouncer || [ -x /usr/sbin/pgbouncer ] || packages+=(pgbouncer)
 
 if [ ${#packages[@]} -gt 0 ]; then
@@ -46,6 +54,7 @@ if [ ${#packages[@]} -gt 0 ]; then
     # Newer releases carry a newer Java than 17; default-jre-headless is theirs.
     alternatives=("$package")
     [ "$package" = openjdk-17-jre-headless ] && alternatives+=(default-jre-headless)
+    [ "$package" = openjdk-17-jdk-headless ] && alternatives+=(default-jdk-headless)
     installed=false
     for name in "${alternatives[@]}"; do
       if "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$name" >/dev/null; then

@@ -56,8 +56,8 @@ fn stdin_closed() -> std::io::Result<oneshot::Receiver<()>> {
 
 /// The stop of a service command: a signal, or (with `watch_stdin`) a closed stdin.
 /// A second signal ends the process at once with code 130, so that an impatient
-/// Ctrl-C always works.
-pub(crate) async fn service_stop(mut signals: StopSignals, watch_stdin: bool) {
+/// Ctrl-C always works. Returns what ended it: `SIGINT`, `SIGTERM` or `stdin closed`.
+pub(crate) async fn service_stop(mut signals: StopSignals, watch_stdin: bool) -> &'static str {
     let orphaned = watch_stdin.then(stdin_closed).and_then(|watched| {
         watched.inspect_err(|error| tracing::warn!(%error, "cannot watch stdin")).ok()
     });
@@ -76,6 +76,7 @@ pub(crate) async fn service_stop(mut signals: StopSignals, watch_stdin: bool) {
         signals.next().await;
         exit_at_once(130);
     });
+    reason
 }
 
 /// A flag that the first signal sets, for work without a runtime; the second ends the

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::FromClientConfig;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::security::context::{Asking, ask};
+use crate::security::token::install;
 use crate::{ConnectionOptions, Error, LagReader, Position};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,7 +31,7 @@ pub enum TopicCreation {
 /// An administrator of a cluster.
 pub struct Admin {
     connection: ConnectionOptions,
-    client: AdminClient<DefaultClientContext>,
+    client: BaseConsumer<Asking>,
 }
 
 impl Admin {
@@ -38,26 +40,39 @@ impl Admin {
     /// # Errors
     /// [`Error::Option`] or [`Error::Client`].
     pub fn new(connection: &ConnectionOptions) -> Result<Self, Error> {
-        let client = AdminClient::from_config(&connection.client_config()?)
+        let context = Asking::new(connection.clone());
+        let client = BaseConsumer::from_config_and_context(&connection.client_config()?, context)
             .map_err(|error| Error::client("create the admin client", &error))?;
         Ok(Self { connection: connection.clone(), client })
+    }
+
+    /// A client for the requests that change something. Nobody polls its events:
+    /// it gets its token here, and lives for one request.
+    fn changing(&self) -> Result<AdminClient<DefaultClientContext>, Error> {
+        let client = AdminClient::from_config(&self.connection.client_config()?)
+            .map_err(|error| Error::client("create the admin client", &error))?;
+        if let Some(token) = self.connection.token()? {
+            install(client.inner(), &token)?;
+        }
+        Ok(client)
     }
 
     /// Waits until a broker answers a metadata request.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] after the timeout.
+    /// [`Error::Unreachable`] after the timeout, [`Error::Security`] as soon as a
+    /// broker refuses.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let wait = left.min(Duration::from_secs(1)).max(Duration::from_millis(1));
-            match self.client.inner().fetch_metadata(None, wait) {
+            match ask(&self.client, |client| client.fetch_metadata(None, wait)) {
                 Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
                 Ok(_) if left.is_zero() => {
                     return Err(self.unreachable("no broker in the metadata"));
                 }
-                Err(error) if left.is_zero() => return Err(self.unreachable(&error.to_string())),
+                Err(error) if left.is_zero() || error.is_permanent() => return Err(error),
                 Ok(_) | Err(_) => std::thread::sleep(left.min(Duration::from_millis(50))),
             }
         }
@@ -65,7 +80,7 @@ impl Admin {
 
     /// Id of the cluster, where it tells one.
     pub fn cluster_id(&self) -> Option<String> {
-        self.client.inner().fetch_cluster_id(TIMEOUT)
+        self.client.client().fetch_cluster_id(TIMEOUT)
     }
 
     /// Partitions of a topic; `None` when it does not exist.
@@ -73,11 +88,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Unreachable`].
     pub fn topic_partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
-        let metadata = self
-            .client
-            .inner()
-            .fetch_metadata(Some(topic), TIMEOUT)
-            .map_err(|error| self.unreachable(&error.to_string()))?;
+        let metadata = ask(&self.client, |client| client.fetch_metadata(Some(topic), TIMEOUT))?;
         Ok(metadata
             .topics()
             .iter()
@@ -121,7 +132,8 @@ impl Admin {
         );
         let options =
             AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-        let answers = block_on(self.client.create_topics([&new], &options))?
+        let client = self.changing()?;
+        let answers = block_on(client.create_topics([&new], &options))?
             .map_err(|error| Error::client("create the topic", &error))?;
         match answers.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
@@ -143,7 +155,8 @@ impl Admin {
     /// [`Error::Client`] when the brokers refuse.
     pub fn delete_topic(&self, topic: &str) -> Result<(), Error> {
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-        let answers = block_on(self.client.delete_topics(&[topic], &options))?
+        let client = self.changing()?;
+        let answers = block_on(client.delete_topics(&[topic], &options))?
             .map_err(|error| Error::client("delete the topic", &error))?;
         match answers.into_iter().next() {
             Some(Err((_, code))) => Err(Error::Client {
@@ -168,7 +181,9 @@ impl Admin {
         let deadline = Instant::now() + TIMEOUT;
         loop {
             match self.try_pin(group, topic) {
-                Err(_) if Instant::now() < deadline => std::thread::sleep(RETRY_WAIT),
+                Err(error) if !error.is_permanent() && Instant::now() < deadline => {
+                    std::thread::sleep(RETRY_WAIT);
+                }
                 outcome => return outcome,
             }
         }
@@ -192,16 +207,28 @@ impl Admin {
     }
 
     fn commit_for(&self, group: &str, positions: &[Position]) -> Result<(), Error> {
-        let failed = |error| Error::client("pin start offsets", &error);
+        let failed = |error: KafkaError| Error::client("pin start offsets", &error);
         let mut config = self.connection.client_config()?;
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let client: BaseConsumer = BaseConsumer::from_config(&config).map_err(failed)?;
+        let client =
+            BaseConsumer::from_config_and_context(&config, Asking::new(self.connection.clone()))
+                .map_err(failed)?;
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for Position { topic, partition, next_offset } in positions {
             list.add_partition_offset(topic, *partition, Offset::Offset(*next_offset))
                 .map_err(failed)?;
         }
-        client.commit(&list, CommitMode::Sync).map_err(failed)
+        // A broker's own refusal says more than that nobody answered.
+        let mut refused = None;
+        let committed = ask(&client, |client| {
+            client
+                .commit(&list, CommitMode::Sync)
+                .inspect_err(|error| refused = Some(failed(error.clone())))
+        });
+        match (committed, refused) {
+            (Err(Error::Unreachable { .. }), Some(error)) => Err(error),
+            (outcome, _) => outcome,
+        }
     }
 
     fn unreachable(&self, reason: &str) -> Error {

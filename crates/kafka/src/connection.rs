@@ -4,12 +4,13 @@
 //! hang on it; then it is refused with the reason. Pure.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, SecurityOptions};
 
 /// Settings the promises depend on, and why a user cannot set them.
 const OWNED: &[(&str, &str)] = &[
@@ -36,6 +37,29 @@ const OWNED: &[(&str, &str)] = &[
     ("request.required.acks", "always all: an acknowledged record must survive a leader change"),
     ("isolation.level", "always read_committed"),
     ("enable.partition.eof", "not needed, and it would look like a record"),
+    ("client.rack", "use the client_rack option"),
+    ("reconnect.backoff.ms", "use the reconnect_backoff_ms option"),
+    ("reconnect.backoff.max.ms", "use the reconnect_backoff_max_ms option"),
+    ("security.protocol", "use the security_protocol option"),
+    ("sasl.mechanism", "use the sasl_mechanism option"),
+    ("sasl.mechanisms", "use the sasl_mechanism option"),
+    ("sasl.username", "use the sasl_username option"),
+    ("sasl.password", "a secret: give it by variable or file"),
+    ("sasl.oauthbearer.method", "use the sasl_token or the oidc options"),
+    ("sasl.oauthbearer.client.id", "use the oidc options"),
+    ("sasl.oauthbearer.client.secret", "a secret: give it by variable or file"),
+    ("sasl.oauthbearer.token.endpoint.url", "use the oidc options"),
+    ("enable.sasl.oauthbearer.unsecure.jwt", "unsigned tokens are for a broker's own tests"),
+    ("ssl.ca.location", "use the tls_ca option"),
+    ("ssl.ca.pem", "use the tls_ca option"),
+    ("ssl.certificate.location", "use the tls_certificate option"),
+    ("ssl.certificate.pem", "use the tls_certificate option"),
+    ("ssl.key.location", "use the tls_key option"),
+    ("ssl.key.pem", "a secret: use the tls_key option"),
+    ("ssl.key.password", "a secret: give it by variable or file"),
+    ("ssl.keystore.password", "a secret: use the tls_key option"),
+    ("enable.ssl.certificate.verification", "always on: an unverified broker can be anybody"),
+    ("ssl.endpoint.identification.algorithm", "always https: a certificate must be the host's"),
 ];
 
 /// How to reach a cluster.
@@ -46,6 +70,16 @@ pub struct ConnectionOptions {
     pub brokers: String,
     /// Shown in the brokers' logs and metrics.
     pub client_id: String,
+    /// TLS, SASL and tokens.
+    pub security: SecurityOptions,
+    /// A process that starts waits for a random part of this before it connects,
+    /// ms: pods that start together spread their connections. 0 to 600,000.
+    pub start_jitter_ms: u64,
+    /// First wait before a lost connection is made again, ms, 1 to 60,000. Doubles
+    /// up to the maximum; jittered by the client, -25 % to +50 %.
+    pub reconnect_backoff_ms: u64,
+    /// Longest wait, ms, `reconnect_backoff_ms` to 600,000.
+    pub reconnect_backoff_max_ms: u64,
     /// Raw librdkafka settings; owned keys are refused.
     pub librdkafka: BTreeMap<String, String>,
 }
@@ -55,6 +89,10 @@ impl Default for ConnectionOptions {
         Self {
             brokers: "127.0.0.1:9092".into(),
             client_id: "tidegate".into(),
+            security: SecurityOptions::default(),
+            start_jitter_ms: 0,
+            reconnect_backoff_ms: 50,
+            reconnect_backoff_max_ms: 2_000,
             librdkafka: BTreeMap::new(),
         }
     }
@@ -78,16 +116,35 @@ impl ConnectionOptions {
                 "a comma separated list of host:port",
             ));
         }
+        let ranges = [
+            ("start_jitter_ms", self.start_jitter_ms, 0, 600_000),
+            ("reconnect_backoff_ms", self.reconnect_backoff_ms, 1, 60_000),
+            (
+                "reconnect_backoff_max_ms",
+                self.reconnect_backoff_max_ms,
+                self.reconnect_backoff_ms,
+                600_000,
+            ),
+        ];
+        for (field, value, low, high) in ranges {
+            if value < low || value > high {
+                return Err(Error::option(field, value, format!("{low} to {high}")));
+            }
+        }
+        self.security.validate()?;
         for key in self.librdkafka.keys() {
             if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| owned == key) {
-                return Err(Error::option(
-                    &format!("librdkafka.{key}"),
-                    &self.librdkafka[key],
-                    *reason,
-                ));
+                // The value may be a secret that was put in the wrong place.
+                return Err(Error::option(&format!("librdkafka.{key}"), "...", *reason));
             }
         }
         Ok(())
+    }
+
+    /// How long this process should wait before its first connection: a random
+    /// part of `start_jitter_ms`.
+    pub fn start_delay(&self) -> Duration {
+        Duration::from_millis(fastrand::u64(0..=self.start_jitter_ms))
     }
 
     /// What every client of ours is created with. Ours first: the user's raw
@@ -102,8 +159,9 @@ impl ConnectionOptions {
             // Bounds how long a synchronous request can hold the poll thread.
             .set("socket.timeout.ms", "10000")
             .set("socket.nagle.disable", "true")
-            .set("reconnect.backoff.ms", "50")
-            .set("reconnect.backoff.max.ms", "2000");
+            .set("reconnect.backoff.ms", self.reconnect_backoff_ms.to_string())
+            .set("reconnect.backoff.max.ms", self.reconnect_backoff_max_ms.to_string());
+        self.security.apply(&mut config)?;
         for (key, value) in &self.librdkafka {
             config.set(key, value);
         }
@@ -132,6 +190,24 @@ mod tests {
         options.librdkafka.insert("auto.offset.reset".into(), "latest".into());
         let error = options.validate().expect_err("refused").to_string();
         assert!(error.contains("auto.offset.reset") && error.contains("skip"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_in_a_raw_setting_is_refused_and_not_shown() {
+        let mut options = ConnectionOptions::new("a:1");
+        options.librdkafka.insert("sasl.password".into(), "hunter2".into());
+        let error = options.validate().expect_err("refused").to_string();
+        assert!(error.contains("variable or file") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn starts_are_spread_over_the_jitter() {
+        let mut options = ConnectionOptions::new("a:1");
+        assert_eq!(options.start_delay(), Duration::ZERO);
+        options.start_jitter_ms = 1_000;
+        let delays: Vec<Duration> = (0..100).map(|_| options.start_delay()).collect();
+        assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(1)));
+        assert!(delays.iter().max() > delays.iter().min(), "{delays:?}");
     }
 
     #[test]

@@ -23,6 +23,15 @@ pub enum Error {
         /// The client's last words.
         reason: String,
     },
+    /// A broker and we do not trust each other: certificate, host name, password,
+    /// token, or one side speaks TLS and the other does not. No retry helps.
+    #[error("no secured connection to {brokers}: {reason}")]
+    Security {
+        /// Bootstrap list.
+        brokers: String,
+        /// What was refused, by whom; never a secret.
+        reason: String,
+    },
     /// The topic does not exist.
     #[error("topic {topic} does not exist on {brokers}")]
     UnknownTopic {
@@ -67,6 +76,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether trying again with the same options cannot help.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Option { .. } | Self::Security { .. })
+    }
+
     pub(crate) fn client(action: &'static str, error: &KafkaError) -> Self {
         Self::Client { action, reason: error.to_string(), code: error.rdkafka_error_code() }
     }

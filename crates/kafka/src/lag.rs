@@ -11,10 +11,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfig;
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::security::context::{Asking, ask};
 use crate::{ConnectionOptions, Error};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ impl PartitionOffsets {
 
 /// Lag of one group on one topic.
 pub struct LagReader {
-    client: BaseConsumer,
+    client: BaseConsumer<Asking>,
     brokers: String,
     topic: String,
     starts: HashMap<i32, i64>,
@@ -57,7 +58,8 @@ impl LagReader {
     pub fn new(connection: &ConnectionOptions, group: &str, topic: &str) -> Result<Self, Error> {
         let mut config = connection.client_config()?;
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let client = BaseConsumer::from_config(&config)
+        let context = Asking::new(connection.clone());
+        let client = BaseConsumer::from_config_and_context(&config, context)
             .map_err(|error| Error::client("create the lag reader", &error))?;
         Ok(Self {
             client,
@@ -71,19 +73,15 @@ impl LagReader {
     /// Committed, start and end offset of every partition, sorted by partition.
     ///
     /// # Errors
-    /// [`Error::UnknownTopic`], or [`Error::Unreachable`] within seconds.
+    /// [`Error::UnknownTopic`], [`Error::Security`], or [`Error::Unreachable`] within seconds.
     pub fn read(&mut self) -> Result<Vec<PartitionOffsets>, Error> {
-        // Serves log lines, and the token refresh of secured clients.
-        let _ = self.client.poll(Duration::ZERO);
         if self.partitions.is_empty() {
             self.partitions = self.topic_partitions()?;
             self.starts = self.listed(Offset::Beginning)?;
         }
         let ends = self.listed(Offset::End)?;
-        let committed = self
-            .client
-            .committed_offsets(self.list(Offset::Invalid)?, TIMEOUT)
-            .map_err(|error| self.unreachable(&error))?;
+        let list = self.list(Offset::Invalid)?;
+        let committed = ask(&self.client, |client| client.committed_offsets(list, TIMEOUT))?;
         let committed: HashMap<i32, i64> = committed
             .elements()
             .iter()
@@ -107,10 +105,8 @@ impl LagReader {
     }
 
     fn topic_partitions(&self) -> Result<Vec<i32>, Error> {
-        let metadata = self
-            .client
-            .fetch_metadata(Some(&self.topic), TIMEOUT)
-            .map_err(|error| self.unreachable(&error))?;
+        let metadata =
+            ask(&self.client, |client| client.fetch_metadata(Some(&self.topic), TIMEOUT))?;
         let mut partitions: Vec<i32> = metadata
             .topics()
             .iter()
@@ -130,10 +126,8 @@ impl LagReader {
     }
 
     fn listed(&self, at: Offset) -> Result<HashMap<i32, i64>, Error> {
-        let answer = self
-            .client
-            .offsets_for_times(self.list(at)?, TIMEOUT)
-            .map_err(|error| self.unreachable(&error))?;
+        let list = self.list(at)?;
+        let answer = ask(&self.client, |client| client.offsets_for_times(list, TIMEOUT))?;
         Ok(answer
             .elements()
             .iter()
@@ -149,10 +143,6 @@ impl LagReader {
                 .map_err(|error| Error::client("list offsets", &error))?;
         }
         Ok(list)
-    }
-
-    fn unreachable(&self, error: &rdkafka::error::KafkaError) -> Error {
-        Error::Unreachable { brokers: self.brokers.clone(), reason: error.to_string() }
     }
 }
 

@@ -6,6 +6,7 @@
 //! # Layout
 //! - [`Record`], [`TopicPartition`], [`Position`]: what travels (`record`)
 //! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`)
+//! - [`SecurityOptions`]: TLS, SASL, tokens, for every client of the process (`security`)
 //! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
 //! - [`Producer`]: idempotent, deliveries told one by one (`producer`)
 //! - [`LagReader`]: committed and end offsets without joining (`lag`)
@@ -28,6 +29,7 @@ mod member_id;
 mod producer;
 mod record;
 mod report;
+mod security;
 
 pub use admin::{Admin, TopicCreation};
 pub use cluster::{ClusterError, ClusterReader, GroupMember, GroupTopic};
@@ -41,3 +43,6 @@ pub use lag::{LagReader, PartitionOffsets};
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendError};
 pub use record::{Header, Position, Record, StartPosition, TopicPartition};
 pub use report::PodReport;
+pub use security::{
+    OidcOptions, SaslMechanism, Secret, SecurityOptions, SecurityProtocol, TokenStatus, Tokens,
+};

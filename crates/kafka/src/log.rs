@@ -2,7 +2,14 @@
 
 use rdkafka::config::RDKafkaLogLevel;
 
+/// A failed connection comes as an error event as well, which is told once.
+const TOLD_ELSEWHERE: &[&str] = &["FAIL", "ERROR"];
+
 pub(crate) fn line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    if TOLD_ELSEWHERE.contains(&facility) {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert

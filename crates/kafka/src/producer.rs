@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header as RawHeader, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use serde::{Deserialize, Serialize};
 
+use crate::security::context::oauth_token;
+use crate::security::token::install;
 use crate::{ConnectionOptions, Error};
 
 /// Options of a producer.
@@ -74,15 +76,25 @@ type OnDelivery = Box<dyn Fn(Delivery) + Send + Sync>;
 
 struct Context {
     on_delivery: OnDelivery,
+    connection: ConnectionOptions,
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         crate::log::line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "kafka producer");
+    }
+
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth_token(&self.connection)
     }
 }
 
@@ -107,7 +119,7 @@ impl Producer {
     /// Creates the client; connecting happens in the background.
     ///
     /// # Errors
-    /// [`Error::Option`] or [`Error::Client`].
+    /// [`Error::Option`], [`Error::Security`] or [`Error::Client`].
     pub fn new(
         connection: &ConnectionOptions,
         options: &ProducerOptions,
@@ -122,8 +134,14 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.messages", "200000")
             .set("message.max.bytes", "10485760");
-        let inner = ThreadedProducer::from_config_and_context(&config, Context { on_delivery })
-            .map_err(|error| Error::client("create the producer", &error))?;
+        let token = connection.token()?;
+        let context = Context { on_delivery, connection: connection.clone() };
+        let inner: ThreadedProducer<Context> =
+            ThreadedProducer::from_config_and_context(&config, context)
+                .map_err(|error| Error::client("create the producer", &error))?;
+        if let Some(token) = token {
+            install(inner.client(), &token)?;
+        }
         Ok(Self { inner })
     }
 

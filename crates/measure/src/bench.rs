@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Options {
     /// An existing cluster; none is started then.
-    pub brokers: Option<String>,
+    pub cluster: Option<ConnectionOptions>,
     /// Partitions of the topics that are created.
     pub partitions: u32,
     /// `tidegate consume` with `{brokers}`, `{topic}`, `{group}`, `{batch_size}` and
@@ -65,14 +65,16 @@ pub struct Measuring {
     pub(crate) options: Options,
     pub(crate) is_own_broker: bool,
     broker: Option<Broker>,
-    bootstrap: String,
+    connection: ConnectionOptions,
     admin: Admin,
     topics: Vec<String>,
 }
 
 impl std::fmt::Debug for Measuring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Measuring").field("bootstrap", &self.bootstrap).finish_non_exhaustive()
+        f.debug_struct("Measuring")
+            .field("bootstrap", &self.connection.brokers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,21 +84,21 @@ impl Measuring {
     /// # Errors
     /// One line each; nothing is left running.
     pub fn start(options: Options, say: &mut dyn FnMut(&str)) -> Result<Self, Error> {
-        let (broker, bootstrap) = match &options.brokers {
-            Some(brokers) => (None, brokers.clone()),
+        let (broker, connection) = match &options.cluster {
+            Some(cluster) => (None, cluster.clone()),
             None => {
                 let distribution = Distribution::find(say)?;
                 say("starting Kafka");
                 let broker = Broker::start(&distribution, &options.run_dir.join("kafka"))?;
-                let bootstrap = broker.bootstrap().to_owned();
-                (Some(broker), bootstrap)
+                let connection = ConnectionOptions::new(broker.bootstrap());
+                (Some(broker), connection)
             }
         };
-        let admin = Admin::new(&ConnectionOptions::new(bootstrap.clone()))?;
+        let admin = Admin::new(&connection)?;
         admin.wait_ready(READY)?;
         let is_own_broker = broker.is_some();
         let mut measuring =
-            Self { options, is_own_broker, broker, bootstrap, admin, topics: Vec::new() };
+            Self { options, is_own_broker, broker, connection, admin, topics: Vec::new() };
         measuring.create_topics()?;
         Ok(measuring)
     }
@@ -140,7 +142,7 @@ impl Measuring {
         full_speed: Option<u64>,
     ) -> impl Future<Output = Result<(), Error>> + 'static {
         let options = ProduceOptions {
-            connection: ConnectionOptions::new(self.bootstrap.clone()),
+            connection: self.connection.clone(),
             topic: topic.to_owned(),
             client: ProducerOptions::default(),
             profile,
@@ -160,7 +162,7 @@ impl Measuring {
         let database = self.options.database.replace("{name}", topic);
         for argument in &mut command.args {
             let value = match argument.to_str() {
-                Some("{brokers}") => self.bootstrap.clone(),
+                Some("{brokers}") => self.connection.brokers.clone(),
                 Some("{topic}" | "{group}") => topic.to_owned(),
                 Some("{batch_size}") => batch_size.to_string(),
                 Some("{database}") => database.clone(),
@@ -168,7 +170,7 @@ impl Measuring {
             };
             *argument = value.into();
         }
-        Pods::new(command, &self.options.run_dir, &self.bootstrap, topic)
+        Pods::new(command, &self.options.run_dir, &self.connection, topic)
     }
 
     /// Deletes what was created, and stops what was started.
@@ -204,7 +206,7 @@ impl Pods {
     fn new(
         command: CommandTemplate,
         run_dir: &Path,
-        brokers: &str,
+        connection: &ConnectionOptions,
         topic: &str,
     ) -> Result<Self, Error> {
         let log_dir = run_dir.join(topic);
@@ -215,7 +217,7 @@ impl Pods {
             pod_start: Duration::ZERO,
             grace_period: GRACE,
             log_dir: log_dir.clone(),
-            brokers: brokers.to_owned(),
+            connection: connection.clone(),
             group: topic.to_owned(),
         });
         supervisor.check_program()?;

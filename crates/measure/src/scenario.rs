@@ -126,7 +126,7 @@ mod tests {
             is_kip848: true,
         };
         let options = Options {
-            brokers: None,
+            cluster: None,
             partitions: 12,
             consumer: CommandTemplate::default(),
             database: String::new(),

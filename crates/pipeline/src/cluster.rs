@@ -10,11 +10,13 @@ use crate::backoff::Backoff;
 /// One attempt: long enough for a broker that is starting, short enough to say so.
 const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks until a broker answers. The client's calls block, so they get a thread.
+/// Asks until a broker answers, after the jitter of the start. The client's calls
+/// block, so they get a thread. A refusal that stays one is an error at once.
 pub(crate) async fn cluster_id(
     connection: &ConnectionOptions,
     mut backoff: Backoff,
 ) -> Result<String, Error> {
+    tokio::time::sleep(connection.start_delay()).await;
     let admin = std::sync::Arc::new(Admin::new(connection)?);
     loop {
         let asked = std::sync::Arc::clone(&admin);
@@ -24,6 +26,7 @@ pub(crate) async fn cluster_id(
         let why = match answer.await {
             Ok(Ok(Some(cluster_id))) => return Ok(cluster_id),
             Ok(Ok(None)) => "no answer".to_owned(),
+            Ok(Err(error)) if error.is_permanent() => return Err(error.into()),
             Ok(Err(error)) => error.to_string(),
             Err(_) => return Err(Error::GroupEnded),
         };

@@ -92,6 +92,14 @@ impl PipelineHandle {
         }
     }
 
+    /// Makes the coming stop keep the place of a static member in its group, see
+    /// [`GroupHandle::keep_place`]. Call it before the shutdown resolves.
+    pub fn keep_place(&self) {
+        if let Some(group) = self.status.group.get() {
+            group.keep_place();
+        }
+    }
+
     fn group(&self) -> Option<GroupStatus> {
         self.status.group.get().map(GroupHandle::status)
     }

@@ -65,6 +65,9 @@ pub const METRICS: &[MetricInfo] = &[
     metric("tidegate_sink_fixed_seconds", "gauge", None, "Measured cost of a write whatever its size, seconds"),
     metric("tidegate_sink_row_seconds", "gauge", None, "Measured cost of a row in a write, seconds"),
     metric("tidegate_fetch_paused", "gauge", None, "1 while fetching is paused because the buffers are full, else 0"),
+    metric("tidegate_kafka_token_refreshes_total", "counter", None, "Kafka tokens, or the AWS credentials that sign them, obtained"),
+    metric("tidegate_kafka_token_failures_total", "counter", None, "Attempts to obtain them that failed"),
+    metric("tidegate_kafka_token_expiry_timestamp_seconds", "gauge", None, "Unix time at which what was obtained expires, 0 if it does not"),
     metric("tidegate_oldest_record_age_seconds", "gauge", None, "Age of the oldest record received and not yet committed, 0 if there is none"),
 ];
 

@@ -49,6 +49,15 @@ impl Collector for Scrape {
         let commits = ConstCounter::new(group.map_or(0, |group| group.commits_total));
         one(&mut encoder, "tidegate_offset_commits_total", &commits)?;
 
+        let token = group.and_then(|group| group.token.as_ref());
+        let refreshes = ConstCounter::new(token.map_or(0, |token| token.refreshes_total));
+        one(&mut encoder, "tidegate_kafka_token_refreshes_total", &refreshes)?;
+        let failed = ConstCounter::new(token.map_or(0, |token| token.failures_total));
+        one(&mut encoder, "tidegate_kafka_token_failures_total", &failed)?;
+        let expiry_ms = token.and_then(|token| token.expires_at_ms).unwrap_or(0);
+        let expiry = ConstGauge::new(expiry_ms as f64 / 1000.0);
+        one(&mut encoder, "tidegate_kafka_token_expiry_timestamp_seconds", &expiry)?;
+
         let failures = info("tidegate_offset_commit_failures_total");
         let mut family = encoder.encode_descriptor(
             failures.name.trim_end_matches("_total"),

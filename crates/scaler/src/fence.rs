@@ -52,13 +52,8 @@ impl Fencer {
     async fn fence(&self, connection: &ConnectionOptions, object: &Object, pod: &GonePod) {
         let group = &object.settings().group;
         for member in members_of(pod, &object.members()) {
-            let outcome = fence::remove_member(
-                &connection.brokers,
-                group,
-                &member.member_id,
-                member.protocol,
-            )
-            .await;
+            let outcome =
+                fence::remove_member(connection, group, &member.member_id, member.protocol).await;
             self.counters.fenced(outcome.is_ok());
             let (pod, why, member) = (&pod.name, pod.why, &member.member_id);
             match outcome {

@@ -17,6 +17,8 @@ Examples:
   tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
   KAFKA_BOOTSTRAP_SERVERS=localhost:9092 BATCH_SIZE=100 BATCH_PROCESSING_TIME=1 tidegate consume
   tidegate consume --log-format json --metrics-addr 0.0.0.0:8000
+  KAFKA_SASL_PASSWORD=... tidegate consume --sasl-mechanism SCRAM-SHA-512 --sasl-username me
+  AWS_REGION=eu-west-1 tidegate consume --brokers b-1...:9098 --sasl-mechanism AWS_MSK_IAM
 
 Stops on SIGTERM or Ctrl-C: finishes the batch in flight, commits, leaves the group, exits 0.
 A second Ctrl-C ends it at once; the database stays consistent.";
@@ -42,6 +44,19 @@ pub(crate) struct ConsumeArgs {
         env = "TIDEGATE_DATABASE_PASSWORD_FILE"
     )]
     pub(crate) password_file: Option<PathBuf>,
+    /// Static membership: an id only this consumer has, kept over restarts
+    #[arg(long, value_name = "ID", env = "TIDEGATE_INSTANCE_ID")]
+    pub(crate) instance_id: Option<String>,
+    /// What SIGTERM means to the group: auto, leave or stay [default: auto = stay with an
+    /// instance id]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_terminate: Option<String>,
+    /// Rack (availability zone id) of this consumer, to read from a near replica
+    #[arg(long, value_name = "RACK", env = "TIDEGATE_CLIENT_RACK")]
+    pub(crate) client_rack: Option<String>,
+    /// What the platform grants between SIGTERM and SIGKILL; only checked [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "TIDEGATE_GRACE_PERIOD")]
+    pub(crate) grace_period: Option<f64>,
     /// PostgreSQL is reached through a pooler in transaction mode (PgBouncer)
     #[arg(long = "database-pooler")]
     pub(crate) database_pooler: bool,

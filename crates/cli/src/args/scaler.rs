@@ -9,7 +9,7 @@ use super::{CommonArgs, KafkaArgs, LawName};
 const EXAMPLES: &str = "\
 Examples:
   tidegate scaler --brokers kafka:9092 --listen 0.0.0.0:6000 --metrics-addr 0.0.0.0:8000
-  tidegate scaler --brokers kafka:9092 --tls-cert tls.crt --tls-key tls.key --tls-client-ca ca.crt
+  tidegate scaler --brokers kafka:9092 --grpc-tls-cert tls.crt --grpc-tls-key tls.key --grpc-tls-client-ca ca.crt
   tidegate scaler --brokers kafka:9092 --kubernetes --namespace '*' --fence-pods --pod-selector app=trade-tx-consumer
   tidegate scaler --brokers kafka:9092 --listen 0.0.0.0:6000 --fence-pods
   tidegate scaler --shadow --brokers kafka:9092 --topic trade-tx --group tx-trade-workers
@@ -41,14 +41,14 @@ pub(crate) struct ScalerArgs {
     #[arg(long, value_name = "COUNT")]
     pub(crate) max_objects: Option<u64>,
     /// Certificate chain of the gRPC server (PEM); without it gRPC is plaintext
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "grpc_tls_key")]
+    pub(crate) grpc_tls_cert: Option<PathBuf>,
     /// Its private key (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
+    pub(crate) grpc_tls_key: Option<PathBuf>,
     /// Only clients with a certificate of this CA (PEM) are served
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_client_ca: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
+    pub(crate) grpc_tls_client_ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) kubernetes: KubernetesArgs,
     /// Take members of dead pods out of their group, so that others get their partitions at

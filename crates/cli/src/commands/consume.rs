@@ -15,7 +15,7 @@ use tidegate_pipeline::{
 };
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::parts;
+use super::{parts, timing};
 use crate::args::ConsumeArgs;
 use crate::config::{BatchSize, Config, ConsumeConfig, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -43,7 +43,11 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     }
     let database =
         parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
+    let timing = timing::check(&config.consume)?;
     logging::init(args.common.log_format);
+    if let Some(line) = timing {
+        tracing::warn!("{line}");
+    }
     let postgres = |options| PostgresOptions {
         connections: config.consume.database_connections as usize,
         pooled: config.consume.database_pooler,
@@ -98,13 +102,30 @@ impl Run<'_> {
                 tokio::spawn(print_reports(pipeline.handle()));
             }
             let handle = pipeline.handle();
-            let summary = pipeline.run(service_stop(signals, args.exit_on_stdin_close)).await?;
+            let stays = stays_on_terminate(&config.consume);
+            let stop = {
+                let (handle, watch_stdin) = (pipeline.handle(), args.exit_on_stdin_close);
+                async move {
+                    if service_stop(signals, watch_stdin).await == "SIGTERM" && stays {
+                        handle.keep_place();
+                    }
+                }
+            };
+            let summary = pipeline.run(stop).await?;
             if args.report {
                 print_report(&handle.report());
             }
             tracing::info!(rows = summary.rows, dead_letters = summary.dead_letters, "stopped");
             Ok(Outcome::Done)
         })
+    }
+}
+
+/// Whether SIGTERM means a restart, after which the same member comes back.
+fn stays_on_terminate(consume: &ConsumeConfig) -> bool {
+    match consume.on_terminate.as_str() {
+        "leave" => false,
+        _ => !consume.instance_id.is_empty(),
     }
 }
 
@@ -129,6 +150,10 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
     )?;
     layers.set("consume", "database", "--database", args.database.clone())?;
     parts::lay_password_file(&mut layers, args.password_file.as_deref())?;
+    layers.set("consume", "instance_id", "--instance-id", args.instance_id.clone())?;
+    layers.set("consume", "on_terminate", "--on-terminate", args.on_terminate.clone())?;
+    layers.set("consume", "client_rack", "--client-rack", args.client_rack.clone())?;
+    layers.set("consume", "grace_period_s", "--grace-period", args.grace_period)?;
     let pooler = args.database_pooler.then_some(true);
     layers.set("consume", "database_pooler", "--database-pooler", pooler)?;
     let mapping = args.mapping.as_ref().map(|path| path.display().to_string());
@@ -158,6 +183,8 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
         prefetch_records: (consume.largest_batch() / 2).clamp(1_000, 20_000),
         commit_interval_ms: consume.commit_interval_ms,
         revoke_timeout_ms: consume.revoke_timeout_ms,
+        instance_id: Some(consume.instance_id.clone()).filter(|id| !id.is_empty()),
+        client_rack: Some(consume.client_rack.clone()).filter(|rack| !rack.is_empty()),
         ..GroupOptions::default()
     };
     options.validate().map_err(|error| bad_input(error.to_string()))?;

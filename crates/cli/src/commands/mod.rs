@@ -14,8 +14,10 @@ mod produce;
 mod profile;
 mod report;
 mod scaler;
+mod security;
 mod simulate;
 mod table;
+mod timing;
 mod tune;
 mod up;
 

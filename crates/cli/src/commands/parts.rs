@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use tidegate_kafka::ConnectionOptions;
+use tidegate_kafka::{ConnectionOptions, SecurityProtocol};
 use tidegate_load::audit::Database;
 use tidegate_pipeline::table::TableKind;
 use tidegate_pipeline::{
@@ -12,6 +12,7 @@ use tidegate_pipeline::{
 };
 use tidegate_postgres::{ConnectOptions, UrlError};
 
+use super::security;
 use crate::args::{DatabaseArgs, KafkaArgs, PodArgs};
 use crate::config::{KafkaConfig, Layers};
 use crate::exit::bad_input;
@@ -24,6 +25,9 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// Lays the Kafka flags over the other layers.
 pub(super) fn lay_kafka(layers: &mut Layers, args: &KafkaArgs) -> anyhow::Result<()> {
     layers.set("kafka", "brokers", "--brokers", args.brokers.clone())?;
+    for (key, flag, value) in args.security.values() {
+        layers.set("kafka", key, flag, value)?;
+    }
     layers.set("kafka", "topic", "--topic", args.topic.clone())
 }
 
@@ -75,10 +79,34 @@ pub(super) fn connection(
     let connection = ConnectionOptions {
         brokers: config.brokers.clone(),
         client_id: client_id.into(),
+        security: security::options(config)?,
+        start_jitter_ms: config.start_jitter_ms,
+        reconnect_backoff_ms: config.reconnect_backoff_ms,
+        reconnect_backoff_max_ms: config.reconnect_backoff_max_ms,
         librdkafka,
     };
     connection.validate().map_err(|error| bad_input(error.to_string()))?;
     Ok(connection)
+}
+
+/// The cluster that was named, if one was. One of our own listens on this machine
+/// only, in the clear, and what is set for another would only keep the pods from it.
+pub(super) fn cluster(
+    config: &KafkaConfig,
+    args: &KafkaArgs,
+    client_id: &str,
+) -> anyhow::Result<Option<ConnectionOptions>> {
+    let connection = connection(config, args, client_id)?;
+    if args.brokers.is_some() {
+        return Ok(Some(connection));
+    }
+    let protocol = connection.security.protocol();
+    if protocol != SecurityProtocol::Plaintext {
+        return Err(bad_input(format!(
+            "security protocol {protocol}: needs --brokers; without, the broker is this machine's own"
+        )));
+    }
+    Ok(None)
 }
 
 /// The database of a URL; an empty password file is none.

@@ -53,7 +53,11 @@ pub(super) fn run(args: &ProduceArgs) -> anyhow::Result<Outcome> {
         if args.report {
             tokio::spawn(print_reports(handle.clone()));
         }
-        let summary = produce.run(service_stop(signals, args.exit_on_stdin_close)).await?;
+        let summary = produce
+            .run(async {
+                service_stop(signals, args.exit_on_stdin_close).await;
+            })
+            .await?;
         if args.report {
             // A supervisor judges by the report and the audit.
             print_report(&handle);

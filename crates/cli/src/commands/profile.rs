@@ -94,7 +94,7 @@ fn options(args: &ProfileArgs, config: &Config, run_dir: &Path) -> anyhow::Resul
     let files = run_dir.to_str().ok_or_else(|| bad_input("--run-dir: not UTF-8"))?;
     let window_s = if args.quick { QUICK_WINDOW_S } else { WINDOW_S };
     Ok(Options {
-        brokers: args.kafka.brokers.clone(),
+        cluster: parts::cluster(&config.kafka, &args.kafka, "tidegate-profile")?,
         partitions: args.partitions,
         consumer: consumer(args, config)?,
         database: args.database.clone().unwrap_or_else(|| format!("sqlite:{files}/{{name}}.db")),
@@ -133,6 +133,9 @@ fn consumer(args: &ProfileArgs, config: &Config) -> anyhow::Result<CommandTempla
     }
     if let Some(file) = &args.common.config {
         words.extend(["--config".into(), file.clone().into_os_string()]);
+    }
+    for (_, flag, value) in args.kafka.security.values() {
+        words.extend(value.into_iter().flat_map(|value| [flag.into(), OsString::from(value)]));
     }
     for (key, value) in &args.kafka.kafka_config {
         words.extend(["--kafka-config".into(), format!("{key}={value}").into()]);

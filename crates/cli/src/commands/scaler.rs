@@ -29,7 +29,9 @@ pub(super) fn run(args: &ScalerArgs) -> anyhow::Result<Outcome> {
     let manifests = manifests(args, &config)?;
     parts::runtime()?.block_on(async {
         let signals = StopSignals::install()?;
-        let stop = service_stop(signals, false);
+        let stop = async {
+            service_stop(signals, false).await;
+        };
         if args.shadow {
             let shadow = Shadow::bind(options, manifests, args.target_age).await.map_err(said)?;
             if let Some(address) = shadow.http_address() {
@@ -87,7 +89,7 @@ fn options(args: &ScalerArgs, config: &Config) -> anyhow::Result<ScalerOptions> 
         .map(|brokers| ConnectionOptions { brokers: brokers.clone(), ..first.clone() });
     let clusters = std::iter::once(first.clone()).chain(further).collect();
     let http = config.scaler.metrics_addr.clone();
-    let tls = args.tls_cert.clone().zip(args.tls_key.clone());
+    let tls = args.grpc_tls_cert.clone().zip(args.grpc_tls_key.clone());
     Ok(ScalerOptions {
         listen: config.scaler.listen.clone(),
         http: (http != "off").then_some(http),
@@ -98,7 +100,7 @@ fn options(args: &ScalerArgs, config: &Config) -> anyhow::Result<ScalerOptions> 
         tls: tls.map(|(certificate, key)| TlsFiles {
             certificate,
             key,
-            client_ca: args.tls_client_ca.clone(),
+            client_ca: args.grpc_tls_client_ca.clone(),
         }),
         kubernetes: kubernetes(&args.kubernetes, args.fence_pods)?,
         follow_hpas: args.kubernetes.kubernetes || args.kubernetes.kubernetes_url.is_some(),

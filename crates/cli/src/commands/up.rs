@@ -47,7 +47,7 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     let password_file = &config.consume.database_password_file;
     let database = args.database.as_deref();
     let database = database.map(|url| parts::database(url, Some(password_file))).transpose()?;
-    parts::connection(&config.kafka, &args.kafka, "tidegate-up")?;
+    let cluster = parts::cluster(&config.kafka, &args.kafka, "tidegate-up")?;
     logging::init(args.common.log_format);
 
     RunDir::clean_up_dead_worlds(&runs_root()?);
@@ -63,7 +63,7 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     std::fs::write(&files.profile, toml::to_string(&profile)?)?;
 
     let options = WorldOptions {
-        brokers: args.kafka.brokers.clone(),
+        cluster,
         topic: config.kafka.topic.clone(),
         partitions: config.up.partitions,
         group: config.consume.group.clone(),
@@ -284,6 +284,9 @@ fn own_command(args: &UpArgs, command: &str) -> anyhow::Result<CommandTemplate> 
     words.extend(flags([("--brokers", "{brokers}".into())]));
     if let Some(config) = &args.common.config {
         words.extend(flags([("--config", config.clone().into_os_string())]));
+    }
+    for (_, flag, value) in args.kafka.security.values() {
+        words.extend(value.into_iter().flat_map(|value| [flag.into(), OsString::from(value)]));
     }
     for (key, value) in &args.kafka.kafka_config {
         words.extend(flags([("--kafka-config", format!("{key}={value}").into())]));

@@ -136,7 +136,7 @@ fn first_line(text: &str) -> String {
 
 #[cfg(test)]
 impl Layers {
-    pub(super) fn of(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn of(text: &str) -> anyhow::Result<Self> {
         Self::from_text("test.toml", text)
     }
 }

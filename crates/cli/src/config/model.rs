@@ -24,6 +24,23 @@ pub(crate) struct Config {
 pub(crate) struct KafkaConfig {
     pub(crate) brokers: String,
     pub(crate) topic: String,
+    pub(crate) security_protocol: String,
+    pub(crate) sasl_mechanism: String,
+    pub(crate) sasl_username: String,
+    pub(crate) sasl_password_file: PathBuf,
+    pub(crate) sasl_token_file: PathBuf,
+    pub(crate) oidc_token_url: String,
+    pub(crate) oidc_client_id: String,
+    pub(crate) oidc_client_secret_file: PathBuf,
+    pub(crate) oidc_scope: String,
+    pub(crate) aws_region: String,
+    pub(crate) tls_ca: PathBuf,
+    pub(crate) tls_certificate: PathBuf,
+    pub(crate) tls_key: PathBuf,
+    pub(crate) tls_key_password_file: PathBuf,
+    pub(crate) start_jitter_ms: u64,
+    pub(crate) reconnect_backoff_ms: u64,
+    pub(crate) reconnect_backoff_max_ms: u64,
     pub(crate) librdkafka: BTreeMap<String, String>,
 }
 
@@ -32,6 +49,10 @@ pub(crate) struct KafkaConfig {
 pub(crate) struct ConsumeConfig {
     pub(crate) group: String,
     pub(crate) protocol: String,
+    pub(crate) instance_id: String,
+    pub(crate) on_terminate: String,
+    pub(crate) client_rack: String,
+    pub(crate) grace_period_s: f64,
     pub(crate) database: String,
     pub(crate) database_password_file: PathBuf,
     pub(crate) database_pooler: bool,
@@ -174,6 +195,15 @@ impl ConsumeConfig {
     fn check(&self) -> Result<(), Broken> {
         filled("consume.group", &self.group, "tx-trade-workers")?;
         one_of("consume.protocol", &self.protocol, &["auto", "consumer", "classic"])?;
+        one_of("consume.on_terminate", &self.on_terminate, &["auto", "leave", "stay"])?;
+        if self.on_terminate == "stay" {
+            filled(
+                "consume.instance_id",
+                &self.instance_id,
+                "pod-0, which on_terminate = \"stay\" needs",
+            )?;
+        }
+        range("consume.grace_period_s", self.grace_period_s, 1.0, 3600.0)?;
         one_of("consume.sqlite_synchronous", &self.sqlite_synchronous, &["normal", "full"])?;
         range("consume.database_connections", self.database_connections, 1, 64)?;
         fixed_size("consume.batch_size", self.batch_size)?;

@@ -9,6 +9,7 @@ use kafka_protocol::protocol::Request;
 use super::ClusterError;
 use crate::ConnectionOptions;
 use crate::fence::Connection;
+use crate::security::stream::tls_config;
 
 /// A broker that failed is not tried again before this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -143,12 +144,14 @@ impl Link {
         Err(ClusterError::Unreachable { broker: options.brokers.clone(), reason: last })
     }
 
-    fn open(_options: &ConnectionOptions, address: &str) -> Result<Self, ClusterError> {
+    fn open(options: &ConnectionOptions, address: &str) -> Result<Self, ClusterError> {
         let failed = |error: crate::Error| unreachable(address, &error);
-        let mut connection = Connection::open(address).map_err(failed)?;
+        let tls = tls_config(&options.security).map_err(failed)?;
+        let mut connection = Connection::open(address, tls.as_ref()).map_err(failed)?;
         let answer = connection
             .ask("ask for the supported requests", &ApiVersionsRequest::default(), 0)
             .map_err(failed)?;
+        connection.authenticate(options).map_err(failed)?;
         let versions = answer.api_keys.iter().map(|key| (key.api_key, key.max_version)).collect();
         Ok(Self { connection, address: address.to_owned(), versions })
     }

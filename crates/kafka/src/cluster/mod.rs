@@ -104,14 +104,6 @@ impl ClusterReader {
     /// [`crate::Error::Option`].
     pub fn new(connection: &ConnectionOptions) -> Result<Self, crate::Error> {
         connection.validate()?;
-        let secured = connection.librdkafka.get("security.protocol");
-        if let Some(protocol) = secured.filter(|name| !name.eq_ignore_ascii_case("plaintext")) {
-            return Err(crate::Error::option(
-                "security.protocol",
-                protocol,
-                "plaintext: the scaler cannot read a cluster by TLS or SASL yet",
-            ));
-        }
         Ok(Self {
             links: Links::new(connection),
             topics: HashMap::new(),

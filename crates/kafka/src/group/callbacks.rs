@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -20,6 +20,8 @@ use super::commits::Commits;
 use super::events::{AssignReply, GroupEvent, RevokeReply};
 use super::handle::Shared;
 use crate::chunk::Chunk;
+use crate::security::context::oauth_token;
+use crate::security::refusal;
 use crate::{Error, Position, StartPosition, TopicPartition, member_id};
 
 /// Everything the poll thread and its callbacks share.
@@ -41,6 +43,8 @@ pub(super) struct State {
     pub(super) assignment_changed: bool,
     /// Records polled and not yet told.
     pub(super) chunk: Chunk,
+    /// An assignment came: the brokers and we trust each other.
+    joined: bool,
 }
 
 impl Context {
@@ -51,6 +55,30 @@ impl Context {
     ) -> Self {
         let topic = Arc::from(options.topic.as_str());
         Self { options, topic, events, shared, state: Mutex::default() }
+    }
+
+    /// The same for a client that takes this one's place: it owns nothing yet.
+    pub(super) fn renewed(&self) -> Self {
+        Self::new(self.options.clone(), self.events.clone(), self.shared.clone())
+    }
+
+    /// Tells the engine that everything is gone: this client will not say it.
+    pub(super) fn lose_everything(&self) {
+        self.flush();
+        let mut partitions: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
+        partitions.sort();
+        if !partitions.is_empty() {
+            tracing::warn!(partitions = partitions.len(), "partitions lost with the client");
+            self.tell(GroupEvent::Lost { partitions });
+        }
+        let mut status = self.shared.status();
+        status.assigned.clear();
+        status.member_id = None;
+    }
+
+    /// Whether an assignment ever came.
+    pub(super) fn has_joined(&self) -> bool {
+        self.state().joined
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -223,6 +251,14 @@ impl Context {
     }
 }
 
+/// The client waits for an answer to each assignment: without one it would serve no
+/// revocation any more, not even that of leaving the group.
+fn take_nothing(consumer: &BaseConsumer<Context>) {
+    if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+        tracing::debug!(%error, "an assignment that nobody wants");
+    }
+}
+
 fn commit(consumer: &BaseConsumer<Context>, positions: &[Position]) -> KafkaResult<()> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for position in positions {
@@ -246,12 +282,29 @@ fn start_list(starts: &[StartPosition]) -> Result<TopicPartitionList, Error> {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         crate::log::line(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        if let Some(refusal) = (!self.has_joined())
+            .then(|| refusal::of(&self.options.connection, &error, reason))
+            .flatten()
+        {
+            self.state().end.get_or_insert(refusal);
+            return;
+        }
+        // Once it was a member, whatever is refused may be mended outside.
         tracing::warn!(%error, reason, "kafka client");
+    }
+
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth_token(&self.options.connection)
     }
 }
 
@@ -266,13 +319,14 @@ impl ConsumerContext for Context {
         let partitions = self.partitions(list);
         let outcome = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assign(consumer, partitions)
+                self.assign(consumer, partitions).inspect_err(|_| take_nothing(consumer))
             }
             _ => self.revoke(consumer, partitions),
         };
         if let Err(error) = outcome {
             self.state().end.get_or_insert(error);
         }
+        self.state().joined = true;
         self.publish(consumer);
     }
 }

@@ -1,13 +1,13 @@
 //! What the engine holds: a cheap clone that talks to the poll thread.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 
 use tokio::sync::oneshot;
 
 use super::GroupProtocol;
-use crate::{Error, Position, TopicPartition};
+use crate::{ConnectionOptions, Error, Position, TokenStatus, TopicPartition};
 
 /// What a member knows about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct GroupStatus {
     pub commit_failures: BTreeMap<String, u64>,
     /// Whether the poll thread runs.
     pub alive: bool,
+    /// How the tokens are doing; `None` where the mechanism has none.
+    pub token: Option<TokenStatus>,
 }
 
 #[derive(Debug)]
@@ -40,15 +42,20 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) held_records: AtomicU64,
+    /// A static member keeps its place in the group when it leaves.
+    pub(super) keep_place: AtomicBool,
+    connection: ConnectionOptions,
     /// The engine's wish for the high mark; the option bounds it.
     pub(super) buffer_records: AtomicU64,
     status: Mutex<GroupStatus>,
 }
 
 impl Shared {
-    pub(super) fn new(protocol: GroupProtocol) -> Self {
+    pub(super) fn new(protocol: GroupProtocol, connection: ConnectionOptions) -> Self {
         Self {
             held_records: AtomicU64::new(0),
+            keep_place: AtomicBool::new(false),
+            connection,
             buffer_records: AtomicU64::new(u64::MAX),
             status: Mutex::new(GroupStatus {
                 protocol,
@@ -59,6 +66,7 @@ impl Shared {
                 commits_total: 0,
                 commit_failures: BTreeMap::new(),
                 alive: true,
+                token: None,
             }),
         }
     }
@@ -118,8 +126,17 @@ impl GroupHandle {
         wait.await.map_err(|_| Error::Ended)?
     }
 
+    /// Makes [`leave`](Self::leave) keep the place of a static member (one with an
+    /// instance id) for its session timeout: whoever comes back with the id in time
+    /// gets the same partitions, and nobody else rebalances. A dynamic member always
+    /// gives its place up.
+    pub fn keep_place(&self) {
+        self.shared.keep_place.store(true, Ordering::Release);
+    }
+
     /// A snapshot.
     pub fn status(&self) -> GroupStatus {
-        self.shared.status().clone()
+        let status = self.shared.status().clone();
+        GroupStatus { token: self.shared.connection.token_status(), ..status }
     }
 }

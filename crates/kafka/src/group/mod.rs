@@ -19,6 +19,8 @@ mod commits;
 mod events;
 mod handle;
 mod options;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use events::{AssignReply, GroupEvent, RevokeReply};
@@ -45,14 +47,14 @@ impl GroupConsumer {
     ///
     /// # Errors
     /// [`Error::Option`] for options that cannot work, [`Error::Client`] when the
-    /// client cannot be created.
+    /// client cannot be created, [`Error::Security`] when there is no token.
     pub fn spawn(
         options: GroupOptions,
     ) -> Result<(GroupHandle, mpsc::Receiver<GroupEvent>), Error> {
         options.validate()?;
         let protocol = decide_protocol(&options);
         let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
-        let shared = Arc::new(handle::Shared::new(protocol));
+        let shared = Arc::new(handle::Shared::new(protocol, options.connection.clone()));
         let (commands, inbox) = std::sync::mpsc::channel();
         let poller = thread::Poller::new(options, protocol, events, inbox, shared.clone())?;
         std::thread::Builder::new().name("kafka-poll".into()).spawn(move || poller.run()).map_err(
@@ -70,7 +72,7 @@ fn decide_protocol(options: &GroupOptions) -> GroupProtocol {
     if options.protocol != GroupProtocol::Auto {
         return options.protocol;
     }
-    match fence::supports_consumer_protocol_blocking(&options.connection.brokers) {
+    match fence::supports_consumer_protocol_blocking(&options.connection) {
         Ok(true) => GroupProtocol::Consumer,
         Ok(false) => GroupProtocol::Classic,
         Err(error) => {

@@ -150,6 +150,8 @@ impl GroupOptions {
         for (key, value) in connection.config_map() {
             config.set(key, value);
         }
+        // The map shows secrets as stars.
+        self.connection.security.apply(&mut config)?;
         config
             .set("group.id", &self.group)
             .set("enable.auto.commit", "false")

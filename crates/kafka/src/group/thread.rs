@@ -17,6 +17,7 @@ use super::callbacks::Context;
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
 use super::{GroupOptions, GroupProtocol};
+use crate::security::token::install;
 use crate::{Error, TopicPartition};
 
 /// How long a poll waits for the first record of a chunk. Bounds how long a
@@ -28,11 +29,23 @@ const HOLD_STEP: Duration = Duration::from_millis(2);
 
 /// How long a resume may wait for the answers that show the fetchers awake.
 const WAKE_WAIT: Duration = Duration::from_millis(100);
+
 /// No record is as young as this, so no broker searches for one. Unix ms.
 const FAR_FUTURE_MS: i64 = 253_402_300_799_000;
 
+/// How long an instance id may be held by a member that did not leave. Longer than
+/// the session timeout of a broker with default settings, 45 s.
+const HELD_LIMIT: Duration = Duration::from_secs(120);
+/// Between two attempts to join with an id that is held.
+const HELD_RETRY: Duration = Duration::from_secs(2);
+
 pub(super) struct Poller {
     consumer: BaseConsumer<Context>,
+    protocol: GroupProtocol,
+    /// Since when the instance id has been refused as held.
+    held_since: Option<Instant>,
+    /// When a new client takes the place of one that ended.
+    renew_at: Option<Instant>,
     inbox: Receiver<Command>,
     shared: Arc<Shared>,
     pressure: Backpressure,
@@ -48,15 +61,13 @@ impl Poller {
         inbox: Receiver<Command>,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
-        let config = options.client_config(protocol)?;
         let commit_interval = Duration::from_millis(options.commit_interval_ms);
-        let topic = options.topic.clone();
-        let context = Context::new(options, events, shared.clone());
-        let consumer = BaseConsumer::from_config_and_context(&config, context)
-            .map_err(|error| Error::client("create the consumer", &error))?;
-        consumer.subscribe(&[&topic]).map_err(|error| Error::client("subscribe", &error))?;
+        let consumer = subscribed(Context::new(options, events, shared.clone()), protocol)?;
         Ok(Self {
             consumer,
+            protocol,
+            held_since: None,
+            renew_at: None,
             inbox,
             shared,
             pressure: Backpressure::default(),
@@ -72,11 +83,19 @@ impl Poller {
                 Ok(Some(leaving)) => break Some(leaving),
                 Err(error) => break self.fail(error),
             }
-            if self.apply_backpressure() == Step::Hold {
+            if self.renew_at.is_none() && self.apply_backpressure() == Step::Hold {
                 std::thread::park_timeout(HOLD_STEP);
                 continue;
             }
-            if let Err(error) = self.poll_once() {
+            let outcome = match self.renew_at {
+                None => self.poll_once(),
+                Some(at) if at <= Instant::now() => self.renew(),
+                Some(_) => {
+                    std::thread::sleep(POLL_WAIT);
+                    Ok(())
+                }
+            };
+            if let Err(error) = outcome.or_else(|error| self.survive(error)) {
                 break self.fail(error);
             }
         };
@@ -94,6 +113,44 @@ impl Poller {
             self.consumer.context().tell(GroupEvent::Fatal(error));
         }
         None
+    }
+
+    /// Two fatal errors of the client end only the client: its instance id is still
+    /// held by a member that died (KIP-848 refuses the new one, where the classic
+    /// protocol fences the old one), and a rejoin after the poll interval was
+    /// exceeded, which librdkafka 2.12 gets wrong with KIP-848 (its issue 5541).
+    fn survive(&mut self, error: Error) -> Result<(), Error> {
+        let Error::Client { code, .. } = &error else { return Err(error) };
+        let context = self.consumer.context();
+        if context.has_joined() {
+            self.held_since = None;
+        }
+        match code {
+            Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
+                if self.held_since.get_or_insert_with(Instant::now).elapsed() > HELD_LIMIT {
+                    return Err(error);
+                }
+                tracing::warn!(
+                    instance_id = context.options.instance_id,
+                    "the instance id is held by a member that did not leave; joining again when its session ends"
+                );
+                self.renew_at = Some(Instant::now() + HELD_RETRY);
+            }
+            Some(RDKafkaErrorCode::InvalidRequest) if context.has_joined() => {
+                tracing::warn!(%error, "the group member starts again");
+                self.renew_at = Some(Instant::now());
+            }
+            _ => return Err(error),
+        }
+        context.lose_everything();
+        Ok(())
+    }
+
+    fn renew(&mut self) -> Result<(), Error> {
+        self.renew_at = None;
+        let context = self.consumer.context().renewed();
+        self.consumer = subscribed(context, self.protocol)?;
+        Ok(())
     }
 
     fn poll_once(&mut self) -> Result<(), Error> {
@@ -122,12 +179,28 @@ impl Poller {
 
     /// Only fatal errors end the member; the client recovers from all others.
     fn client_error(&self, error: &KafkaError) -> Result<(), Error> {
+        let options = &self.consumer.context().options;
         if let Some((code, reason)) = self.consumer.client().fatal_error() {
+            let reason = match (code, &options.instance_id) {
+                (RDKafkaErrorCode::FencedInstanceId, Some(id)) => {
+                    format!("another member has joined with instance id {id:?}: {reason}")
+                }
+                _ => reason,
+            };
             return Err(Error::Client { action: "consume", reason, code: Some(code) });
         }
         match error.rdkafka_error_code() {
+            Some(
+                RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::TopicAuthorizationFailed,
+            ) => Err(Error::Security {
+                brokers: options.connection.brokers.clone(),
+                reason: format!(
+                    "no permission to read topic {} as group {}: {error}",
+                    options.topic, options.group
+                ),
+            }),
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                let options = &self.consumer.context().options;
                 Err(Error::UnknownTopic {
                     topic: options.topic.clone(),
                     brokers: options.connection.brokers.clone(),
@@ -225,11 +298,17 @@ impl Poller {
         Ok(())
     }
 
-    /// Unsubscribes and polls until the revocation was served.
+    /// Unsubscribes and polls until the revocation was served. A static member that
+    /// keeps its place does not unsubscribe, which would give it up: closing the
+    /// client hands the partitions over without telling the group.
     fn leave(&self) -> Result<(), Error> {
-        self.consumer.context().commit_due(&self.consumer);
-        self.consumer.unsubscribe();
         let options = &self.consumer.context().options;
+        self.consumer.context().commit_due(&self.consumer);
+        if options.instance_id.is_some() && self.shared.keep_place.load(Ordering::Acquire) {
+            tracing::info!(instance_id = options.instance_id, "keeps its place in the group");
+            return Ok(());
+        }
+        self.consumer.unsubscribe();
         let deadline = Instant::now() + Duration::from_millis(options.revoke_timeout_ms + 5_000);
         while self.consumer.context().state().commits.owned().next().is_some() {
             if Instant::now() > deadline {
@@ -244,4 +323,18 @@ impl Poller {
         }
         Ok(())
     }
+}
+
+/// A client that has asked to join the group.
+fn subscribed(context: Context, protocol: GroupProtocol) -> Result<BaseConsumer<Context>, Error> {
+    let config = context.options.client_config(protocol)?;
+    let token = context.options.connection.token()?;
+    let topic = context.options.topic.clone();
+    let consumer = BaseConsumer::from_config_and_context(&config, context)
+        .map_err(|error| Error::client("create the consumer", &error))?;
+    if let Some(token) = token {
+        install(consumer.client(), &token)?;
+    }
+    consumer.subscribe(&[&topic]).map_err(|error| Error::client("subscribe", &error))?;
+    Ok(consumer)
 }

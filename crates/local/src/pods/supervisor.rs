@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tidegate_autoscale::law::SinkFacts;
-use tidegate_kafka::{PodReport, fence};
+use tidegate_kafka::{ConnectionOptions, PodReport, fence};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::child::{ChildEvent, ChildProcess, CommandTemplate};
@@ -27,7 +27,7 @@ pub struct SupervisorOptions {
     /// Where the pods' logs go.
     pub log_dir: PathBuf,
     /// Kafka, for fencing dead pods out of the group.
-    pub brokers: String,
+    pub connection: ConnectionOptions,
     /// Consumer group.
     pub group: String,
 }
@@ -253,11 +253,12 @@ impl Supervisor {
 
     fn fence(&self, name: String, report: PodReport) {
         let Some(member_id) = report.member_id else { return };
-        let (brokers, group) = (self.options.brokers.clone(), self.options.group.clone());
+        let (connection, group) = (self.options.connection.clone(), self.options.group.clone());
         let tell = self.fenced_tell.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let outcome = fence::remove_member(&brokers, &group, &member_id, report.protocol).await;
+            let outcome =
+                fence::remove_member(&connection, &group, &member_id, report.protocol).await;
             let millis = started.elapsed().as_millis();
             let event = match outcome {
                 Ok(()) => {

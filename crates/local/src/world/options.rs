@@ -8,6 +8,7 @@ use crate::controller::{Law, ReplicaPath};
 use crate::pods::CommandTemplate;
 use tidegate_autoscale::law::{Compared, SloLaw, SloOptions, StockLaw, StockOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
+use tidegate_kafka::ConnectionOptions;
 
 /// Who decides the replicas, before the clock starts.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ fn stock(object: &ScaledObject, hpa_sync_period: Duration, now_ms: i64) -> Stock
 #[derive(Debug, Clone)]
 pub struct WorldOptions {
     /// An existing cluster; `None` starts a broker of its own.
-    pub brokers: Option<String>,
+    pub cluster: Option<ConnectionOptions>,
     /// Topic, created when it is missing.
     pub topic: String,
     /// Its partitions, when it is created.

@@ -50,7 +50,7 @@ pub struct WorldEnd {
 pub struct World {
     options: WorldOptions,
     broker: Option<Broker>,
-    bootstrap: String,
+    connection: ConnectionOptions,
     partitions: u32,
     began: Instant,
     created_at_ms: i64,
@@ -64,17 +64,18 @@ impl World {
     /// One line each; nothing is left running.
     pub fn start(options: WorldOptions, say: &mut dyn FnMut(&str)) -> Result<Self, Error> {
         let began = Instant::now();
-        let (broker, bootstrap) = match &options.brokers {
-            Some(brokers) => (None, brokers.clone()),
+        let (broker, connection) = match &options.cluster {
+            Some(cluster) => (None, cluster.clone()),
             None => {
                 let distribution = Distribution::find(say)?;
                 say("starting Kafka");
                 let broker = Broker::start(&distribution, &options.run_dir.join("kafka"))?;
-                let bootstrap = broker.bootstrap().to_owned();
-                (Some(broker), bootstrap)
+                let connection = ConnectionOptions::new(broker.bootstrap());
+                (Some(broker), connection)
             }
         };
-        let admin = Admin::new(&ConnectionOptions::new(bootstrap.clone()))?;
+        let bootstrap = &connection.brokers;
+        let admin = Admin::new(&connection)?;
         admin.wait_ready(EXTERNAL_READY)?;
         let partitions =
             match admin.create_topic(&options.topic, options.partitions as i32, -1, &[])? {
@@ -88,7 +89,7 @@ impl World {
             options.group,
             pinned.len()
         ));
-        Ok(Self { options, broker, bootstrap, partitions, began, created_at_ms: clock::now_ms() })
+        Ok(Self { options, broker, connection, partitions, began, created_at_ms: clock::now_ms() })
     }
 
     /// Runs to the end. `watch` is called once a second.
@@ -151,20 +152,19 @@ impl<W: FnMut(&Snapshot)> Running<W> {
         let logs = dir.join("pods");
         std::fs::create_dir_all(&logs).map_err(Error::file(&logs))?;
         let pods = Supervisor::new(SupervisorOptions {
-            command: with_brokers(&options.consumer, &world.bootstrap),
+            command: with_brokers(&options.consumer, &world.connection.brokers),
             pod_start: options.pod_start,
             grace_period: options.grace_period,
             log_dir: logs,
-            brokers: world.bootstrap.clone(),
+            connection: world.connection.clone(),
             group: options.group.clone(),
         });
         pods.check_program()?;
-        let connection = ConnectionOptions::new(world.bootstrap.clone());
-        let observer = Observer::start(&connection, &options.group, &options.topic)?;
+        let observer = Observer::start(&world.connection, &options.group, &options.topic)?;
         let events = EventLog::create(&dir.join("events.jsonl"))?;
         let decisions = EventLog::create(&dir.join("decisions.jsonl"))?;
         let producer = ProducerChild::spawn(
-            &with_brokers(&options.producer, &world.bootstrap),
+            &with_brokers(&options.producer, &world.connection.brokers),
             dir.join("producer.log"),
         )?;
         let now_ms = clock::now_ms();
@@ -320,7 +320,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
             up: ProcessState { pid: own.pid, start_ticks: own.start_ticks },
             created_at_ms: self.world.created_at_ms,
             load_started_at_ms: self.load_began_ms,
-            bootstrap: self.world.bootstrap.clone(),
+            bootstrap: self.world.connection.brokers.clone(),
             topic: self.world.options.topic.clone(),
             group: self.world.options.group.clone(),
             broker: self.world.broker.as_ref().and_then(|broker| ProcessState::of(broker.pid())),

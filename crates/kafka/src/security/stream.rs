@@ -1,0 +1,154 @@
+//! A TCP connection, with TLS where it is wanted. Blocking, every step bounded.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use super::SecurityOptions;
+use crate::Error;
+
+/// Connect, and each read and write.
+const STEP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Stream {
+    /// Connects to `host:port`; with a TLS configuration also verifies the server.
+    pub(crate) fn connect(
+        host: &str,
+        port: u16,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> io::Result<Self> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let mut last = io::Error::other("the name has no address");
+        for address in (host, port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, STEP_TIMEOUT) {
+                Ok(stream) => return Self::on(stream, host, tls),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn on(mut tcp: TcpStream, host: &str, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
+        tcp.set_read_timeout(Some(STEP_TIMEOUT))?;
+        tcp.set_write_timeout(Some(STEP_TIMEOUT))?;
+        tcp.set_nodelay(true)?;
+        let Some(config) = tls else { return Ok(Self::Plain(tcp)) };
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let mut connection =
+            ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut tcp)?;
+        }
+        Ok(Self::Tls(Box::new(StreamOwned::new(connection, tcp))))
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
+
+/// What a TLS connection of ours verifies and shows; `None` where TLS is off.
+pub(crate) fn tls_config(options: &SecurityOptions) -> Result<Option<Arc<ClientConfig>>, Error> {
+    if !options.protocol().has_tls() {
+        return Ok(None);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(&error))?
+        .with_root_certificates(authorities(options.tls_ca.as_deref())?);
+    let config = match (&options.tls_certificate, &options.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let chain = certificates("tls_certificate", certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+                let note = if options.tls_key_password.is_some() {
+                    "; a key with a pass phrase is read by the Kafka client only"
+                } else {
+                    ""
+                };
+                Error::option("tls_key", key.display(), format!("{error}{note}"))
+            })?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    Ok(Some(Arc::new(config)))
+}
+
+/// TLS towards a web server, with the system's authorities.
+pub(crate) fn web_tls_config() -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(Arc::new(
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?
+            .with_root_certificates(authorities(None)?)
+            .with_no_client_auth(),
+    ))
+}
+
+fn unusable(error: &rustls::Error) -> Error {
+    Error::Client { action: "set up TLS", reason: error.to_string(), code: None }
+}
+
+fn authorities(file: Option<&Path>) -> Result<RootCertStore, Error> {
+    let mut store = RootCertStore::empty();
+    match file {
+        Some(file) => {
+            for certificate in certificates("tls_ca", file)? {
+                store
+                    .add(certificate)
+                    .map_err(|error| Error::option("tls_ca", file.display(), error.to_string()))?;
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(store)
+}
+
+fn certificates(field: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let refused = |why: String| Error::option(field, file.display(), why);
+    let found = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| refused(error.to_string()))?;
+    if found.is_empty() {
+        return Err(refused("a PEM file with at least one certificate".into()));
+    }
+    Ok(found)
+}

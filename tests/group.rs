@@ -1,0 +1,287 @@
+//! Group behaviour, the same on both protocols: classic cooperative-sticky and
+//! KIP-848. Everything that can happen to a member happens while records flow, and
+//! the audit of all of them is the judge.
+
+#[path = "support/broker.rs"]
+mod broker;
+mod support;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use broker::{Extra, TestBroker};
+use serde_json::Value;
+use support::{signal, tidegate, wait_for};
+use tidegate_kafka::{Admin, ConnectionOptions, LagReader};
+use tidegate_pgtest::Server;
+
+const PARTITIONS: usize = 12;
+const LIMIT: Duration = Duration::from_secs(90);
+/// Session timeouts here: 4 s, by the broker for KIP-848, by this for classic.
+const SETTINGS: &str = "[consume]\nsession_timeout_ms = 4000\nheartbeat_interval_ms = 300\n";
+
+/// A broker, a topic, a database, and consumers of one protocol.
+struct Group {
+    broker: TestBroker,
+    directory: tempfile::TempDir,
+    protocol: &'static str,
+    database: String,
+}
+
+/// One consumer; killed when dropped.
+struct Member {
+    child: Child,
+    files: PathBuf,
+}
+
+impl Member {
+    /// Its last report.
+    fn report(&self) -> Value {
+        let text = std::fs::read_to_string(self.files.with_extension("out")).unwrap_or_default();
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        serde_json::from_str(complete.lines().last().unwrap_or("{}")).unwrap_or_default()
+    }
+
+    fn assigned(&self) -> Vec<i64> {
+        let report = self.report();
+        report["assigned"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.files.with_extension("log")).unwrap_or_default()
+    }
+
+    fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// Ends it and expects that it drained.
+    fn drain(mut self, name: &str) {
+        self.signal(name);
+        let status = wait_for("the member drains", LIMIT, || self.child.try_wait().expect("wait"));
+        assert!(status.success(), "{status}\n{}", self.log());
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Group {
+    fn new(protocol: &'static str, database: Option<String>) -> Self {
+        let broker = TestBroker::start(tempfile::tempdir().expect("directory"), &Extra::default());
+        let directory = tempfile::tempdir().expect("directory");
+        std::fs::write(directory.path().join("settings.toml"), SETTINGS).expect("settings");
+        let admin = Admin::new(&ConnectionOptions::new(broker.bootstrap())).expect("admin");
+        admin.create_topic("t", PARTITIONS as i32, 1, &[]).expect("topic");
+        admin.pin_start_offsets("g", "t").expect("pinned");
+        let sqlite = || format!("sqlite:{}", directory.path().join("db").display());
+        let database = database.unwrap_or_else(sqlite);
+        Self { broker, directory, protocol, database }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = tidegate();
+        command
+            .arg(name)
+            .args(["--brokers", self.broker.bootstrap(), "--topic", "t", "--metrics-addr", "off"])
+            .arg("--config")
+            .arg(self.path("settings.toml"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Records with a ledger, for this many seconds.
+    fn load(&self, seconds: u32) -> Child {
+        let log = File::create(self.path("produce.log")).expect("log");
+        self.command("produce")
+            .args(["--rate", "300", "--duration", &seconds.to_string(), "--ledger"])
+            .arg(self.path("ledger"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("starts")
+    }
+
+    fn member(&self, name: &str, more: &[&str]) -> Member {
+        let files = self.path(name);
+        let open =
+            |kind: &str| File::options().create(true).append(true).open(files.with_extension(kind));
+        let child = self
+            .command("consume")
+            .args(["--group", "g", "--protocol", self.protocol, "--report"])
+            .args(["--batch-processing-time", "0.2", "--database", &self.database])
+            .args(more)
+            .stdout(open("out").expect("file"))
+            .stderr(open("log").expect("file"))
+            .spawn()
+            .expect("starts");
+        Member { child, files }
+    }
+
+    /// Every partition has exactly one owner among these members.
+    fn wait_settled(&self, what: &str, members: &[&Member]) {
+        wait_for(&format!("{}: {what}", self.protocol), LIMIT, || {
+            let mut owned: Vec<i64> = members.iter().flat_map(|member| member.assigned()).collect();
+            owned.sort_unstable();
+            (owned == (0..PARTITIONS as i64).collect::<Vec<_>>()).then_some(())
+        });
+    }
+
+    fn lag(&self) -> Option<i64> {
+        let connection = ConnectionOptions::new(self.broker.bootstrap());
+        let offsets = LagReader::new(&connection, "g", "t").ok()?.read().ok()?;
+        Some(offsets.iter().map(tidegate_kafka::PartitionOffsets::lag_records).sum())
+    }
+
+    /// Waits for the end of the load and of the backlog, ends the members, audits.
+    fn finish(&self, mut load: Child, members: Vec<Member>) {
+        let sent = wait_for("the load ends", LIMIT, || load.try_wait().expect("wait"));
+        assert!(sent.success(), "{}", read(&self.path("produce.log")));
+        wait_for("no backlog", LIMIT, || (self.lag()? == 0).then_some(()));
+        for member in members {
+            member.drain("TERM");
+        }
+        let output = tidegate()
+            .args(["audit", "--json", "--database", &self.database, "--ledger"])
+            .arg(self.path("ledger"))
+            .output()
+            .expect("audit");
+        let audit: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(audit["sent"].as_u64().is_some_and(|sent| sent > 1_000), "{audit:#}");
+        for broken in ["lost", "duplicated", "out_of_order", "pending"] {
+            assert_eq!(audit[broken], 0, "{}: {broken}: {audit:#}", self.protocol);
+        }
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Stopped past its session timeout, in the middle of its writes; the others take
+/// its partitions over; it wakes, writes nothing of theirs, says so, and is a member
+/// again by itself.
+fn a_zombie_wakes(group: &Group, zombie: &Member, others: &[&Member]) {
+    let before = zombie.report()["t_ms"].clone();
+    zombie.signal("STOP");
+    group.wait_settled("a zombie's partitions move", others);
+    zombie.signal("CONT");
+    let mut all = others.to_vec();
+    all.push(zombie);
+    wait_for(&format!("{}: the zombie is a member again", group.protocol), LIMIT, || {
+        (zombie.report()["t_ms"] != before && !zombie.assigned().is_empty()).then_some(())
+    });
+    group.wait_settled("after the zombie woke", &all);
+    let log = zombie.log();
+    assert!(log.contains("lost") || log.contains("another owner"), "the log says it\n{log}");
+}
+
+fn everything_happens(protocol: &'static str) {
+    let mut group = Group::new(protocol, None);
+    let load = group.load(25);
+    // A join storm.
+    let mut members: Vec<Member> =
+        (0..5).map(|number| group.member(&format!("m{number}"), &[])).collect();
+    group.wait_settled("five join at once", &members.iter().collect::<Vec<_>>());
+    // Revoked with batches in flight.
+    members.push(group.member("m5", &[]));
+    group.wait_settled("a sixth joins", &members.iter().collect::<Vec<_>>());
+    // A polite leaver, and one that is killed.
+    members.remove(0).drain("TERM");
+    group.wait_settled("one leaves", &members.iter().collect::<Vec<_>>());
+    let mut killed = members.remove(0);
+    killed.child.kill().expect("kills");
+    killed.child.wait().expect("ends");
+    group.wait_settled("one is killed", &members.iter().collect::<Vec<_>>());
+    let others: Vec<&Member> = members[1..].iter().collect();
+    a_zombie_wakes(&group, &members[0], &others);
+    // The broker goes and comes back.
+    group.broker.stop();
+    group.broker.start_again();
+    group.wait_settled("the broker is back", &members.iter().collect::<Vec<_>>());
+    group.finish(load, members);
+}
+
+#[test]
+fn everything_that_can_happen_happens_classic() {
+    everything_happens("classic");
+}
+
+#[test]
+fn everything_that_can_happen_happens_kip_848() {
+    everything_happens("consumer");
+}
+
+fn a_zombie_in_postgres(protocol: &'static str) {
+    let server = Server::start(&[]).expect("a PostgreSQL server");
+    server.create_database("zombie").expect("creates");
+    let group = Group::new(protocol, Some(server.url("zombie")));
+    let load = group.load(12);
+    let members: Vec<Member> =
+        (0..3).map(|number| group.member(&format!("m{number}"), &[])).collect();
+    group.wait_settled("three join", &members.iter().collect::<Vec<_>>());
+    let others: Vec<&Member> = members[1..].iter().collect();
+    a_zombie_wakes(&group, &members[0], &others);
+    group.finish(load, members);
+}
+
+#[test]
+fn a_zombie_in_postgres_classic() {
+    a_zombie_in_postgres("classic");
+}
+
+#[test]
+fn a_zombie_in_postgres_kip_848() {
+    a_zombie_in_postgres("consumer");
+}
+
+/// A restart in time moves nothing, a stop by Ctrl-C moves everything at once, and
+/// a member that died comes back to its id by itself.
+fn static_members(protocol: &'static str) {
+    let group = Group::new(protocol, None);
+    let load = group.load(12);
+    // Each life has reports of its own.
+    let with_id = |life: &str, id: &str| group.member(life, &["--instance-id", id]);
+    let (first, second) = (with_id("first", "pod-0"), with_id("second", "pod-1"));
+    group.wait_settled("two join", &[&first, &second]);
+    let (owned, kept) = (first.assigned(), second.assigned());
+    let rebalances = second.report()["rebalances_total"].clone();
+    first.drain("TERM");
+    let first = with_id("first-again", "pod-0");
+    wait_for("the same partitions again", LIMIT, || (first.assigned() == owned).then_some(()));
+    assert_eq!(second.assigned(), kept, "{protocol}: nothing moved");
+    assert_eq!(second.report()["rebalances_total"], rebalances, "{protocol}: it noticed nothing");
+
+    // It dies, and comes back under its id before its session ends.
+    drop(first);
+    let first = with_id("first-risen", "pod-0");
+    group.wait_settled("the dead one is back", &[&first, &second]);
+    if protocol == "consumer" {
+        assert!(first.log().contains("held by a member that did not leave"), "{}", first.log());
+    }
+    first.drain("INT");
+    group.wait_settled("left at once", &[&second]);
+    group.finish(load, vec![second]);
+}
+
+#[test]
+fn static_members_classic() {
+    static_members("classic");
+}
+
+#[test]
+fn static_members_kip_848() {
+    static_members("consumer");
+}
