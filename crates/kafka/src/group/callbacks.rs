@@ -251,6 +251,14 @@ impl Context {
     }
 }
 
+/// The client waits for an answer to each assignment: without one it would serve no
+/// revocation any more, not even that of leaving the group.
+fn take_nothing(consumer: &BaseConsumer<Context>) {
+    if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+        tracing::debug!(%error, "an assignment that nobody wants");
+    }
+}
+
 fn commit(consumer: &BaseConsumer<Context>, positions: &[Position]) -> KafkaResult<()> {
     let mut list = TopicPartitionList::with_capacity(positions.len());
     for position in positions {
@@ -311,7 +319,7 @@ impl ConsumerContext for Context {
         let partitions = self.partitions(list);
         let outcome = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.assign(consumer, partitions)
+                self.assign(consumer, partitions).inspect_err(|_| take_nothing(consumer))
             }
             _ => self.revoke(consumer, partitions),
         };

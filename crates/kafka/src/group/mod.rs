@@ -19,6 +19,8 @@ mod commits;
 mod events;
 mod handle;
 mod options;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use events::{AssignReply, GroupEvent, RevokeReply};
