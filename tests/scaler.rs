@@ -114,8 +114,8 @@ impl Scaler {
     }
 
     fn next(&self, stream: &mut Streaming<IsActiveResponse>) -> bool {
-        let next = tokio::time::timeout(POLL, stream.message());
-        let next = self.runtime.block_on(async { next.await });
+        let next =
+            self.runtime.block_on(async { tokio::time::timeout(POLL, stream.message()).await });
         next.expect("in time").expect("no error").expect("not the end").result
     }
 

@@ -52,7 +52,8 @@ fn every_client_works(name: &str, connection: &ConnectionOptions) {
             topic: &topic,
             key: b"k",
             payload: Some(b"{}"),
-            timestamp_ms: 1,
+            // An old record would soon be deleted by the topic's retention.
+            timestamp_ms: now_ms(),
             headers: &[],
             token,
         };
@@ -103,9 +104,13 @@ fn token_options(mechanism: SaslMechanism) -> ConnectionOptions {
     options
 }
 
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as i64
+}
+
 fn jwt(lifetime_s: i64) -> String {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
-    let claims = format!(r#"{{"sub":"tidegate-test","exp":{}}}"#, now_s + lifetime_s);
+    let expiry_s = now_ms() / 1000 + lifetime_s;
+    let claims = format!(r#"{{"sub":"tidegate-test","exp":{expiry_s}}}"#);
     format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
 }
 

@@ -140,7 +140,14 @@ mod tests {
 
     #[test]
     fn a_slow_beginning_is_seen() {
-        let samples = series(|tick| if tick < 25 { 10 } else { 50 }, 10);
+        let samples = series(
+            |tick| match tick {
+                0..5 => 0,
+                5..30 => 10,
+                _ => 50,
+            },
+            10,
+        );
         let ramp = samples.ramp_up().expect("a ramp");
         assert!((2.0..=3.0).contains(&ramp.seconds), "{ramp:?}");
         assert!((ramp.from - 0.2).abs() < 0.05, "{ramp:?}");

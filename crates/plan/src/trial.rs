@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_autoscale::law::{SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
-use tidegate_sim::{Scenario, Summary, simulate, stock_law};
+use tidegate_sim::{Prepared, Scenario, Summary, stock_law};
 
 /// A scenario and the name it was given by.
 #[derive(Debug, Clone)]
@@ -106,15 +106,16 @@ pub fn slo_options(
 /// # Errors
 /// An SLO option out of its range, in one line.
 pub fn run(scenario: &Scenario, seed: u64, law: &LawSettings) -> Result<Summary, String> {
+    let world = Prepared::new(scenario, seed);
     match law {
         LawSettings::Stock(object) => {
             let mut law = stock_law((**object).clone(), &scenario.control);
-            Ok(simulate(scenario, seed, &mut law).summary)
+            Ok(world.summarize(&mut law))
         }
         LawSettings::Slo(object, settings) => {
             let options = slo_options(scenario, object, settings);
             let mut law = SloLaw::new(options, 0).map_err(|error| error.to_string())?;
-            Ok(simulate(scenario, seed, &mut law).summary)
+            Ok(world.summarize(&mut law))
         }
     }
 }

@@ -131,7 +131,7 @@ fn stock(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<Dimension> {
 
 fn slo(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<Dimension> {
     let dimension = |name, values: &[f64]| Dimension { name, values: sorted(values.to_vec()) };
-    let steps: Vec<f64> = (10..=19).map(|step| f64::from(step) * 0.05).collect();
+    let steps: Vec<f64> = (10..=19).map(|step| f64::from(step) / 20.0).collect();
     vec![
         dimension(
             "targetAgeSeconds",
