@@ -3,7 +3,7 @@
 CARGO ?= cargo
 TIDEGATE := target/release/tidegate
 
-.PHONY: help demo test test-postgres-versions build lint docs bench chaos clean
+.PHONY: help demo test test-postgres-versions build lint docs bench chaos check-deploy check-image down clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,15 @@ bench: ## every benchmark; raw output under benches/runs/ (about an hour)
 
 chaos: ## CHAOS_FAULTS (1,000) faults of CHAOS_SEED, an audit after each round (about half an hour)
 	@scripts/chaos.sh
+
+check-deploy: ## chart, alerts and scripts: helm, promtool, shellcheck (builds helm once)
+	@scripts/check-deploy.sh
+
+check-image: ## the image by buildah and runc, without a container engine (as root)
+	@scripts/check-image.sh
+
+down: ## take down what deploy-infra.sh made; asks first
+	@./deploy-infra.sh --destroy
 
 clean: ## what was built here (the Kafka cache stays)
 	$(CARGO) clean

@@ -52,10 +52,13 @@ say "$size MiB compressed"
 
 # bundle ARGUMENT...: what runc needs to run the image with these arguments.
 bundle() {
+  local arguments
   mkdir -p "$work/bundle"
   (cd "$work/bundle" && rm -f config.json && runc spec)
-  jq --arg rootfs "$work/rootfs" --args '
-      .process.args = ["/usr/bin/tidegate"] + $ARGS.positional
+  # As JSON: jq would take an argument that begins with a dash for its own.
+  arguments=$(printf '%s\n' "$@" | jq --raw-input . | jq --slurp .)
+  jq --arg rootfs "$work/rootfs" --argjson arguments "$arguments" '
+      .process.args = ["/usr/bin/tidegate"] + $arguments
     | .process.terminal = false
     | .process.user = {uid: 65532, gid: 65532}
     | .process.capabilities = {} | .process.noNewPrivileges = true
@@ -63,7 +66,7 @@ bundle() {
     | .root = {path: $rootfs, readonly: true}
     | .linux.namespaces |= map(select(.type != "network"))
     | .mounts += [{destination: "/data", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "mode=1777"]}]
-    ' "$work/bundle/config.json" "$@" >"$work/bundle/new.json"
+    ' "$work/bundle/config.json" >"$work/bundle/new.json"
   mv "$work/bundle/new.json" "$work/bundle/config.json"
 }
 run() { runc --root "$work/runc" run --bundle "$work/bundle" "$container"; }
