@@ -86,7 +86,8 @@ if [ -n "$bootstrap" ]; then
   consumer=$!
   stored=0
   for _ in $(seq 300); do
-    stored=$(sqlite3 "$work/data/trades.db" 'SELECT count(*) FROM trades' 2>/dev/null || echo 0)
+    # Read only: otherwise this would make the file, and as root.
+    stored=$(sqlite3 -readonly "$work/data/trades.db" 'SELECT count(*) FROM trades' 2>/dev/null || echo 0)
     [ "$stored" -lt "$records" ] || break
     kill -0 $consumer 2>/dev/null || { cat "$work/consume.log" >&2; die "the consumer ended"; }
     sleep 0.2
