@@ -43,6 +43,13 @@ check_cluster
 tag=$(image_tag)
 push_image "$IMAGE_NAME_CONSUMER" "$tag"
 
+values=(--values deploy/helm/tidegate/values-eks.yaml)
+law=$SCALING_LAW
+if [ "$law" = published ]; then
+  values+=(--values deploy/helm/tidegate/values-published.yaml)
+  law=stock
+fi
+
 # A broker list has commas, which helm takes for separators.
 settings=(
   --set "image.repository=$(registry)/$IMAGE_NAME_CONSUMER" --set-string "image.tag=$tag"
@@ -52,14 +59,14 @@ settings=(
   --set "consumer.batchSize=$BATCH_SIZE" --set "consumer.batchTimeoutSeconds=$BATCH_TIMEOUT_SECONDS"
   --set "consumer.messageProcessingTime=$MESSAGE_PROCESSING_TIME"
   --set "consumer.batchProcessingTime=$BATCH_PROCESSING_TIME"
-  --set "scaling.law=$SCALING_LAW" --set "scaling.stock.lagThreshold=$LAG_THRESHOLD"
+  --set "scaling.law=$law" --set "scaling.stock.lagThreshold=$LAG_THRESHOLD"
   --set "scaling.slo.targetAgeSeconds=$TARGET_AGE_SECONDS"
 )
 [ -z "${TIDEGATE_DATABASE:-}" ] || settings+=(--set-string "database.url=${TIDEGATE_DATABASE//,/\\,}")
 [ -z "${DATABASE_PASSWORD_SECRET:-}" ] || settings+=(--set "database.passwordSecret.name=$DATABASE_PASSWORD_SECRET")
 
 run helm upgrade --install trade-tx-consumer deploy/helm/tidegate \
-  --namespace "$K8S_NAMESPACE" --create-namespace --values deploy/helm/tidegate/values-eks.yaml \
+  --namespace "$K8S_NAMESPACE" --create-namespace "${values[@]}" \
   "${settings[@]}" --wait --timeout 10m
 
 say ""

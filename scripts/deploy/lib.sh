@@ -67,7 +67,7 @@ declare -A SHAPES=(
   [BATCH_TIMEOUT_SECONDS]='^[0-9]+(\.[0-9]+)?$|seconds, 0 to 60'
   [MESSAGE_PROCESSING_TIME]='^[0-9]+(\.[0-9]+)?$|seconds, 0 to 60'
   [BATCH_PROCESSING_TIME]='^[0-9]+(\.[0-9]+)?$|seconds, 0 to 60'
-  [SCALING_LAW]='^(stock|slo)$|stock or slo'
+  [SCALING_LAW]='^(stock|slo|published)$|stock, slo or published'
   [TARGET_AGE_SECONDS]='^[0-9]+(\.[0-9]+)?$|seconds'
 )
 
