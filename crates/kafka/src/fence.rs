@@ -15,6 +15,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
@@ -26,7 +27,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use rustls::ClientConfig;
 
 use crate::security::sasl;
-use crate::security::stream::{Stream, tls_config};
+use crate::security::stream::{Stream, tls_config, web_tls_config};
 use crate::{ConnectionOptions, Error, GroupProtocol};
 
 /// The offsets of twenty thousand partitions are about a megabyte; more than this is
@@ -36,6 +37,9 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 const LEAVE_EPOCH: i32 = -1;
 const UNKNOWN_MEMBER_ID: i16 = 25;
 const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
+/// How often a hang-up must be seen again before it is taken for a refusal.
+const HANG_UPS: usize = 2;
+const HANG_UP_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether the cluster offers KIP-848 groups. Blocking, seconds at most. Asked
 /// before authentication, which brokers allow: it costs them no login.
@@ -60,22 +64,73 @@ pub fn supports_consumer_protocol_blocking(options: &ConnectionOptions) -> Resul
 pub fn probe(options: &ConnectionOptions) -> Result<(), Error> {
     let mut connection = Connection::open_any(options)?;
     let asked = connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0);
+    // Every broker answers this; only one that wants something else hangs up. But one
+    // that stops, and a proxy without a broker behind it, hang up as well: what time may
+    // heal is not taken for a refusal without a proof.
     if connection.ended {
-        // Every broker answers this; only one that wants something else hangs up.
-        return Err(connection.hung_up_on(if options.security.protocol().has_tls() {
-            "does it want tls_certificate?"
-        } else {
-            "it probably speaks TLS; set the security protocol to SSL or SASL_SSL"
-        }));
+        let has_tls = options.security.protocol().has_tls();
+        if !has_tls && speaks_tls(&connection.broker) {
+            let advice = "it speaks TLS; set the security protocol to SSL or SASL_SSL";
+            return Err(connection.hung_up_on(advice));
+        }
+        if has_tls && hangs_up_again(options) {
+            return Err(connection.hung_up_on("does it want tls_certificate?"));
+        }
     }
     asked?;
     connection.authenticate(options)?;
     let of_no_topic = MetadataRequest::default().with_topics(Some(Vec::new()));
     let asked = connection.ask("ask for the brokers", &of_no_topic, 4);
-    if connection.ended && options.security.sasl_mechanism.is_none() {
-        return Err(connection.hung_up_on("it probably wants SASL; set a mechanism"));
+    if connection.ended && options.security.sasl_mechanism.is_none() && offers_sasl(options) {
+        return Err(connection.hung_up_on("it wants SASL; set a mechanism"));
     }
     asked.map(drop)
+}
+
+/// Whether a TLS handshake gets an answer there; whom it trusts does not matter.
+fn speaks_tls(broker: &str) -> bool {
+    let Ok(config) = web_tls_config() else { return false };
+    let Some((host, port)) = host_and_port(broker) else { return false };
+    match Stream::connect(host, port, Some(&config)) {
+        Ok(_) => true,
+        Err(error) => error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_))),
+    }
+}
+
+/// Whether a broker answers there without TLS.
+fn speaks_plaintext(broker: &str) -> bool {
+    Connection::open(broker, None).is_ok_and(|mut connection| {
+        connection.ask("look for a broker without TLS", &ApiVersionsRequest::default(), 0).is_ok()
+    })
+}
+
+/// Whether the handshake succeeds and the broker hangs up behind it, time and again.
+fn hangs_up_again(options: &ConnectionOptions) -> bool {
+    (0..HANG_UPS).all(|_| {
+        std::thread::sleep(HANG_UP_PAUSE);
+        Connection::open_any(options).is_ok_and(|mut connection| {
+            let request = ApiVersionsRequest::default();
+            connection.ask("ask for the supported requests", &request, 0).is_err()
+                && connection.ended
+        })
+    })
+}
+
+/// Whether the listener is one for SASL: another does not take the request.
+fn offers_sasl(options: &ConnectionOptions) -> bool {
+    let request =
+        SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
+    Connection::open_any(options)
+        .and_then(|mut connection| connection.ask("ask for SASL", &request, 1))
+        .is_ok_and(|answer| matches!(answer.error_code, 0 | UNSUPPORTED_SASL_MECHANISM))
+}
+
+fn host_and_port(broker: &str) -> Option<(&str, u16)> {
+    let (host, port) = broker.rsplit_once(':')?;
+    Some((host, port.parse().ok()?))
 }
 
 /// Removes a member from its group, wherever the group's coordinator is.
@@ -173,22 +228,17 @@ impl Connection {
     pub(crate) fn open(broker: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self, Error> {
         let wire =
             |reason: String| Error::Wire { action: "connect", broker: broker.into(), reason };
-        let (host, port) = broker
-            .rsplit_once(':')
-            .and_then(|(host, port)| Some((host, port.parse().ok()?)))
-            .ok_or_else(|| wire("not host:port".into()))?;
+        let (host, port) = host_and_port(broker).ok_or_else(|| wire("not host:port".into()))?;
         match Stream::connect(host, port, tls) {
             Ok(stream) => {
                 Ok(Self { stream, broker: broker.into(), correlation_id: 0, ended: false })
             }
             Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
                 Some(error) => Err(untrusted(broker, error)),
-                None if tls.is_some() && hung_up(&error) => Err(Error::Security {
-                    brokers: broker.into(),
-                    reason: "the broker ended the TLS handshake: it probably does not speak TLS \
-                             here"
-                        .into(),
-                }),
+                None if tls.is_some() && hung_up(&error) && speaks_plaintext(broker) => {
+                    let reason = "the broker ended the TLS handshake: it does not speak TLS here";
+                    Err(Error::Security { brokers: broker.into(), reason: reason.into() })
+                }
                 None => Err(wire(error.to_string())),
             },
         }
@@ -331,4 +381,27 @@ fn untrusted(broker: &str, error: &rustls::Error) -> Error {
         _ => "",
     };
     Error::Security { brokers: broker.to_owned(), reason: format!("{advice}{error}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A listener that accepts and hangs up: a broker that stops, or a proxy without one.
+    fn hangs_up() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let address = listener.local_addr().expect("address").to_string();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(drop));
+        address
+    }
+
+    #[test]
+    fn a_broker_that_only_hangs_up_is_no_refusal() {
+        let options = ConnectionOptions::new(hangs_up());
+        let error = probe(&options).expect_err("nobody answers");
+        assert!(matches!(error, Error::Wire { .. }), "{error}");
+        assert!(!error.is_permanent(), "{error}");
+    }
 }
