@@ -130,10 +130,15 @@ impl Group {
         Member { child, files }
     }
 
-    /// Every partition has exactly one owner among these members.
+    /// Every partition has exactly one owner among these members, and each has some:
+    /// the first one of a group owns all until the next one is let in.
     fn wait_settled(&self, what: &str, members: &[&Member]) {
         wait_for(&format!("{}: {what}", self.protocol), LIMIT, || {
-            let mut owned: Vec<i64> = members.iter().flat_map(|member| member.assigned()).collect();
+            let each: Vec<Vec<i64>> = members.iter().map(|member| member.assigned()).collect();
+            if each.iter().any(Vec::is_empty) {
+                return None;
+            }
+            let mut owned = each.concat();
             owned.sort_unstable();
             (owned == (0..PARTITIONS as i64).collect::<Vec<_>>()).then_some(())
         });
