@@ -68,7 +68,7 @@ fn check_body(body: &Body, fields: &BTreeMap<String, Field>, at: &str, faults: &
             }
             Structure::Block(block) => (block.identifier().to_owned(), Some(block)),
         };
-        if META.contains(&name.as_str()) {
+        if META.contains(&name.as_str()) && !fields.contains_key(&name) {
             continue;
         }
         match fields.get(&name) {
@@ -109,6 +109,23 @@ fn check_block(block: &Block, schema: &Schema, faults: &mut Vec<String>) -> Opti
     Some(address)
 }
 
+/// The dotted path at the start of a text; what stands in brackets is left out.
+fn without_indices(text: &str) -> String {
+    let mut depth = 0;
+    let mut path = String::new();
+    for c in text.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' if depth == 0 => break,
+            ']' => depth -= 1,
+            _ if depth > 0 => {}
+            c if c.is_alphanumeric() || c == '_' || c == '.' => path.push(c),
+            _ => break,
+        }
+    }
+    path
+}
+
 /// `aws_x.name` or `data.aws_x.name`, then the attribute behind it, wherever they stand.
 fn references(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -118,11 +135,8 @@ fn references(text: &str) -> Vec<(String, String)> {
             continue;
         }
         let data = before.ends_with("data.");
-        let rest = &text[start..];
-        let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || "_.[]*\"".contains(c)))
-            .unwrap_or(rest.len());
-        let mut parts = rest[..end].split('.').map(|part| part.split('[').next().unwrap_or(part));
+        let path = without_indices(&text[start..]);
+        let mut parts = path.split('.');
         let (Some(type_name), Some(name), Some(attribute)) =
             (parts.next(), parts.next(), parts.next())
         else {

@@ -9,7 +9,7 @@
 //! work, whoever runs them: they are the ready pods. Wanted so far is what was decided
 //! last, since the HPA follows it at its next sync. After a start nothing was decided
 //! yet: then the members are counted until their number has been the same for a
-//! while ([`Settling`]); until then requests for the metric fail, and at a failed
+//! while (`Settling`); until then requests for the metric fail, and at a failed
 //! metric the HPA keeps what it has. So a restart of the scaler changes nothing.
 //! Where the Kubernetes API may be read, nothing is counted: the HPA says what there is,
 //! and one that does something else than it was told for three syncs is followed.

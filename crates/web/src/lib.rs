@@ -3,7 +3,7 @@
 //! Contract: pure; a [`Report`] goes in, a page comes out. The page asks the network for
 //! nothing, needs no build step and follows the reader's light or dark setting. Simulated,
 //! replayed and real runs look the same, because all are a series of
-//! [`Second`](tidegate_autoscale::series::Second)s.
+//! [`Second`]s.
 //!
 //! Rejected: a chart library (ten times the size of everything else in the page), and
 //! pictures drawn here (nothing to point at).

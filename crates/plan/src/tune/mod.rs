@@ -17,7 +17,7 @@
 //! - [`manifest`]: settings as a ScaledObject, with reasons
 //! - [`front`]: what is not beaten in both
 //! - [`search`]: generations, race, checkpoint
-//! - [`choose`]: the objective, the hold-out, the reasons
+//! - [`mod@choose`]: the objective, the hold-out, the reasons
 
 pub mod choose;
 pub mod front;

@@ -56,7 +56,7 @@ pub struct Progress {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// Of everything that decides the result; see [`fingerprint`].
+    /// Of everything that decides the result; see `fingerprint`.
     pub fingerprint: String,
     /// Generations done.
     pub generation: u64,
