@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every benchmark, or the ones named. Raw output under benches/runs/<date>/.
-# Usage: scripts/bench.sh [startup|rescale24|rescale100|kill|footprint|incumbent|demo|postgres|adaptive|soak|peers]...
+# Usage: scripts/bench.sh [startup|rescale24|rescale100|kill|footprint|incumbent|demo|postgres|adaptive|soak|peers|scaler|sim]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks of deploy/ that need helm, promtool, shellcheck: lint, renders of the value
-# sets against deploy/helm/golden, refusals, alert rules.
+# sets against deploy/helm/golden, refusals, kubeconform, alert rules; the parts of scripts/kubernetes.
 # Usage: check-deploy.sh [--update]     --update writes the renders anew
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +14,7 @@ fail() { say "FAILED: $*"; failed=$((failed + 1)); }
 packages=()
 command -v shellcheck >/dev/null || packages+=(shellcheck)
 command -v promtool >/dev/null || packages+=(prometheus)
+python3 -c 'import yaml' 2>/dev/null || packages+=(python3-yaml)
 if [ ${#packages[@]} -gt 0 ]; then
   [ "$(id -u)" -eq 0 ] || { say "missing: ${packages[*]}; run as root: apt-get install ${packages[*]}"; exit 1; }
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
@@ -23,7 +24,12 @@ export PATH
 
 chart=deploy/helm/tidegate
 say "== shellcheck"
-shellcheck -x ./*.sh scripts/*.sh scripts/deploy/*.sh || fail shellcheck
+shellcheck -x ./*.sh scripts/*.sh scripts/deploy/*.sh scripts/kubernetes/*.sh || fail shellcheck
+
+say "== the end-to-end suite's own parts"
+for tests in scripts/kubernetes/tests*.py; do
+  python3 -B "$tests" --quiet || fail "$tests"
+done
 
 say "== promtool"
 promtool check rules $chart/files/rules.yaml >/dev/null || fail "promtool check rules"
@@ -40,6 +46,22 @@ for set in deploy/helm/sets/*.yaml; do
   if $update; then mkdir -p "$(dirname "$golden")"; cp "$render" "$golden"; fi
   diff -u "$golden" "$render" || fail "$golden is not what the chart renders: scripts/check-deploy.sh --update"
   rm -f "$render"
+done
+
+say "== kubeconform, Kubernetes' own schemas and those of the custom resources"
+schemas=$(mktemp -d)
+trap 'rm -rf "$schemas"' EXIT
+say "$(python3 -B scripts/kubernetes/schemas.py "$(scripts/kubernetes/documents.sh)" "$schemas") kinds"
+# The braces are kubeconform's.
+conforms() { kubeconform -strict -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" "$@"; }
+for render in deploy/helm/golden/*.yaml deploy/kubernetes/*.yaml; do
+  conforms "$render" >&2 || fail "kubeconform $render"
+done
+# One misspelt field each must be found.
+for field in pollingInterval terminationGracePeriodSeconds maxUnavailable automountServiceAccountToken; do
+  if sed "s/^\( *\)$field:/\1${field}x:/" deploy/kubernetes/tidegate.yaml | conforms >/dev/null; then
+    fail "kubeconform passes ${field}x"
+  fi
 done
 
 # refuse TEXT --set ...: the chart must not render, and must say TEXT.

@@ -39,12 +39,13 @@ resource "aws_kms_alias" "this" {
 }
 
 module "network" {
-  source      = "./modules/network"
-  name        = var.name
-  cidr        = var.cidr
-  zone_count  = var.zone_count
-  nat         = var.nat
-  kms_key_arn = aws_kms_key.this.arn
+  source             = "./modules/network"
+  name               = var.name
+  cidr               = var.cidr
+  zone_count         = var.zone_count
+  nat                = var.nat
+  kms_key_arn        = aws_kms_key.this.arn
+  log_retention_days = var.log_retention_days
 }
 
 module "eks" {
@@ -55,6 +56,7 @@ module "eks" {
   kms_key_arn          = aws_kms_key.this.arn
   public_access_cidrs  = var.public_access_cidrs
   admin_principal_arns = var.admin_principal_arns
+  log_retention_days   = var.log_retention_days
 }
 
 module "msk" {
@@ -69,24 +71,27 @@ module "msk" {
   broker_count             = var.broker_count
   storage_gib              = var.storage_gib
   topic                    = var.topic
+  dead_letter_topic        = var.dead_letter_topic
   partitions               = var.partitions
   max_consumers            = var.max_consumers
   replication_factor       = var.replication_factor
   min_insync_replicas      = var.min_insync_replicas
+  log_retention_days       = var.log_retention_days
 }
 
 module "access" {
-  source           = "./modules/access"
-  name             = var.name
-  account_id       = data.aws_caller_identity.this.account_id
-  eks_cluster_name = module.eks.name
-  cluster_arn      = module.msk.arn
-  topic_arn_prefix = module.msk.topic_arn_prefix
-  group_arn_prefix = module.msk.group_arn_prefix
-  topic            = var.topic
-  consumer_group   = var.consumer_group
-  namespace        = var.namespace
-  scaler_fences    = var.scaler_fences
+  source            = "./modules/access"
+  name              = var.name
+  account_id        = data.aws_caller_identity.this.account_id
+  eks_cluster_name  = module.eks.name
+  cluster_arn       = module.msk.arn
+  topic_arn_prefix  = module.msk.topic_arn_prefix
+  group_arn_prefix  = module.msk.group_arn_prefix
+  topic             = var.topic
+  consumer_group    = var.consumer_group
+  namespace         = var.namespace
+  dead_letter_topic = var.dead_letter_topic
+  scaler_fences     = var.scaler_fences
   database_iam_arn = !var.database ? "" : join(":", [
     "arn", data.aws_partition.this.partition, "rds-db", data.aws_region.this.region,
     data.aws_caller_identity.this.account_id, "dbuser", "${module.database[0].resource_id}/tidegate",

@@ -12,6 +12,14 @@ variable "production" {
   description = "Survive the loss of a zone, and refuse to be destroyed by mistake."
   type        = bool
   default     = false
+  validation {
+    condition     = !var.production || (var.zone_count == 3 && var.nat != "single")
+    error_message = "production needs zone_count = 3 and nat = \"per_zone\" (or \"none\"): one NAT gateway falls with its zone."
+  }
+  validation {
+    condition     = !var.production || (var.replication_factor >= 3 && var.min_insync_replicas >= 2)
+    error_message = "production needs replication_factor of 3 or more and min_insync_replicas of 2 or more: a record that one broker alone has is lost with it."
+  }
 }
 
 variable "cidr" {
@@ -79,6 +87,12 @@ variable "topic" {
   default     = "trade-tx"
 }
 
+variable "dead_letter_topic" {
+  description = "Topic of dead letters that is made, and that the consumer may write to (consumer.deadLetterTopic of the chart); empty: none."
+  type        = string
+  default     = ""
+}
+
 variable "consumer_group" {
   description = "Consumer group."
   type        = string
@@ -125,6 +139,12 @@ variable "database" {
   description = "Also make an Aurora PostgreSQL."
   type        = bool
   default     = false
+}
+
+variable "log_retention_days" {
+  description = "How long logs of brokers, control plane and rejected connections are kept, days."
+  type        = number
+  default     = 30
 }
 
 variable "budget_email" {

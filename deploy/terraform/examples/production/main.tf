@@ -15,12 +15,17 @@ terraform {
   # State that is shared and locked: copy backend.tf.example to backend.tf.
 }
 
+locals {
+  # Name of everything, and the tag that the budget counts.
+  name = "trade-tx"
+}
+
 provider "aws" {
   region              = var.region
   allowed_account_ids = [var.account_id]
   default_tags {
     tags = {
-      Project   = "trade-tx"
+      Project   = local.name
       ManagedBy = "terraform"
     }
   }
@@ -47,6 +52,7 @@ data "aws_iam_session_context" "this" {
 module "tidegate" {
   source = "../.."
 
+  name                 = local.name
   admin_principal_arns = [data.aws_iam_session_context.this.issuer_arn]
   public_access_cidrs  = var.public_access_cidrs
   topic                = var.topic
@@ -66,4 +72,5 @@ module "tidegate" {
   max_consumers       = 120
   database            = true
   scaler_fences       = true
+  log_retention_days  = 365
 }

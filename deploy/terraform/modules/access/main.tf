@@ -14,32 +14,39 @@ locals {
       { sid = "WriteTopic", actions = ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"], resources = [local.topic] },
       { sid = "Idempotence", actions = ["kafka-cluster:WriteDataIdempotently"], resources = [var.cluster_arn] },
     ]
-    # Reads its topic in its group. May not write.
-    consumer = [
+    # Reads its topic in its group. May write dead letters, where they have a topic, and nothing else.
+    consumer = concat([
       local.connect,
       { sid = "ReadTopic", actions = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"], resources = [local.topic] },
       { sid = "Group", actions = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup"], resources = [local.group] },
-    ]
+    ], local.consumer_letters, local.consumer_database)
     # KEDA and tidegate's scaler look at offsets and nothing else.
-    scaler = [
-      local.connect,
-      { sid = "DescribeTopic", actions = ["kafka-cluster:DescribeTopic"], resources = [local.topic] },
-      { sid = "DescribeGroup", actions = ["kafka-cluster:DescribeGroup"], resources = [local.group] },
-    ]
+    scaler = concat(local.look, local.scaler_extra)
+    keda   = local.look
   }
+
+  look = [
+    local.connect,
+    { sid = "DescribeTopic", actions = ["kafka-cluster:DescribeTopic"], resources = [local.topic] },
+    { sid = "DescribeGroup", actions = ["kafka-cluster:DescribeGroup"], resources = [local.group] },
+  ]
 
   identities = {
-    producer = { role = "producer", namespace = var.namespace, service_account = "producer-sa" }
-    consumer = { role = "consumer", namespace = var.namespace, service_account = "consumer-sa" }
-    scaler   = { role = "scaler", namespace = var.namespace, service_account = "scaler-sa" }
-    keda     = { role = "scaler", namespace = "keda", service_account = "keda-operator" }
+    producer = { namespace = var.namespace, service_account = "producer-sa" }
+    consumer = { namespace = var.namespace, service_account = "consumer-sa" }
+    scaler   = { namespace = var.namespace, service_account = "scaler-sa" }
+    keda     = { namespace = "keda", service_account = "keda-operator" }
   }
 
-  # Fencing a dead pod ends its membership, which is a change of the group.
+  # Fencing a dead pod ends its membership, which is a change of the group. Never KEDA's.
   scaler_extra = var.scaler_fences ? [
     { sid = "FenceMembers", actions = ["kafka-cluster:AlterGroup"], resources = [local.group] },
   ] : []
-  consumer_extra = var.database_iam_arn == "" ? [] : [
+  consumer_letters = var.dead_letter_topic == "" ? [] : [
+    { sid = "WriteDeadLetters", actions = ["kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"], resources = ["${var.topic_arn_prefix}/${var.dead_letter_topic}"] },
+    { sid = "Idempotence", actions = ["kafka-cluster:WriteDataIdempotently"], resources = [var.cluster_arn] },
+  ]
+  consumer_database = var.database_iam_arn == "" ? [] : [
     { sid = "Database", actions = ["rds-db:connect"], resources = [var.database_iam_arn] },
   ]
 
@@ -47,11 +54,7 @@ locals {
     for role, statements in local.statements : role => jsonencode({
       Version = "2012-10-17"
       Statement = [
-        for statement in concat(
-          statements,
-          role == "scaler" ? local.scaler_extra : [],
-          role == "consumer" ? local.consumer_extra : [],
-          ) : {
+        for statement in statements : {
           Sid      = statement.sid
           Effect   = "Allow"
           Action   = statement.actions
@@ -81,7 +84,7 @@ resource "aws_iam_role_policy" "this" {
   for_each = local.identities
   name     = "kafka"
   role     = aws_iam_role.this[each.key].id
-  policy   = local.policies[each.value.role]
+  policy   = local.policies[each.key]
 }
 
 resource "aws_eks_pod_identity_association" "this" {

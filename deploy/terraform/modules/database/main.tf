@@ -28,6 +28,16 @@ resource "aws_rds_cluster_parameter_group" "this" {
     name  = "rds.force_ssl"
     value = "1"
   }
+  # Schema changes, and what takes longer than a second. Not every statement: those are
+  # the records.
+  parameter {
+    name  = "log_statement"
+    value = "ddl"
+  }
+  parameter {
+    name  = "log_min_duration_statement"
+    value = "1000"
+  }
   lifecycle { create_before_destroy = true }
 }
 
@@ -58,6 +68,25 @@ resource "aws_rds_cluster" "this" {
   }
 }
 
+resource "aws_iam_role" "monitoring" {
+  name_prefix = "${var.name}-rds-"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "monitoring.rds.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "monitoring" {
+  role       = aws_iam_role.monitoring.name
+  policy_arn = "arn:${data.aws_partition.this.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+}
+
+data "aws_partition" "this" {}
+
 resource "aws_rds_cluster_instance" "this" {
   count                           = var.instance_count
   identifier                      = "${var.name}-${count.index}"
@@ -68,4 +97,6 @@ resource "aws_rds_cluster_instance" "this" {
   performance_insights_enabled    = true
   performance_insights_kms_key_id = var.kms_key_arn
   auto_minor_version_upgrade      = true
+  monitoring_interval             = 60
+  monitoring_role_arn             = aws_iam_role.monitoring.arn
 }

@@ -1,6 +1,10 @@
 variable "name" {
   description = "Name of the cluster."
   type        = string
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", var.name))
+    error_message = "name must be 1 to 100 letters, digits, dashes and underscores, and start with a letter or digit."
+  }
 }
 
 variable "kubernetes_version" {
@@ -16,6 +20,10 @@ variable "kubernetes_version" {
 variable "subnet_ids" {
   description = "Private subnets of the nodes and of the control plane's interfaces."
   type        = list(string)
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids must be 2 or more, in different zones: EKS refuses fewer."
+  }
 }
 
 variable "kms_key_arn" {
@@ -28,8 +36,8 @@ variable "public_access_cidrs" {
   type        = list(string)
   default     = []
   validation {
-    condition     = alltrue([for cidr in var.public_access_cidrs : can(cidrhost(cidr, 0)) && cidr != "0.0.0.0/0"])
-    error_message = "public_access_cidrs must be address ranges, and not 0.0.0.0/0: name who may administer the cluster."
+    condition     = alltrue([for cidr in var.public_access_cidrs : can(cidrhost(cidr, 0)) && can(regex("/([89]|[1-9][0-9]+)$", cidr))])
+    error_message = "public_access_cidrs must be address ranges of /8 or smaller, never the whole internet: name who may administer the cluster."
   }
 }
 
@@ -46,4 +54,8 @@ variable "log_retention_days" {
   description = "How long control-plane logs are kept, days."
   type        = number
   default     = 30
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be one that CloudWatch has: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827 or 3653."
+  }
 }

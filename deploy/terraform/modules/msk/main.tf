@@ -160,3 +160,12 @@ resource "aws_msk_topic" "this" {
     }
   }
 }
+
+# Letters are few and their order means nothing: one partition.
+resource "aws_msk_topic" "dead_letters" {
+  count              = var.dead_letter_topic == "" ? 0 : 1
+  cluster_arn        = aws_msk_cluster.this.arn
+  name               = var.dead_letter_topic
+  partition_count    = 1
+  replication_factor = var.replication_factor
+}

@@ -15,9 +15,11 @@ locals {
   zones = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
   # NAT gateways: none, one for all, or one a zone.
   nat_count = { none = 0, single = 1, per_zone = var.zone_count }[var.nat]
-  interface_endpoints = toset([
-    "ecr.api", "ecr.dkr", "sts", "logs", "eks-auth", "kafka", "secretsmanager",
-  ])
+  # Without NAT the nodes have no other way to the services that make them nodes.
+  interface_endpoints = toset(concat(
+    ["ecr.api", "ecr.dkr", "sts", "logs", "eks-auth", "kafka", "secretsmanager"],
+    var.nat == "none" ? ["ec2", "eks", "elasticloadbalancing"] : [],
+  ))
 }
 
 resource "aws_vpc" "this" {

@@ -9,3 +9,8 @@ output "vpc_cidr" {
 output "private_subnet_ids" {
   value = aws_subnet.private[*].id
 }
+
+output "endpoints" {
+  description = "AWS services that are reached inside the VPC."
+  value       = sort(concat(["s3"], keys(aws_vpc_endpoint.interface)))
+}

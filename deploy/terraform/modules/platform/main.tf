@@ -60,6 +60,8 @@ resource "helm_release" "monitoring" {
         serviceMonitorSelectorNilUsesHelmValues = false
         ruleSelectorNilUsesHelmValues           = false
         scrapeConfigSelectorNilUsesHelmValues   = false
+        # Its volume goes with it; otherwise each teardown would leave one that costs.
+        persistentVolumeClaimRetentionPolicy = { whenDeleted = "Delete", whenScaled = "Retain" }
         storageSpec = {
           volumeClaimTemplate = {
             spec = {

@@ -1,0 +1,1 @@
+../../demo/tests/apply.tftest.hcl
