@@ -127,6 +127,25 @@ fn a_scenario_that_is_missing_or_wrong_is_named() {
 }
 
 #[test]
+fn a_number_goes_through_keda_only_where_the_law_has_one() {
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/spike.toml");
+    let stock = ["simulate", "--scenario", scenario, "--through-keda"];
+    assert_one_line(&stock, 2, &["--through-keda", "--law slo"]);
+    let max_age_s = |more: &[&str]| {
+        let output = tidegate()
+            .args(["simulate", "--scenario", scenario, "--law", "slo", "--json"])
+            .args(more)
+            .output()
+            .expect("tidegate runs");
+        assert!(output.status.success(), "{output:?}");
+        let summary: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
+        summary["max_age_s"].as_f64().expect("a number")
+    };
+    // A spike waits for the HPA's next sync.
+    assert!(max_age_s(&["--through-keda"]) > max_age_s(&[]) + 1.0);
+}
+
+#[test]
 fn a_decision_is_explained_from_a_simulations_log() {
     let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/scenarios/spike.toml");
     let files = tempfile::tempdir().expect("temporary directory");
@@ -149,6 +168,8 @@ fn a_decision_is_explained_from_a_simulations_log() {
     }
     let changes = explain(&[log, "--changes"]);
     assert!(changes.lines().count() >= 2 && changes.contains("SLO: "), "{changes}");
+    let named = ["explain", log, "--name", "a/b"];
+    assert_one_line(&named, 2, &["--name a/b", "name no ScaledObject"]);
     assert_one_line(&["explain", log, "--at", "9999"], 2, &["--at 9999", "0 to 1"]);
     assert_one_line(&["explain", "/nonexistent.jsonl"], 2, &["/nonexistent.jsonl"]);
 }
@@ -250,6 +271,45 @@ fn tune_writes_a_manifest_that_is_read_and_goes_on_from_a_checkpoint() {
     assert_one_line(&["tune", "--scenario", &scenario, "--target-age", "5"], 2, &["--target-age"]);
 }
 
+/// What is written for either law passes `check`, and says how it is used. KEDA's own trigger
+/// keeps warnings: counts between which nothing changes are not among its settings.
+#[test]
+fn what_tune_writes_is_checked_and_says_where_it_goes() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    for (law, trigger, says, strict) in [
+        ("stock", "type: \"kafka\"", "its trigger is KEDA's own", None),
+        (
+            "slo",
+            "type: \"external-push\"",
+            "its trigger asks `tidegate scaler`",
+            Some("--deny-warnings"),
+        ),
+    ] {
+        let manifest = files.path().join(format!("{law}.yaml"));
+        let output = tidegate()
+            .args(["tune", "--scenario", &scenario, "--scaled-object", "local", "--law", law])
+            .args(["--configurations", "200", "--seeds", "1", "--objective", "cost"])
+            .args(["--target-age", "20", "--output"])
+            .arg(&manifest)
+            .output()
+            .expect("tidegate runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains(says), "{said}");
+        let text = std::fs::read_to_string(&manifest).expect("manifest");
+        assert!(text.contains(trigger), "{text}");
+        let checked = tidegate()
+            .args(["check", "--target-age", "20"])
+            .args(strict)
+            .arg(&manifest)
+            .arg(&scenario)
+            .output()
+            .expect("tidegate runs");
+        let found = String::from_utf8_lossy(&checked.stdout);
+        assert!(checked.status.success(), "{law}: {found}\n{text}");
+    }
+}
+
 #[test]
 fn plan_exits_3_when_the_simulation_breaks_the_promise() {
     let files = tempfile::tempdir().expect("temporary directory");
@@ -265,4 +325,149 @@ fn plan_exits_3_when_the_simulation_breaks_the_promise() {
     assert_eq!((plan("30").0, plan("30").1), (Some(0), Some(true)));
     assert_eq!(plan("0.5"), (Some(3), Some(false), "batch time".into()));
     assert_one_line(&["plan", "--scenario", &scenario, "--slo", "0"], 2, &["--slo"]);
+}
+
+/// Wrong values, for each of the tools: one line that names flag, value and range.
+#[test]
+fn each_tool_says_in_one_line_what_is_wrong() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let write = |name: &str, text: &str| {
+        let path = files.path().join(name);
+        std::fs::write(&path, text).expect("file");
+        path.to_str().expect("utf-8").to_owned()
+    };
+    let text = std::fs::read_to_string(&scenario).expect("scenario");
+    let typo = write("typo.toml", &text.replace("topic.partitions", "topic.partitons"));
+    let demo = include_str!("../config/scaled-object-demo.yaml");
+    let object_typo = write("typo.yaml", &demo.replace("lagThreshold", "lagThreshhold"));
+    let below = write("below.yaml", &demo.replace("maxReplicaCount: 100", "maxReplicaCount: -1"));
+    let nothing = write("empty.yaml", "");
+    let nowhere = "/nonexistent/x";
+    for tool in [&["simulate"][..], &["tune", "--configurations", "20"], &["plan", "--slo", "30"]] {
+        let with = |more: &[&str], parts: &[&str]| {
+            assert_one_line(&[tool, more].concat(), 2, parts);
+        };
+        with(&["--scenario", "/nonexistent.toml"], &["--scenario /nonexistent.toml"]);
+        with(&["--scenario", &typo], &[&typo, "partitons", "partitions"]);
+        with(&["--scenario", &nothing], &[&nothing, "duration_s"]);
+        let object = ["--scenario", scenario.as_str(), "--scaled-object"];
+        with(&[&object[..], &[&object_typo]].concat(), &[&object_typo, "lagThreshhold"]);
+        with(&[&object[..], &[&below]].concat(), &["maxReplicaCount = -1", "allowed is 1 to"]);
+        with(&[&object[..], &[&nothing]].concat(), &[&nothing, "ScaledObject"]);
+        with(&[], &["--scenario <FILE>"]);
+        with(&["--scenari", "x"], &["--scenari", "'--scenario'"]);
+    }
+    let of = |tool: &'static str, more: &[&str], parts: &[&str]| {
+        let arguments = [&[tool, "--scenario", &scenario], more].concat();
+        assert_one_line(&arguments, 2, parts);
+    };
+    of("simulate", &["--law", "slo", "--target-age", "-1"], &["target_age_s = -1", "0.1 to 86400"]);
+    of("simulate", &["--law", "pid"], &["'pid'", "--law", "stock, slo"]);
+    of("simulate", &["--csv", nowhere], &["--csv /nonexistent/x", "directory does not exist"]);
+    of("simulate", &["--html", "/"], &["--html /", "is a directory"]);
+    of("simulate", &["--series"], &["--json"]);
+    of("tune", &["--objective", "cost"], &["--target-age"]);
+    of("tune", &["--objective", "cost", "--target-age", "-3"], &["--target-age", "more than 0"]);
+    of("tune", &["--configurations", "0"], &["--configurations", "1..=10000000"]);
+    of("tune", &["--output", nowhere], &["--output /nonexistent/x", "directory does not exist"]);
+    of("tune", &["--checkpoint", &nothing], &["--checkpoint", "no checkpoint"]);
+    of("plan", &["--slo", "-1"], &["--slo -1", "more than 0"]);
+    of("plan", &["--slo", "30", "--max-pods", "-2"], &["--max-pods", "1..=10000"]);
+    of("plan", &["--slo", "30", "--sink-rows", "0"], &["--sink-rows 0", "more than 0"]);
+
+    let wrong = write("wrong.csv", "a,b\n1,2\n");
+    assert_one_line(&["explain", &nothing], 2, &[&nothing, "no decision"]);
+    assert_one_line(&["explain", &wrong, "--at", "-3"], 2, &["line 1", "not a decision"]);
+    assert_one_line(&["explain", "http://127.0.0.1:1"], 1, &["http://127.0.0.1:1"]);
+    for address in ["https://scaler", "http://scaler", "http://scaler:x/decisions"] {
+        assert_one_line(&["explain", address], 2, &[address, "http://HOST:PORT"]);
+    }
+    assert_one_line(&["report", &wrong], 2, &["line 1", "t_s,arrival_per_s"]);
+    assert_one_line(&["check", &nothing], 2, &[&nothing, "no document"]);
+    assert_one_line(&["check"], 2, &["<FILE>"]);
+    assert_one_line(
+        &["check", &object_typo, "--sarif", nowhere],
+        2,
+        &["--sarif", "does not exist"],
+    );
+    assert_one_line(&["check", &object_typo, "--allow", "TG999"], 2, &["--allow TG999", "TG001"]);
+    assert_one_line(&["profile", "--output", nowhere], 2, &["--output", "does not exist"]);
+    assert_one_line(&["profile", "--sizes", "0"], 2, &["--sizes", "1..=100000"]);
+    assert_one_line(&["profile", "--partitions", "-1"], 2, &["--partitions", "4..=1000"]);
+    assert_one_line(&["up", "--html", nowhere], 2, &["--html", "does not exist"]);
+    let others = ["up", "--dashboard", "0.0.0.0:8080"];
+    assert_one_line(&others, 2, &["--dashboard 0.0.0.0:8080", "127.0.0.1:PORT"]);
+    assert_one_line(&["scaler", "--listen", "nonsense"], 2, &["nonsense", "HOST:PORT"]);
+    assert_one_line(&["scaler", "--max-objects", "-1"], 2, &["--max-objects", "-1"]);
+    assert_one_line(&["scaler", "--pod-metrics", "g"], 2, &["--pod-metrics", "GROUP=HOST:PORT"]);
+    let shadow = ["scaler", "--shadow", "--metrics-addr", "off", "--scaled-object"];
+    assert_one_line(&[&shadow[..], &[nowhere]].concat(), 2, &[nowhere]);
+    let external = include_str!("../config/scaled-object-external.yaml");
+    let external_typo =
+        write("external.yaml", &external.replace("targetAgeSeconds", "targetAgeSecond"));
+    let parts = ["targetAgeSecond (unknown key)", "targetAgeSeconds"];
+    assert_one_line(&[&shadow[..], &[&external_typo]].concat(), 2, &parts);
+    assert_one_line(&["scaler", "replay", "--series", &wrong], 2, &["wrong.csv", "no column t_s"]);
+}
+
+#[test]
+fn a_recorded_series_is_run_through_the_law() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let (scenario, series) = (short_scenario(files.path()), files.path().join("series.csv"));
+    let simulated = tidegate()
+        .args(["simulate", "--scenario", &scenario, "--scaled-object", "local", "--csv"])
+        .arg(&series)
+        .output()
+        .expect("tidegate runs");
+    assert!(simulated.status.success(), "{simulated:?}");
+    let replayed = tidegate()
+        .args(["scaler", "replay", "--law", "slo", "--scaled-object", "local", "--series"])
+        .arg(&series)
+        .output()
+        .expect("tidegate runs");
+    let said = String::from_utf8_lossy(&replayed.stdout);
+    assert!(replayed.status.success(), "{said}{}", String::from_utf8_lossy(&replayed.stderr));
+    let is_decision =
+        |line: &str| line.contains("recorded ") && line.contains("law ") && line.contains("SLO: ");
+    assert!(said.lines().filter(|line| is_decision(line)).count() >= 2, "{said}");
+}
+
+/// Whether a process has a handler for Ctrl-C: before, it would end it at once.
+fn listens_to_interrupts(pid: u32) -> bool {
+    const INTERRUPT: u64 = 1 << 1;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0) & INTERRUPT != 0
+}
+
+#[test]
+fn ctrl_c_ends_a_search_with_what_it_found_and_a_plan_with_nothing() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let (checkpoint, best) = (files.path().join("tune.json"), files.path().join("best.yaml"));
+    let limit = std::time::Duration::from_secs(60);
+    let mut search = tidegate()
+        .args(["tune", "--scenario", &scenario, "--configurations", "10000000", "--checkpoint"])
+        .arg(&checkpoint)
+        .arg("--output")
+        .arg(&best)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("tidegate starts");
+    support::wait_for("a first generation", limit, || checkpoint.exists().then_some(()));
+    support::signal(search.id(), "INT");
+    assert_eq!(search.wait().expect("ends").code(), Some(130));
+    let found = std::fs::read_to_string(&best).expect("the best so far");
+    assert!(found.contains("stopped early") && found.contains("kind: \"ScaledObject\""), "{found}");
+
+    let plan = tidegate()
+        .args(["plan", "--scenario", &scenario, "--slo", "0.5", "--seeds", "100"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("tidegate starts");
+    support::wait_for("its handler", limit, || listens_to_interrupts(plan.id()).then_some(()));
+    support::signal(plan.id(), "INT");
+    let output = plan.wait_with_output().expect("ends");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(130), 0), "{output:?}");
 }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use broker::{Extra, TestBroker};
+use broker::TestBroker;
 use serde_json::Value;
-use support::{signal, tidegate, wait_for};
+use support::{Process, tidegate, wait_for};
 use tidegate_kafka::{Admin, ConnectionOptions, LagReader};
 use tidegate_pgtest::Server;
 
@@ -30,53 +30,9 @@ struct Group {
     database: String,
 }
 
-/// One consumer; killed when dropped.
-struct Member {
-    child: Child,
-    files: PathBuf,
-}
-
-impl Member {
-    /// Its last report.
-    fn report(&self) -> Value {
-        let text = std::fs::read_to_string(self.files.with_extension("out")).unwrap_or_default();
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-        serde_json::from_str(complete.lines().last().unwrap_or("{}")).unwrap_or_default()
-    }
-
-    fn assigned(&self) -> Vec<i64> {
-        let report = self.report();
-        report["assigned"].as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.files.with_extension("log")).unwrap_or_default()
-    }
-
-    fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
-    }
-
-    /// Ends it and expects that it drained.
-    fn drain(mut self, name: &str) {
-        self.signal(name);
-        let status = wait_for("the member drains", LIMIT, || self.child.try_wait().expect("wait"));
-        assert!(status.success(), "{status}\n{}", self.log());
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
-}
-
 impl Group {
     fn new(protocol: &'static str, database: Option<String>) -> Self {
-        let broker = TestBroker::start(tempfile::tempdir().expect("directory"), &Extra::default());
+        let broker = TestBroker::plain();
         let directory = tempfile::tempdir().expect("directory");
         std::fs::write(directory.path().join("settings.toml"), SETTINGS).expect("settings");
         let admin = Admin::new(&ConnectionOptions::new(broker.bootstrap())).expect("admin");
@@ -114,25 +70,18 @@ impl Group {
             .expect("starts")
     }
 
-    fn member(&self, name: &str, more: &[&str]) -> Member {
-        let files = self.path(name);
-        let open =
-            |kind: &str| File::options().create(true).append(true).open(files.with_extension(kind));
-        let child = self
-            .command("consume")
+    fn member(&self, name: &str, more: &[&str]) -> Process {
+        let mut command = self.command("consume");
+        command
             .args(["--group", "g", "--protocol", self.protocol, "--report"])
             .args(["--batch-processing-time", "0.2", "--database", &self.database])
-            .args(more)
-            .stdout(open("out").expect("file"))
-            .stderr(open("log").expect("file"))
-            .spawn()
-            .expect("starts");
-        Member { child, files }
+            .args(more);
+        Process::start(command, self.directory.path(), name)
     }
 
     /// Every partition has exactly one owner among these members, and each has some:
     /// the first one of a group owns all until the next one is let in.
-    fn wait_settled(&self, what: &str, members: &[&Member]) {
+    fn wait_settled(&self, what: &str, members: &[&Process]) {
         wait_for(&format!("{}: {what}", self.protocol), LIMIT, || {
             let each: Vec<Vec<i64>> = members.iter().map(|member| member.assigned()).collect();
             if each.iter().any(Vec::is_empty) {
@@ -151,12 +100,12 @@ impl Group {
     }
 
     /// Waits for the end of the load and of the backlog, ends the members, audits.
-    fn finish(&self, mut load: Child, members: Vec<Member>) {
+    fn finish(&self, mut load: Child, members: Vec<Process>) {
         let sent = wait_for("the load ends", LIMIT, || load.try_wait().expect("wait"));
         assert!(sent.success(), "{}", read(&self.path("produce.log")));
         wait_for("no backlog", LIMIT, || (self.lag()? == 0).then_some(()));
         for member in members {
-            member.drain("TERM");
+            member.drain("TERM", LIMIT);
         }
         let output = tidegate()
             .args(["audit", "--json", "--database", &self.database, "--ledger"])
@@ -178,7 +127,7 @@ fn read(path: &Path) -> String {
 /// Stopped past its session timeout, in the middle of its writes; the others take
 /// its partitions over; it wakes, writes nothing of theirs, says so, and is a member
 /// again by itself.
-fn a_zombie_wakes(group: &Group, zombie: &Member, others: &[&Member]) {
+fn a_zombie_wakes(group: &Group, zombie: &Process, others: &[&Process]) {
     let before = zombie.report()["t_ms"].clone();
     zombie.signal("STOP");
     group.wait_settled("a zombie's partitions move", others);
@@ -197,20 +146,18 @@ fn everything_happens(protocol: &'static str) {
     let mut group = Group::new(protocol, None);
     let load = group.load(25);
     // A join storm.
-    let mut members: Vec<Member> =
+    let mut members: Vec<Process> =
         (0..5).map(|number| group.member(&format!("m{number}"), &[])).collect();
     group.wait_settled("five join at once", &members.iter().collect::<Vec<_>>());
     // Revoked with batches in flight.
     members.push(group.member("m5", &[]));
     group.wait_settled("a sixth joins", &members.iter().collect::<Vec<_>>());
     // A polite leaver, and one that is killed.
-    members.remove(0).drain("TERM");
+    members.remove(0).drain("TERM", LIMIT);
     group.wait_settled("one leaves", &members.iter().collect::<Vec<_>>());
-    let mut killed = members.remove(0);
-    killed.child.kill().expect("kills");
-    killed.child.wait().expect("ends");
+    drop(members.remove(0));
     group.wait_settled("one is killed", &members.iter().collect::<Vec<_>>());
-    let others: Vec<&Member> = members[1..].iter().collect();
+    let others: Vec<&Process> = members[1..].iter().collect();
     a_zombie_wakes(&group, &members[0], &others);
     // The broker goes and comes back.
     group.broker.stop();
@@ -234,10 +181,10 @@ fn a_zombie_in_postgres(protocol: &'static str) {
     server.create_database("zombie").expect("creates");
     let group = Group::new(protocol, Some(server.url("zombie")));
     let load = group.load(12);
-    let members: Vec<Member> =
+    let members: Vec<Process> =
         (0..3).map(|number| group.member(&format!("m{number}"), &[])).collect();
     group.wait_settled("three join", &members.iter().collect::<Vec<_>>());
-    let others: Vec<&Member> = members[1..].iter().collect();
+    let others: Vec<&Process> = members[1..].iter().collect();
     a_zombie_wakes(&group, &members[0], &others);
     group.finish(load, members);
 }
@@ -263,7 +210,7 @@ fn static_members(protocol: &'static str) {
     group.wait_settled("two join", &[&first, &second]);
     let (owned, kept) = (first.assigned(), second.assigned());
     let rebalances = second.report()["rebalances_total"].clone();
-    first.drain("TERM");
+    first.drain("TERM", LIMIT);
     let first = with_id("first-again", "pod-0");
     wait_for("the same partitions again", LIMIT, || (first.assigned() == owned).then_some(()));
     assert_eq!(second.assigned(), kept, "{protocol}: nothing moved");
@@ -276,7 +223,7 @@ fn static_members(protocol: &'static str) {
     if protocol == "consumer" {
         assert!(first.log().contains("held by a member that did not leave"), "{}", first.log());
     }
-    first.drain("INT");
+    first.drain("INT", LIMIT);
     group.wait_settled("left at once", &[&second]);
     group.finish(load, vec![second]);
 }

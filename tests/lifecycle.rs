@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{Up, is_alive, signal, tidegate, wait_for};
+use support::{Up, get, is_alive, signal, tidegate, wait_for};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const LOAD: &[&str] = &[
@@ -135,6 +135,64 @@ fn the_running_world_can_be_looked_at() {
     assert!(row.contains("Deployment/trade-tx-consumer"), "{table}");
     signal(up.id(), "INT");
     up.finish(LIMIT).assert_promise_kept();
+}
+
+/// The page's data are the seconds of the series, with the decisions that changed the pods.
+#[test]
+fn the_dashboard_shows_the_running_world() {
+    let up = Up::start(&[
+        "--dashboard",
+        "--law",
+        "slo",
+        "--target-age",
+        "3",
+        "--rate",
+        "300",
+        "--duration",
+        "12",
+        "--partitions",
+        "8",
+    ]);
+    let address = wait_for("the address of the page", LIMIT, || {
+        let log = up.log();
+        let (_, rest) = log.split_once("dashboard http://")?;
+        Some(rest.split_once('/')?.0.to_owned())
+    });
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let (code, page) = get(&address, "/").expect("answers");
+    assert_eq!(code, 200);
+    assert!(page.contains("data-live=\"/data.json\"") && page.contains("law: slo"), "{page}");
+    let mut seen = Value::Null;
+    wait_for("pods, records and their age", LIMIT, || {
+        let (_, body) = get(&address, "/data.json")?;
+        seen = serde_json::from_str(&body).expect("JSON");
+        let any = |key: &str| {
+            let values = seen[key].as_array()?;
+            values.iter().any(|value| value.as_f64() > Some(0.0)).then_some(())
+        };
+        for key in ["arrival", "processed", "age", "desired", "ready"] {
+            any(key)?;
+        }
+        Some(())
+    });
+    assert_eq!(seen["promise_s"], 3.0);
+    let change = &seen["decisions"][0];
+    assert!(change["to"].as_i64() > change["from"].as_i64(), "{seen}");
+    assert!(change["why"].as_str().is_some_and(|why| why.starts_with("SLO: ")), "{seen}");
+
+    let done = up.finish(LIMIT);
+    done.assert_promise_kept();
+    assert!(get(&address, "/").is_none(), "the page ends with the world");
+    let series = done.directory.path().join("series.csv");
+    let series = std::fs::read_to_string(series).expect("series");
+    let desired: Vec<i64> = series
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(6).and_then(|text| text.parse().ok()).expect(line))
+        .collect();
+    let shown: Vec<i64> =
+        seen["desired"].as_array().expect("a list").iter().filter_map(Value::as_i64).collect();
+    assert_eq!(shown, desired[..shown.len()], "what was shown is what was kept");
 }
 
 #[test]

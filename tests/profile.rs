@@ -48,7 +48,15 @@ fn a_measured_scenario_says_what_a_batch_takes_and_is_simulated() {
     for start in measured["start_s"].as_array().expect("starts") {
         assert!(start.as_f64().is_some_and(|s| s > 0.0 && s < 60.0), "{measured}");
     }
-    assert_eq!(measured["rebalance_s"].as_array().map(Vec::len), Some(2), "{measured}");
+    let rebalances = measured["rebalances"].as_array().expect("two joins");
+    assert_eq!(rebalances.len(), 2, "{measured}");
+    for join in rebalances {
+        let of = |name: &str| join[name].as_f64().expect(name);
+        // A record waits for its batch and its commit, join or not.
+        assert!(of("usual_s") >= 0.05 && of("usual_s") < 30.0, "{measured}");
+        assert!(of("flow_s") >= 0.05 && of("flow_s") < 60.0, "{measured}");
+        assert!(of("rest_s") <= of("flow_s") + 1.0, "{measured}");
+    }
     assert!(measured["is_kip848"].as_bool().expect("a protocol"));
 
     let simulated = tidegate()

@@ -1,15 +1,21 @@
 //! `tidegate scaler` as KEDA meets it: its calls, a moving lag, a broker that stops, a
 //! pod that dies. Real broker, real consumers, the binary from outside.
 
+#[path = "support/broker.rs"]
+mod broker;
 #[path = "support/fake_kubernetes.rs"]
 mod fake_kubernetes;
+#[path = "support/http_request.rs"]
+mod http_request;
 #[path = "support/kafka.rs"]
 mod kafka;
+#[path = "support/scaler.rs"]
+mod scaler;
 mod support;
 
-use std::collections::HashMap;
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake_kubernetes::FakeKubernetes;
@@ -18,163 +24,17 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
-use support::{signal, tidegate, wait_for};
+use scaler::{Metric, POLL, Scaler, object, said};
+use support::{Process, get, tidegate, wait_for};
 use tidegate_autoscale::hpa::{Behavior, Bounds, Hpa, HpaInput, Tolerance, average_value_proposal};
 use tidegate_kafka::ClusterReader;
-use tidegate_scaler::proto::external_scaler_client::ExternalScalerClient;
-use tidegate_scaler::proto::{GetMetricsRequest, IsActiveResponse, ScaledObjectRef};
-use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tidegate_scaler::proto::ScaledObjectRef;
+use tonic::Code;
 
-const POLL: Duration = Duration::from_secs(60);
-
-/// A process of ours that ends with the test.
-struct Process {
-    child: Child,
-    log: std::path::PathBuf,
-}
-
-impl Process {
-    fn start(directory: &Path, name: &str, arguments: &[&str], pod: Option<&str>) -> Self {
-        let log = directory.join(format!("{name}.log"));
-        let file = std::fs::File::create(&log).expect("log");
-        let mut command = tidegate();
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-        if let Some(pod) = pod {
-            command.env("POD_NAME", pod);
-        }
-        Self { child: command.spawn().expect("tidegate starts"), log }
-    }
-
-    fn text(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// The rest of the first log line with this in it.
-    fn said(&self, what: &str) -> String {
-        wait_for(&format!("{what}\n{}", self.text()), POLL, || {
-            let text = self.text();
-            let (_, rest) = text.split_once(what)?;
-            let (line, _) = rest.split_once('\n')?;
-            Some(line.trim().to_owned())
-        })
-    }
-
-    fn stop(mut self) -> std::process::ExitStatus {
-        signal(self.child.id(), "TERM");
-        self.child.wait().expect("ends")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A scaler and a client of it, as KEDA has one.
-struct Scaler {
-    process: Process,
-    http: String,
-    runtime: tokio::runtime::Runtime,
-    client: ExternalScalerClient<Channel>,
-    channel: Channel,
-}
-
-impl Scaler {
-    fn start(directory: &Path, kafka: &Kafka, further: &[&str]) -> Self {
-        let bootstrap = kafka.bootstrap();
-        let mut arguments = vec!["scaler", "--brokers", &bootstrap, "--listen", "127.0.0.1:0"];
-        arguments.extend(["--metrics-addr", "127.0.0.1:0"]);
-        arguments.extend(further);
-        let process = Process::start(directory, "scaler", &arguments, None);
-        let http = process.said("Metrics available at http://").replace("/metrics", "");
-        let grpc = process.said("gRPC available at ");
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
-        let endpoint = Channel::from_shared(format!("http://{grpc}")).expect("endpoint");
-        let channel = runtime.block_on(endpoint.connect()).expect("connects");
-        let client = ExternalScalerClient::new(channel.clone());
-        Self { process, http, runtime, client, channel }
-    }
-
-    fn is_active(&self, object: &ScaledObjectRef) -> Result<bool, Status> {
-        let (mut client, object) = (self.client.clone(), object.clone());
-        self.runtime
-            .block_on(async move { Ok(client.is_active(object).await?.into_inner().result) })
-    }
-
-    fn stream(&self, object: &ScaledObjectRef) -> Streaming<IsActiveResponse> {
-        let (mut client, object) = (self.client.clone(), object.clone());
-        self.runtime
-            .block_on(async move { client.stream_is_active(object).await })
-            .expect("a stream")
-            .into_inner()
-    }
-
-    fn next(&self, stream: &mut Streaming<IsActiveResponse>) -> bool {
-        let next =
-            self.runtime.block_on(async { tokio::time::timeout(POLL, stream.message()).await });
-        next.expect("in time").expect("no error").expect("not the end").result
-    }
-
-    /// What an HPA sync and a poll do: GetMetricSpec, GetMetrics, IsActive.
-    fn metric(&self, object: &ScaledObjectRef) -> Result<Metric, Status> {
-        let (mut client, object) = (self.client.clone(), object.clone());
-        self.runtime.block_on(async move {
-            let spec =
-                client.get_metric_spec(object.clone()).await?.into_inner().metric_specs.remove(0);
-            let request = GetMetricsRequest {
-                scaled_object_ref: Some(object.clone()),
-                metric_name: spec.metric_name.clone(),
-            };
-            let mut values = client.get_metrics(request).await?.into_inner().metric_values;
-            let active = client.is_active(object).await?.into_inner().result;
-            let value = values.remove(0);
-            assert_eq!(value.metric_name, spec.metric_name);
-            assert_eq!(value.metric_value as f64, value.metric_value_float, "both fields agree");
-            assert_eq!(spec.target_size as f64, spec.target_size_float, "both fields agree");
-            Ok(Metric {
-                name: spec.metric_name,
-                target: spec.target_size,
-                value: value.metric_value,
-                active,
-            })
-        })
-    }
-
-    fn get(&self, path: &str) -> String {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(&self.http).expect("connects");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: scaler\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("asks");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("body");
-        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
-        body.to_owned()
-    }
-}
-
-#[derive(Debug, PartialEq)]
-struct Metric {
-    name: String,
-    target: i64,
-    value: i64,
-    active: bool,
-}
-
-fn object(name: &str, topic: &str, pairs: &[(&str, &str)]) -> ScaledObjectRef {
-    let binding = [
-        ("scalerAddress", "tidegate-scaler:6000"),
-        ("topic", topic),
-        ("consumerGroup", "tx-trade-workers"),
-    ];
-    let pairs = binding.iter().chain(pairs);
-    let scaler_metadata: HashMap<String, String> =
-        pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    ScaledObjectRef { name: name.into(), namespace: "trades".into(), scaler_metadata }
+fn start(directory: &Path, name: &str, arguments: &[&str], pod: Option<&str>) -> Process {
+    let mut command = tidegate();
+    command.args(arguments).envs(pod.map(|pod| ("POD_NAME", pod)));
+    Process::start(command, directory, name)
 }
 
 /// What an HPA without tolerance and window makes of a metric.
@@ -215,7 +75,7 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
     let kafka = Kafka::start();
     let directory = tempfile::tempdir().expect("directory");
     kafka.create_topic("trade-tx", 24);
-    let scaler = Scaler::start(directory.path(), &kafka, &[]);
+    let scaler = Scaler::start(directory.path(), &kafka.bootstrap(), &[]);
     let trades = object(
         "trades",
         "trade-tx",
@@ -257,7 +117,7 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
     // Load without anybody: as many pods as it needs, and the HPA takes exactly that.
     let bootstrap = kafka.bootstrap();
     let load = ["produce", "--brokers", &bootstrap, "--rate", "1500", "--metrics-addr", "off"];
-    let load = Process::start(directory.path(), "produce", &load, None);
+    let load = start(directory.path(), "produce", &load, None);
     let mut replicas = 1;
     let wanted = wait_for("pods for the load", POLL, || {
         let metric = scaler.metric(&trades).ok()?;
@@ -271,7 +131,7 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
     // A pod that is faster than the guess takes the load; then nothing is left.
     let database = format!("sqlite:{}", directory.path().join("trades.db").display());
     let pod = consume(&bootstrap, "trade-tx", &database);
-    let pod = Process::start(directory.path(), "consume", &pod, None);
+    let pod = start(directory.path(), "consume", &pod, None);
     wait_for("the member is seen", POLL, || {
         scaler
             .get("/metrics")
@@ -281,7 +141,7 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
             )
             .then_some(())
     });
-    assert!(load.stop().success());
+    load.drain("TERM", POLL);
     wait_for("inactive again", POLL, || (!scaler.is_active(&trades).ok()?).then_some(()));
     while scaler.next(&mut stream) {}
 
@@ -293,8 +153,9 @@ fn keda_polls_syncs_and_is_pushed_over_a_moving_lag() {
     assert!(decisions.iter().any(|decision| decision["to"].as_i64() == Some(wanted)));
 
     markers_are_not_lag(&kafka, &scaler);
-    assert!(pod.stop().success());
-    assert!(scaler.process.stop().success(), "a stream that is open does not keep it");
+    pod.drain("TERM", POLL);
+    // A stream that is open does not keep it.
+    scaler.process.drain("TERM", POLL);
 }
 
 fn serves_health(scaler: &Scaler) {
@@ -387,7 +248,7 @@ fn a_stopped_broker_holds_the_count_and_a_restart_changes_nothing() {
         .enumerate()
         .map(|(index, database)| {
             let arguments = consume(&bootstrap, "trade-tx", database);
-            Process::start(directory.path(), &format!("pod-{index}"), &arguments, None)
+            start(directory.path(), &format!("pod-{index}"), &arguments, None)
         })
         .collect();
     let mut members = ClusterReader::new(&kafka.connection()).expect("reader");
@@ -407,7 +268,7 @@ fn a_stopped_broker_holds_the_count_and_a_restart_changes_nothing() {
     let plain = object("plain", "trade-tx", &settings);
     let with_fallback = [&settings[..], &[("fallbackReplicas", "7")]].concat();
     let falls_back = object("falls-back", "trade-tx", &with_fallback);
-    let first = Scaler::start(directory.path(), &kafka, &[]);
+    let first = Scaler::start(directory.path(), &kafka.bootstrap(), &[]);
     let error = first.metric(&plain).expect_err("members are counted first");
     assert_eq!(error.code(), Code::Unavailable);
     assert!(error.message().contains("counting the group's members"), "{error:?}");
@@ -439,9 +300,9 @@ fn a_stopped_broker_holds_the_count_and_a_restart_changes_nothing() {
         let of = members.members(&["tx-trade-workers"]).remove("tx-trade-workers")?.ok()?;
         (of.len() == 3).then_some(())
     });
-    assert!(first.process.stop().success());
+    first.process.drain("TERM", POLL);
 
-    let second = Scaler::start(directory.path(), &kafka, &[]);
+    let second = Scaler::start(directory.path(), &kafka.bootstrap(), &[]);
     wait_for("the same count after a restart", POLL, || match second.metric(&plain) {
         Ok(metric) => {
             assert_eq!(metric.value, 3, "no jump");
@@ -463,7 +324,7 @@ fn a_dead_pods_partitions_move_long_before_its_session_ends() {
     let bootstrap = kafka.bootstrap();
     let database = format!("sqlite:{}", directory.path().join("trades.db").display());
     let arguments = consume(&bootstrap, "trade-tx", &database);
-    let pod = |name: &str| Process::start(directory.path(), name, &arguments, Some(name));
+    let pod = |name: &str| start(directory.path(), name, &arguments, Some(name));
     let (dead, _alive) = (pod("trade-7d9-aaaaa"), pod("trade-7d9-bbbbb"));
     let mut reader = ClusterReader::new(&kafka.connection()).expect("reader");
     let mut clients = move || {
@@ -476,7 +337,7 @@ fn a_dead_pods_partitions_move_long_before_its_session_ends() {
     wait_for("two members", POLL, || (clients().len() == 2).then_some(()));
     let scaler = Scaler::start(
         directory.path(),
-        &kafka,
+        &bootstrap,
         &["--kubernetes-url", &api.url(), "--fence-pods", "--pod-selector", "app=trade"],
     );
     let trades = object("trades", "trade-tx", &[]);
@@ -486,18 +347,256 @@ fn a_dead_pods_partitions_move_long_before_its_session_ends() {
     });
     wait_for("the watch", POLL, || api.is_watched().then_some(()));
 
-    signal(dead.child.id(), "KILL");
+    dead.signal("KILL");
     assert_eq!(clients().len(), 2, "Kafka does not know yet");
     let died = Instant::now();
     api.delete("trade-7d9-aaaaa");
     wait_for("only the living member", POLL, || (clients() == ["trade-7d9-bbbbb"]).then_some(()));
     let took = died.elapsed();
     eprintln!("fenced {} ms after the pod was gone; its session lasts 45 s", took.as_millis());
-    assert!(took < Duration::from_secs(10), "{took:?}\n{}", scaler.process.text());
+    assert!(took < Duration::from_secs(10), "{took:?}\n{}", scaler.process.log());
     let metrics = scaler.get("/metrics");
     assert!(
         metrics.contains("tidegate_scaler_fenced_members_total{outcome=\"fenced\"} 1"),
         "{metrics}"
     );
     assert_eq!(api.selectors(), "app%3Dtrade");
+}
+
+/// Answers every GET with what `page` is at the time, on a thread that ends with the test.
+fn serve(page: &Arc<Mutex<String>>) -> u16 {
+    use std::io::Write as _;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("listens");
+    let port = listener.local_addr().expect("address").port();
+    let page = Arc::clone(page);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let Ok((request, _)) = http_request::read(&stream) else { continue };
+            assert_eq!(request, "GET /metrics HTTP/1.1");
+            let body = page.lock().expect("page").clone();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all((head + &body).as_bytes());
+        }
+    });
+    port
+}
+
+fn consumer_page(limited: u8) -> String {
+    format!(
+        "tidegate_assigned_partitions 24\ntidegate_sink_limited {limited}.0\n\
+         tidegate_batch_limit_records 100.0\ntidegate_writes_limit 1.0\n\
+         tidegate_sink_fixed_seconds 1.0\ntidegate_sink_row_seconds 0.0\n# EOF\n"
+    )
+}
+
+fn explain(source: &str, name: &str) -> String {
+    let output = tidegate().args(["explain", source, "--name", name]).output();
+    let output = output.expect("tidegate runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A load for 24 pods and one member that says it waits for its database: more pods
+/// would not help, so none is ordered, until it says something else.
+#[test]
+fn while_the_pods_say_that_the_sink_is_the_limit_none_is_added() {
+    let kafka = Kafka::start();
+    let directory = tempfile::tempdir().expect("directory");
+    kafka.create_topic("trade-tx", 24);
+    let bootstrap = kafka.bootstrap();
+    let member: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &bootstrap)
+        .set("group.id", "tx-trade-workers")
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .expect("client");
+    member.subscribe(&["trade-tx"]).expect("subscribes");
+    // Polls, so that it stays a member, and stores nothing.
+    std::thread::spawn(move || {
+        loop {
+            let _ = member.poll(Duration::from_millis(100));
+        }
+    });
+    // A scaler that sees nobody first wants nobody for nothing, and would go on to.
+    let mut members = ClusterReader::new(&kafka.connection()).expect("reader");
+    wait_for("the member is in the group", POLL, || {
+        let of = members.members(&["tx-trade-workers"]).remove("tx-trade-workers")?.ok()?;
+        (of.len() == 1).then_some(())
+    });
+    let page = Arc::new(Mutex::new(consumer_page(1)));
+    let port = serve(&page).to_string();
+    let settings = [
+        ("targetAgeSeconds", "5"),
+        ("maxReplicas", "24"),
+        ("podRatePerSecond", "100"),
+        ("podStartSeconds", "2"),
+        ("podMetricsPort", port.as_str()),
+    ];
+    let trades = object("trades", "trade-tx", &settings);
+    let scaler = Scaler::start(directory.path(), &bootstrap, &["--log-format", "json"]);
+    let url = format!("http://{}", scaler.http);
+    wait_for("its one member", POLL, || (scaler.metric(&trades).ok()?.value == 1).then_some(()));
+    wait_for("the pod's word", POLL, || {
+        let says = "tidegate_scaler_sink_limited{namespace=\"trades\",name=\"trades\",\
+                    group=\"tx-trade-workers\",topic=\"trade-tx\"} 1.0";
+        scaler.get("/metrics").contains(says).then_some(())
+    });
+    let load = ["produce", "--brokers", &bootstrap, "--rate", "1500", "--metrics-addr", "off"];
+    let _load = start(directory.path(), "produce", &load, None);
+    let newest = || -> serde_json::Value {
+        let text = scaler.get("/decisions?name=trades&last=1");
+        let all: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        all["trades/trades"][0].clone()
+    };
+    wait_for("a load that one pod cannot take", POLL, || {
+        let terms = &newest()["terms"];
+        let wanted = terms["wanted_replicas"].as_i64()?;
+        (wanted >= 15 && terms["term"] == "sink").then_some(())
+    });
+    assert_eq!(scaler.metric(&trades).expect("metric").value, 1, "and yet none is added");
+    let story = explain(&url, "trades/trades");
+    assert!(story.contains(": stay at 1 pod (slo law)\n"), "{story}");
+    assert!(story.contains("why        the sink is the limit; more pods cannot help\n"), "{story}");
+
+    *page.lock().expect("page") = consumer_page(0);
+    wait_for("pods for the load", POLL, || {
+        (scaler.metric(&trades).ok()?.value >= 15).then_some(())
+    });
+    let story = explain(&url, "trades/trades");
+    assert!(story.contains(" to ") && story.contains("limit      "), "{story}");
+
+    // Its log tells the same of the decision that changed the count.
+    let log = directory.path().join("kept.log");
+    std::fs::write(&log, scaler.process.log()).expect("writes");
+    let story = explain(log.to_str().expect("text"), "trades/trades");
+    for part in [" to ", " pods (slo law)\n", "records a second arrive"] {
+        assert!(story.contains(part), "{part:?} is not in {story}");
+    }
+    assert!(
+        scaler.get("/metrics").contains("tidegate_scaler_pods_asked_total{outcome=\"answered\"}")
+    );
+}
+
+/// The page of a real consumer is understood, at an address that the scaler is given.
+#[test]
+fn a_real_consumers_page_is_read() {
+    let kafka = Kafka::start();
+    let directory = tempfile::tempdir().expect("directory");
+    kafka.create_topic("trade-tx", 4);
+    let bootstrap = kafka.bootstrap();
+    let database = format!("sqlite:{}", directory.path().join("trades.db").display());
+    let mut pod = consume(&bootstrap, "trade-tx", &database);
+    let off = pod.iter().position(|word| *word == "off").expect("an address");
+    pod[off] = "127.0.0.1:0";
+    let pod = start(directory.path(), "consume", &pod, None);
+    let port = said(&pod, "Metrics available at :").replace("/metrics", "");
+    let given = format!("tx-trade-workers=localhost:{port}");
+    let scaler = Scaler::start(directory.path(), &bootstrap, &["--pod-metrics", &given]);
+    let trades = object("trades", "trade-tx", &[]);
+    wait_for(&format!("its word\n{}", scaler.process.log()), POLL, || {
+        let _ = scaler.metric(&trades);
+        let says = "tidegate_scaler_sink_limited{namespace=\"trades\",name=\"trades\",\
+                    group=\"tx-trade-workers\",topic=\"trade-tx\"} 0.0";
+        scaler.get("/metrics").contains(says).then_some(())
+    });
+}
+
+/// KEDA asked while no scaler answered: the HPA would never ask.
+#[test]
+fn an_hpa_without_the_metric_is_mended_once_the_scaler_is_asked() {
+    let kafka = Kafka::start();
+    let directory = tempfile::tempdir().expect("directory");
+    kafka.create_topic("trade-tx", 6);
+    let api = FakeKubernetes::start(&[]);
+    api.take_metric_away();
+    let url = api.url();
+    let scaler = Scaler::start(directory.path(), &kafka.bootstrap(), &["--kubernetes-url", &url]);
+    let has_metric = |value: u8| {
+        let line = format!(
+            "tidegate_scaler_hpa_has_metric{{namespace=\"trades\",name=\"trades\",\
+             group=\"tx-trade-workers\",topic=\"trade-tx\"}} {value}"
+        );
+        wait_for(&line, POLL, || scaler.get("/metrics").contains(&line).then_some(()));
+    };
+    // Nobody has asked this scaler for the object: it is not its own to touch.
+    wait_for("a list of HPAs", POLL, || (api.lists() >= 2).then_some(()));
+    assert!(api.merged().is_empty(), "{:?}", api.merged());
+
+    let trades = object("trades", "trade-tx", &[]);
+    wait_for("a metric", POLL, || scaler.metric(&trades).ok());
+    let merged = wait_for("an annotation", POLL, || api.merged().first().cloned());
+    assert_eq!(
+        merged.0,
+        "/apis/autoscaling/v2/namespaces/trades/horizontalpodautoscalers/keda-hpa-trades"
+    );
+    let annotations = merged.1["metadata"]["annotations"].as_object().expect("annotations");
+    assert_eq!(annotations.keys().collect::<Vec<_>>(), ["tidegate.without-metric"]);
+    has_metric(1);
+    let metrics = scaler.get("/metrics");
+    let count = "tidegate_scaler_mended_hpas_total{outcome=\"asked\"} 1";
+    assert!(metrics.contains(count), "{metrics}");
+    let seen = api.lists();
+    wait_for("two lists more", POLL, || (api.lists() >= seen + 2).then_some(()));
+    assert_eq!(api.merged().len(), 1, "an HPA with its metric is left alone");
+    let log = scaler.process.log();
+    assert!(log.contains("asked KEDA to look again"), "{log}");
+}
+
+const KAFKA_TRIGGER: &str = "\
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: { name: trades, namespace: trades }
+spec:
+  scaleTargetRef: { name: trade-tx-consumer }
+  minReplicaCount: 0
+  maxReplicaCount: 24
+  triggers:
+  - type: kafka
+    metadata:
+      bootstrapServers: kafka:9092
+      topic: trade-tx
+      consumerGroup: tx-trade-workers
+      lagThreshold: \"500\"
+";
+
+/// Beside each other: what the law would want, what the HPA wants, what the manifest's own
+/// trigger makes of the same facts; and nobody is served.
+#[test]
+fn a_shadow_tells_three_numbers_and_serves_nobody() {
+    let kafka = Kafka::start();
+    let api = FakeKubernetes::start(&[]);
+    let directory = tempfile::tempdir().expect("directory");
+    kafka.create_topic("trade-tx", 24);
+    let bootstrap = kafka.bootstrap();
+    let manifest = directory.path().join("trades.yaml");
+    std::fs::write(&manifest, KAFKA_TRIGGER).expect("writes");
+    let url = api.url();
+    let shadow = [
+        ["scaler", "--shadow", "--brokers", &bootstrap].as_slice(),
+        &["--scaled-object", manifest.to_str().expect("text"), "--target-age", "5"],
+        &["--kubernetes-url", &url, "--metrics-addr", "127.0.0.1:0"],
+    ]
+    .concat();
+    let shadow = start(directory.path(), "shadow", &shadow, None);
+    let pages = said(&shadow, "Metrics available at http://").replace("/metrics", "");
+    let load = ["produce", "--brokers", &bootstrap, "--rate", "1500", "--metrics-addr", "off"];
+    let _load = start(directory.path(), "produce", &load, None);
+    let number = |name: &str| -> Option<f64> {
+        let (_, text) = get(&pages, "/metrics")?;
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{")))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    let own = wait_for(&format!("three numbers\n{}", shadow.log()), POLL, || {
+        let hpa = number("tidegate_scaler_hpa_desired_replicas")?;
+        let stock = number("tidegate_scaler_stock_desired_replicas")?;
+        let own = number("tidegate_scaler_desired_replicas")?;
+        (hpa == 2.0 && stock >= 1.0 && own >= 15.0).then_some(own)
+    });
+    assert!(own <= 24.0, "{own}");
+    let log = shadow.drain("TERM", POLL);
+    let line = log.lines().rfind(|line| line.contains(": shadow ")).expect("a line");
+    for part in ["object=\"trades/trades\"", "own=", "hpa=\"2\"", "stock=", "why=\"SLO: "] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+    assert!(!log.contains("gRPC"), "{log}");
 }

@@ -6,11 +6,13 @@
 
 #[path = "support/broker.rs"]
 mod broker;
+#[path = "support/http_request.rs"]
+mod http_request;
 #[path = "support/secure.rs"]
 mod secure;
 mod support;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::sync::{LazyLock, Mutex};
@@ -18,8 +20,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use secure::{ACCESS_KEY, KEY_PASSWORD, PASSWORD, REGION, SECRET_KEY, SESSION, SecureBroker, USER};
-use support::{signal, tidegate, wait_for};
+use support::{get, signal, tidegate, wait_for};
 use tidegate_kafka::{
     Admin, ClusterReader, ConnectionOptions, GroupConsumer, GroupEvent, GroupOptions,
     GroupProtocol, GroupTopic, LagReader, OidcOptions, OutgoingRecord, Producer, ProducerOptions,
@@ -121,7 +125,7 @@ fn serve_json(answer: impl Fn() -> String + Send + 'static) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.expect("accepts");
-            let _ = stream.read(&mut [0; 4096]);
+            let _ = http_request::read(&stream);
             let body = answer();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
             let _ = stream.write_all((head + &body).as_bytes());
@@ -209,8 +213,9 @@ fn with_ca(mut command: Command, ca: &str) -> Command {
     command
 }
 
-/// Sends trades and consumes them into a database, both through the binary, while
-/// `meanwhile` looks; the consumer drains on SIGTERM.
+/// Sends trades and a record that is none, and consumes them into a database and a topic
+/// of dead letters, through the binary, while `meanwhile` looks; the consumer drains on
+/// SIGTERM.
 fn binary_works(
     topic: &str,
     port: u16,
@@ -221,12 +226,14 @@ fn binary_works(
 ) {
     let admin = Admin::new(&ConnectionOptions::new(BROKER.broker.bootstrap())).expect("admin");
     admin.create_topic(topic, 2, 1, &[]).expect("topic");
+    let dead = format!("{topic}-dead");
+    admin.create_topic(&dead, 1, 1, &[]).expect("topic");
     let directory = tempfile::tempdir().expect("directory");
     let database = directory.path().join("db");
     let log = std::fs::File::create(directory.path().join("log")).expect("log");
     let mut consumer = with_ca(binary("consume", port, variables), "ca.crt")
         .args(arguments)
-        .args(["--topic", topic, "--group", topic, "--database"])
+        .args(["--topic", topic, "--group", topic, "--dead-letter-topic", &dead, "--database"])
         .arg(format!("sqlite:{}", database.display()))
         .args(["--metrics-addr", metrics])
         .stdout(Stdio::null())
@@ -238,13 +245,22 @@ fn binary_works(
     let produced = produce.output().expect("runs");
     let said = String::from_utf8_lossy(&produced.stderr).into_owned();
     assert!(produced.status.success(), "{said}");
+    let connection = ConnectionOptions::new(BROKER.broker.bootstrap());
+    let mut plain = ClientConfig::new();
+    plain.set("bootstrap.servers", BROKER.broker.bootstrap());
+    let producer: BaseProducer = plain.create().expect("producer");
+    producer.send(BaseRecord::to(topic).key("k").payload("{")).expect("queued");
+    producer.flush(Duration::from_secs(20)).expect("acknowledged");
+    let read = |topic: &str| LagReader::new(&connection, topic, topic).expect("reader").read();
     let lag = || {
-        let connection = ConnectionOptions::new(BROKER.broker.bootstrap());
-        let offsets = LagReader::new(&connection, topic, topic).expect("reader").read();
-        offsets.expect("reads").iter().map(|partition| partition.committed.unwrap_or(0)).sum()
+        let offsets = read(topic).expect("reads");
+        offsets.iter().map(|partition| partition.committed.unwrap_or(0)).sum()
     };
     let logged = || std::fs::read_to_string(directory.path().join("log")).unwrap_or_default();
-    wait_for("100 records committed", SECONDS, || (lag() >= 100).then_some(()));
+    wait_for("101 records committed", SECONDS, || (lag() >= 101).then_some(()));
+    let letters: i64 =
+        read(&dead).expect("reads").iter().filter_map(|partition| partition.end).sum();
+    assert_eq!(letters, 1, "letters in the topic");
     meanwhile(&lag);
     signal(consumer.id(), "TERM");
     let status = consumer.wait().expect("ends");
@@ -310,7 +326,7 @@ fn iam_with_pod_identity_goes_on_when_credentials_expire() {
     let metrics = format!("127.0.0.1:{port}");
     binary_works("iam-pod", BROKER.token, &arguments, &variables, &metrics, |committed| {
         let metric = |name: &str| -> f64 {
-            let text = get(&metrics).unwrap_or_default();
+            let (_, text) = get(&metrics, "/metrics").unwrap_or_default();
             let line = text.lines().find(|line| line.starts_with(name)).unwrap_or("x 0");
             line.rsplit(' ').next().unwrap_or("0").parse().expect("a number")
         };
@@ -324,16 +340,8 @@ fn iam_with_pod_identity_goes_on_when_credentials_expire() {
         let mut produce = with_ca(binary("produce", BROKER.token, &variables), "ca.crt");
         produce.args(arguments).args(["--topic", "iam-pod", "--rate", "100", "--duration", "1"]);
         assert!(produce.output().expect("runs").status.success());
-        wait_for("200 records committed", SECONDS, || (committed() >= 200).then_some(()));
+        wait_for("201 records committed", SECONDS, || (committed() >= 201).then_some(()));
     });
-}
-
-fn get(address: &str) -> Option<String> {
-    let mut stream = std::net::TcpStream::connect(address).ok()?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    Some(text)
 }
 
 /// Runs until it ends by itself: exit code 1, soon, one line of the binary that

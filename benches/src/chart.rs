@@ -74,7 +74,7 @@ fn draw_panel(out: &mut String, panel: &Panel<'_>, top: f64, seconds: usize) {
             short(value)
         );
     }
-    for second in (0..seconds).step_by(30) {
+    for second in (0..seconds).step_by(label_step(seconds)) {
         let _ = write!(
             out,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#6b7280\">{second} s</text>",
@@ -84,8 +84,8 @@ fn draw_panel(out: &mut String, panel: &Panel<'_>, top: f64, seconds: usize) {
     }
     for (index, line) in panel.lines.iter().enumerate() {
         let points: String =
-            line.values.iter().enumerate().fold(String::new(), |mut points, (second, value)| {
-                let _ = write!(points, "{:.1},{:.1} ", x(second as f64), y(*value));
+            corners(line.values).fold(String::new(), |mut points, (second, value)| {
+                let _ = write!(points, "{:.1},{:.1} ", x(second as f64), y(value));
                 points
             });
         let _ = write!(
@@ -98,6 +98,20 @@ fn draw_panel(out: &mut String, panel: &Panel<'_>, top: f64, seconds: usize) {
             line.name
         );
     }
+}
+
+/// Seconds between two labels, so that they do not touch.
+fn label_step(seconds: usize) -> usize {
+    const MOST: usize = 12;
+    [30, 60, 120, 300, 600, 1800].into_iter().find(|step| seconds / step < MOST).unwrap_or(7200)
+}
+
+/// The values without those that lie on a level line between two others.
+fn corners(values: &[f64]) -> impl Iterator<Item = (usize, f64)> {
+    values.iter().copied().enumerate().filter(|(second, value)| {
+        let same = |other: Option<&f64>| other.is_some_and(|other| other == value);
+        !(same(second.checked_sub(1).and_then(|at| values.get(at))) && same(values.get(second + 1)))
+    })
 }
 
 /// The next of 1, 2, 5 × 10ⁿ at or above the value.
@@ -116,7 +130,14 @@ fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::round_up;
+    use super::{corners, label_step, round_up};
+
+    #[test]
+    fn labels_do_not_touch_and_level_lines_have_two_ends() {
+        assert_eq!([60, 240, 1320, 3480].map(label_step), [30, 30, 120, 300]);
+        let kept: Vec<usize> = corners(&[1.0, 1.0, 1.0, 2.0, 2.0]).map(|(at, _)| at).collect();
+        assert_eq!(kept, [0, 2, 3, 4]);
+    }
 
     #[test]
     fn axes_end_at_round_numbers() {

@@ -47,7 +47,8 @@ impl Finding {
         self.met
     }
 
-    fn line(&self) -> String {
+    /// One line for a human.
+    pub(crate) fn line(&self) -> String {
         let target = match self.target {
             Target::AtMost(limit) => format!("at most {limit}"),
             Target::AtLeast(limit) => format!("at least {limit}"),

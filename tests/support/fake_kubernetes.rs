@@ -1,18 +1,24 @@
-//! As much of a Kubernetes API server as the scaler asks for: a list of HPAs, a list of
-//! pods, and a watch that says what a test tells it to. The shapes are those of a 1.35
+//! As much of a Kubernetes API server as the scaler asks for: a list of HPAs, a change of
+//! one, a list of pods, and a watch that says what a test tells it to. The shapes are those of a 1.35
 //! server, cut to the fields that exist on every pod.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+
+use crate::http_request;
 
 #[derive(Default)]
 struct World {
     pods: Vec<Value>,
     watches: Vec<TcpStream>,
     selectors: String,
+    hpa_without_metric: bool,
+    hpa_lists: usize,
+    /// Path and body of each PATCH.
+    merged: Vec<(String, Value)>,
 }
 
 pub(crate) struct FakeKubernetes {
@@ -60,6 +66,21 @@ impl FakeKubernetes {
         self.world.lock().expect("world").selectors.clone()
     }
 
+    /// From now on the HPA is one for cpu, as KEDA makes it while no scaler answers. A
+    /// change of it has KEDA write the metric.
+    pub(crate) fn take_metric_away(&self) {
+        self.world.lock().expect("world").hpa_without_metric = true;
+    }
+
+    /// How often the HPAs were listed.
+    pub(crate) fn lists(&self) -> usize {
+        self.world.lock().expect("world").hpa_lists
+    }
+
+    pub(crate) fn merged(&self) -> Vec<(String, Value)> {
+        self.world.lock().expect("world").merged.clone()
+    }
+
     pub(crate) fn delete(&self, name: &str) {
         let mut world = self.world.lock().expect("world");
         world.pods.retain(|pod| pod["metadata"]["name"] != name);
@@ -71,13 +92,7 @@ impl FakeKubernetes {
 }
 
 fn answer(mut stream: TcpStream, world: &Mutex<World>) {
-    let mut reader = BufReader::new(stream.try_clone().expect("stream"));
-    let mut request = String::new();
-    reader.read_line(&mut request).expect("request");
-    let mut line = String::new();
-    while reader.read_line(&mut line).expect("header") > 2 {
-        line.clear();
-    }
+    let (request, sent) = http_request::read(&stream).expect("request");
     let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
     let mut world = world.lock().expect("world");
     if path.contains("watch=true") {
@@ -85,10 +100,21 @@ fn answer(mut stream: TcpStream, world: &Mutex<World>) {
         world.watches.push(stream);
         return;
     }
-    let body = if path.contains("horizontalpodautoscalers") {
+    let body = if request.starts_with("PATCH ") {
+        world.merged.push((path, serde_json::from_slice(&sent).expect("JSON")));
+        world.hpa_without_metric = false;
+        json!({})
+    } else if path.contains("horizontalpodautoscalers") {
+        world.hpa_lists += 1;
+        let metric = if world.hpa_without_metric {
+            json!({"type": "Resource", "resource": {"name": "cpu"}})
+        } else {
+            json!({"type": "External", "external": {"metric": {"name": "s0-tidegate-pods"}}})
+        };
         json!({"items": [{
             "metadata": {"name": "keda-hpa-trades", "namespace": "trades",
-                         "labels": {"scaledobject.keda.sh/name": "trades"}},
+                         "ownerReferences": [{"kind": "ScaledObject", "name": "trades"}]},
+            "spec": {"metrics": [metric]},
             "status": {"currentReplicas": 2, "desiredReplicas": 2},
         }]})
     } else {

@@ -3,13 +3,17 @@
 //! Every test drives the binary from outside, against a broker the binary itself
 //! provisioned. Waiting is for conditions with a deadline, never for a while.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+pub(crate) use process::{Process, get};
 
 /// The binary under test.
 pub(crate) fn tidegate() -> Command {

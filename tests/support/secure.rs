@@ -1,12 +1,14 @@
 //! A broker with a listener for every way to be trusted, and certificates for it.
 
+#![allow(dead_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tidegate_kafka::{ConnectionOptions, Secret, SecurityOptions};
-use tidegate_local::broker::Distribution;
+use tidegate_local::broker::{BrokerOptions, Distribution, Listener};
 
-use super::broker::{Extra, TestBroker, free_ports};
+use super::broker::{TestBroker, free_ports};
 
 pub(crate) const USER: &str = "alice";
 pub(crate) const PASSWORD: &str = "alice-s3cret";
@@ -31,22 +33,36 @@ pub(crate) struct SecureBroker {
 
 impl SecureBroker {
     pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With further settings of the broker.
+    pub(crate) fn with(further: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("directory");
         let files = directory.path().join("files");
         std::fs::create_dir(&files).expect("directory");
         certificates(&files);
         let classes = compile(&files);
         let [tls, mutual, wrong_host, sasl, sasl_plain, token] = free_ports();
-        let extra = Extra {
-            listeners: vec![
-                ("TLS", "SSL", tls),
-                ("MUTUAL", "SSL", mutual),
-                ("WRONGHOST", "SSL", wrong_host),
-                ("SASL", "SASL_SSL", sasl),
-                ("SASLPLAIN", "SASL_PLAINTEXT", sasl_plain),
-                ("TOKEN", "SASL_SSL", token),
-            ],
-            settings: settings(&files),
+        let listeners = [
+            ("TLS", "SSL", tls),
+            ("MUTUAL", "SSL", mutual),
+            ("WRONGHOST", "SSL", wrong_host),
+            ("SASL", "SASL_SSL", sasl),
+            ("SASLPLAIN", "SASL_PLAINTEXT", sasl_plain),
+            ("TOKEN", "SASL_SSL", token),
+        ];
+        let lines = settings(&files);
+        let options = BrokerOptions {
+            listeners: listeners
+                .map(|(name, protocol, port)| Listener { name, protocol, port })
+                .to_vec(),
+            settings: lines
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .chain(further.iter().copied())
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
             format: ["SCRAM-SHA-256", "SCRAM-SHA-512"]
                 .iter()
                 .flat_map(|hash| {
@@ -54,8 +70,9 @@ impl SecureBroker {
                 })
                 .collect(),
             classes: Some(classes),
+            ..BrokerOptions::default()
         };
-        let broker = TestBroker::start(directory, &extra);
+        let broker = TestBroker::start(directory, options);
         Self { broker, files, tls, mutual, wrong_host, sasl, sasl_plain, token }
     }
 
@@ -127,8 +144,9 @@ fn settings(files: &Path) -> String {
     text
 }
 
-/// An authority, a stranger's, and certificates for this host, another host and a client.
-fn certificates(files: &Path) {
+/// An authority, a stranger's, and certificates for this host, another host, a client and a
+/// client of the stranger's.
+pub(crate) fn certificates(files: &Path) {
     let script = format!(
         r#"set -eu
 key() {{ openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1.key"; }}
@@ -136,10 +154,11 @@ authority() {{ key "$1"; openssl req -x509 -new -key "$1.key" -days 30 -subj "/C
   -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign; }}
 signed() {{ key "$1"; openssl req -new -key "$1.key" -subj "/CN=$1" -out "$1.csr"
   printf 'subjectAltName=%s\n' "$2" > "$1.ext"
-  openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile "$1.ext" -out "$1.crt"
+  openssl x509 -req -in "$1.csr" -CA "${{3:-ca}}.crt" -CAkey "${{3:-ca}}.key" -CAcreateserial -days 30 -extfile "$1.ext" -out "$1.crt"
   cat "$1.key" "$1.crt" > "$1.pem"; }}
 authority ca; authority stranger
 signed server DNS:localhost,IP:127.0.0.1; signed other DNS:other.example; signed client DNS:client
+signed intruder DNS:client stranger
 openssl pkcs8 -topk8 -in client.key -passout pass:{KEY_PASSWORD} -out client-locked.key
 "#
     );

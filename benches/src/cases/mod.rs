@@ -9,6 +9,7 @@ mod peers;
 mod postgres;
 mod rescale;
 mod scaler;
+mod sim;
 mod soak;
 mod startup;
 
@@ -44,10 +45,12 @@ pub(crate) enum Case {
     Peers,
     /// 500 ScaledObjects of 100 partitions served by one scaler.
     Scaler,
+    /// A simulated day, and a search of 10,000 configurations.
+    Sim,
 }
 
 impl Case {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Startup,
         Self::Rescale24,
         Self::Rescale100,
@@ -60,6 +63,7 @@ impl Case {
         Self::Soak,
         Self::Peers,
         Self::Scaler,
+        Self::Sim,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -76,6 +80,7 @@ impl Case {
             Self::Soak => "soak",
             Self::Peers => "peers",
             Self::Scaler => "scaler",
+            Self::Sim => "sim",
         }
     }
 
@@ -93,6 +98,7 @@ impl Case {
             Self::Soak => soak::run(bench),
             Self::Peers => peers::run(bench),
             Self::Scaler => scaler::run(bench),
+            Self::Sim => sim::run(bench),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tidegate_kafka::{Admin, ConnectionOptions};
+use tidegate_kafka::{Admin, ConnectionOptions, Error as KafkaError};
 use tidegate_scaler::proto::external_scaler_client::ExternalScalerClient;
 use tidegate_scaler::proto::{GetMetricsRequest, ScaledObjectRef};
 use tonic::transport::Channel;
@@ -71,9 +71,7 @@ fn measure(
     for topic in 0..TOPICS {
         admin.create_topic(&topic_name(topic), PARTITIONS, 1, &[])?;
     }
-    for object in 0..OBJECTS {
-        admin.pin_start_offsets(&group_name(object), &topic_name(object % TOPICS))?;
-    }
+    pin_offsets(bootstrap)?;
     let log = directory.join("scaler.log");
     let file = std::fs::File::create(&log)?;
     let scaler = Scaler(
@@ -113,6 +111,7 @@ fn measure(
         Finding::new("CPU of the broker", broker_cores, "cores", Target::Told),
         Finding::new("connections to Kafka", reads.connections, "", Target::AtMost(2.0)),
         Finding::new("threads of the scaler", threads, "", Target::AtMost(8.0)),
+        Finding::new("requests to Kafka a read", reads.requests, "", Target::AtMost(5.0)),
         Finding::new("reads of the cluster", reads.per_s, "1/s", Target::Told),
         Finding::new("time of a read", reads.mean_ms, "ms", Target::Told),
         Finding::new("calls of KEDA", count, "", Target::Told),
@@ -120,6 +119,27 @@ fn measure(
         Finding::new("a call, median", median(&mut answers_ms), "ms", Target::Told),
         Finding::new("a call, p99", p99_ms, "ms", Target::Told),
     ])
+}
+
+/// Commits of every group, by a few clients at a time: one after the other takes minutes.
+fn pin_offsets(bootstrap: &str) -> anyhow::Result<()> {
+    const AT_ONCE: usize = 16;
+    let pin = |first: usize| {
+        let admin = Admin::new(&ConnectionOptions::new(bootstrap))?;
+        for object in (first..OBJECTS).step_by(AT_ONCE) {
+            admin.pin_start_offsets(&group_name(object), &topic_name(object % TOPICS))?;
+        }
+        Ok::<_, KafkaError>(())
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE).map(|first| scope.spawn(move || pin(first))).collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .map_err(|_| anyhow::anyhow!("a thread that pins offsets ended"))?
+                .map_err(Into::into)
+        })
+    })
 }
 
 fn topic_name(topic: usize) -> String {
@@ -144,6 +164,7 @@ struct Asked {
 struct Reads {
     per_s: f64,
     mean_ms: f64,
+    requests: f64,
     connections: f64,
 }
 
@@ -187,6 +208,7 @@ async fn ask(
         reads: Reads {
             per_s: count / seconds,
             mean_ms: delta("tidegate_scaler_read_seconds_total") / count * 1000.0,
+            requests: delta("tidegate_scaler_kafka_requests_total") / count,
             connections: value(&after, "tidegate_scaler_kafka_connections"),
         },
     })

@@ -76,6 +76,8 @@ fn worker_properties(peers: &Peers, bootstrap: &str, directory: &Path) -> anyhow
 fn sink_properties(topic: &str, database_url: &str, mode: Mode) -> anyhow::Result<String> {
     let rest = database_url.strip_prefix("postgres://").context("a postgres URL")?;
     let (user, address) = rest.split_once('@').context("a URL with a user")?;
+    // Its group is named after it: a name of its own starts at the first record.
+    let name = if mode == Mode::Insert { "insert" } else { "upsert" };
     let mode = match mode {
         Mode::Insert => "insert.mode=insert\nprimary.key.mode=none\n",
         Mode::Upsert => {
@@ -83,7 +85,7 @@ fn sink_properties(topic: &str, database_url: &str, mode: Mode) -> anyhow::Resul
         }
     };
     Ok(format!(
-        "name=trades\n\
+        "name=trades-{name}\n\
          connector.class=io.debezium.connector.jdbc.JdbcSinkConnector\n\
          tasks.max=2\n\
          topics={topic}\n\

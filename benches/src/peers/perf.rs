@@ -41,7 +41,10 @@ pub(crate) fn kcat(bootstrap: &str, topic: &str, records: u64) -> anyhow::Result
     let started = Instant::now();
     let status = Command::new("kcat")
         .args(["-C", "-e", "-q", "-b", bootstrap, "-t", topic, "-o", "beginning"])
-        .args(["-c", &records.to_string(), "-X", "fetch.queue.backoff.ms=10"])
+        .args(["-c", &records.to_string()])
+        // Its default lets it wait a second each time its queue of 100,000 is full.
+        .args(["-X", "queued.min.messages=1000000"])
+        .args(["-X", "queued.max.messages.kbytes=1048576"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .status()
@@ -55,7 +58,26 @@ pub(crate) fn kcat(bootstrap: &str, topic: &str, records: u64) -> anyhow::Result
 pub(crate) struct ProducerSettings<'a> {
     pub(crate) compression: &'a str,
     pub(crate) linger_ms: u64,
-    pub(crate) record_bytes: u64,
+    /// A record's payload a line.
+    pub(crate) payloads: &'a Path,
+}
+
+/// Writes payloads of a topic into a file, a line each.
+pub(crate) fn save_payloads(
+    bootstrap: &str,
+    topic: &str,
+    records: u64,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let status = Command::new("kcat")
+        .args(["-C", "-e", "-q", "-b", bootstrap, "-t", topic, "-o", "beginning"])
+        .args(["-c", &records.to_string()])
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(file)?)
+        .status()
+        .context("kcat: apt-get install kcat")?;
+    ensure!(status.success(), "kcat: {status}");
+    Ok(())
 }
 
 /// Records a second that `kafka-producer-perf-test` sends: idempotent, acks=all.
@@ -71,7 +93,8 @@ pub(crate) fn produce(
         .java(1024, &directory.join("producer-perf.log"))?
         .arg("org.apache.kafka.tools.ProducerPerformance")
         .args(["--topic", topic, "--num-records", &records.to_string(), "--throughput", "-1"])
-        .args(["--record-size", &settings.record_bytes.to_string()])
+        .arg("--payload-file")
+        .arg(settings.payloads)
         .arg("--producer-props")
         .arg(format!("bootstrap.servers={bootstrap}"))
         .args(["acks=all", "enable.idempotence=true", "batch.size=131072"])

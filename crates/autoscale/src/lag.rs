@@ -155,7 +155,9 @@ pub(crate) fn capped(total: i64, partitions: i64, with_lag: i64, options: &LagOp
 
 /// The smallest divisor of the partitions that carries the total.
 pub fn even_factor(total: i64, partitions: i64, threshold: i64) -> i64 {
-    (1..=partitions)
+    // No smaller number carries it.
+    let least = (total / threshold.max(1)).max(1);
+    (least..=partitions)
         .find(|divisor| partitions % divisor == 0 && divisor.saturating_mul(threshold) >= total)
         .unwrap_or(partitions)
 }

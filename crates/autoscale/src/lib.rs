@@ -9,9 +9,11 @@
 //! - [`keda`]: the operator: activation, cooldown, fallback
 //! - [`hpa`]: the HorizontalPodAutoscaler, bit for bit
 //! - [`law`]: the above as one law that a caller ticks; explained decisions
+//! - [`external`]: what a ScaledObject tells tidegate's external scaler
 //! - [`series`]: a run second by second, as CSV, and figures of it
 #![deny(missing_docs)]
 
+pub mod external;
 pub mod hpa;
 pub mod keda;
 pub mod lag;

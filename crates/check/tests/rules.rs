@@ -153,7 +153,7 @@ fn each_rule_fires_on_its_own_change_alone() {
 /// A rule without a case here is one of the published configuration's.
 #[test]
 fn every_rule_has_a_case() {
-    let elsewhere = ["TG034", "TG035", "TG050", "TG066"];
+    let elsewhere = ["TG006", "TG036", "TG034", "TG035", "TG050", "TG066"];
     for rule in RULES {
         let covered = CASES.iter().any(|(id, _)| *id == rule.id) || elsewhere.contains(&rule.id);
         assert!(covered, "{} has no test", rule.id);
@@ -218,6 +218,56 @@ fn an_external_scaler_is_followed_without_windows() {
         .replacen("stabilizationWindowSeconds: 120", "stabilizationWindowSeconds: 0", 1)
         .replacen("cooldownPeriod: 300", "cooldownPeriod: 0", 1);
     let found = findings(&yaml, WORLD);
+    assert!(found.is_empty(), "{}", report::text(&found));
+}
+
+/// The clean set with a trigger for `tidegate scaler`, and one change of it.
+fn asks_tidegate(from: &str, to: &str) -> Vec<Finding> {
+    let kafka = CLEAN.find("  - type: kafka").expect("trigger");
+    let rest = CLEAN[kafka..].find("---").expect("next document") + kafka;
+    let trigger = "  - type: external-push\n    metricType: AverageValue\n    metadata:\n      \
+                   scalerAddress: tidegate-scaler.tidegate:6000\n      consumerGroup: writers\n      \
+                   topic: trades\n      targetAgeSeconds: \"30\"\n      maxReplicas: \"48\"\n";
+    let yaml = format!("{}{trigger}{}", &CLEAN[..kafka], &CLEAN[rest..])
+        .replacen("stabilizationWindowSeconds: 120", "stabilizationWindowSeconds: 0", 1)
+        .replacen("tolerance: 0.05", "tolerance: 0", 1)
+        .replacen("cooldownPeriod: 300", "cooldownPeriod: 0", 1);
+    assert!(yaml.contains(from), "{from}");
+    findings(&yaml.replacen(from, to, 1), WORLD)
+}
+
+#[test]
+fn the_metadata_for_tidegates_scaler_is_read_as_it_reads_it() {
+    let clean = asks_tidegate("kind", "kind");
+    assert!(clean.is_empty(), "{}", report::text(&clean));
+    let cases = [
+        ("targetAgeSeconds:", "targetAgeSecond:", "TG001", "targetAgeSecond (unknown key)"),
+        ("\"30\"", "\"-1\"", "TG002", "allowed is 0.1 to 86400"),
+        ("      consumerGroup: writers\n", "", "TG002", "consumerGroup is missing"),
+        ("maxReplicas: \"48\"", "maxReplicas: \"60\"", "TG006", "maxReplicaCount = 48"),
+        ("minReplicaCount: 0", "minReplicaCount: 2", "TG006", "minReplicaCount = 2"),
+        ("stabilizationWindowSeconds: 0", "stabilizationWindowSeconds: 60", "TG036", "60 s"),
+        ("          tolerance: 0\n", "", "TG036", "10 %"),
+    ];
+    for (from, to, rule, says) in cases {
+        let mut found = asks_tidegate(from, to);
+        // A bound above zero has notes of its own.
+        found.retain(|finding| finding.severity > tidegate_check::Severity::Note);
+        assert_eq!(found.len(), 1, "{from}: {}", report::text(&found));
+        assert_eq!(found[0].rule, rule, "{from}: {}", report::text(&found));
+        assert!(found[0].message.contains(says), "{from}: {}", found[0].message);
+    }
+    let told =
+        asks_tidegate("maxReplicas: \"48\"", "maxReplicas: \"48\"\n      hpaTolerance: \"0.1\"");
+    assert!(told.is_empty(), "the scaler goes around it: {}", report::text(&told));
+}
+
+/// What is recommended has nothing for the rules to say.
+#[test]
+fn the_recommended_scaled_object_is_clean() {
+    let yaml = include_str!("../../../config/scaled-object-external.yaml");
+    let source = [Source { name: "scaled-object-external.yaml", text: yaml }];
+    let found = check(&source, Known::default()).expect("read");
     assert!(found.is_empty(), "{}", report::text(&found));
 }
 

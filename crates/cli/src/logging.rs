@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io::IsTerminal as _;
 
+use tidegate_scaler::DECISION_LOG;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -26,6 +27,11 @@ pub(crate) fn init(format: LogFormat) {
         .with_env_var(FILTER_ENV)
         .try_from_env()
         .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn"));
+    // Decisions as JSON are for programs.
+    let filter = match (format, format!("{DECISION_LOG}=off").parse()) {
+        (LogFormat::Text, Ok(directive)) => filter.add_directive(directive),
+        _ => filter,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -28,10 +28,6 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
-    let outcome = commands::dispatch(cli);
-    exit::report(outcome)
+    exit::report(args::parse().and_then(commands::dispatch))
 }

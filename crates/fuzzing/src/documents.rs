@@ -1,6 +1,7 @@
 //! Manifests, profiles and scenarios: read, or refused in one line.
 
 use tidegate_autoscale::scaled_object::ScaledObject;
+use tidegate_pipeline::Mapping;
 use tidegate_profile::LoadProfile;
 use tidegate_sim::Scenario;
 
@@ -37,6 +38,21 @@ pub fn profile(bytes: &[u8]) {
                 }
                 let first: Vec<u64> = profile.arrivals().take(64).collect();
                 assert!(first.is_sorted(), "{first:?}");
+            }
+        }
+    }
+}
+
+/// A mapping file.
+pub fn mapping(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for name in ["m.toml", "m.yaml"] {
+        match Mapping::from_text(name, text) {
+            Err(error) => assert_one_line(&error.to_string()),
+            Ok(mapping) => {
+                assert!(!mapping.table().is_empty());
+                assert!(mapping.postgres_shape().written().next().is_some());
+                assert!(mapping.sqlite_shape().written().next().is_some());
             }
         }
     }

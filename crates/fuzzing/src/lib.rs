@@ -21,6 +21,8 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("trade", decode::trade),
     ("json", decode::json),
+    ("mapped", decode::mapped),
+    ("mapping", documents::mapping),
     ("scaled_object", documents::scaled_object),
     ("profile", documents::profile),
     ("scenario", documents::scenario),

@@ -81,6 +81,26 @@ impl Error {
         matches!(self, Self::Option { .. } | Self::Security { .. })
     }
 
+    /// Whether a record is larger than the client or the topic takes.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Client { code: Some(RDKafkaErrorCode::MessageSizeTooLarge), .. })
+    }
+
+    /// Whether the cluster refuses what was asked for, whenever it is asked again.
+    pub fn is_refusal(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        let Self::Client { code: Some(code), .. } = self else { return self.is_permanent() };
+        matches!(
+            code,
+            Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::PolicyViolation
+                | Code::InvalidTopic
+                | Code::InvalidRecord
+                | Code::MessageSizeTooLarge
+        )
+    }
+
     pub(crate) fn client(action: &'static str, error: &KafkaError) -> Self {
         Self::Client { action, reason: error.to_string(), code: error.rdkafka_error_code() }
     }

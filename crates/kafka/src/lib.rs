@@ -4,7 +4,7 @@
 //! stays in here; other crates see channels, handles and plain types.
 //!
 //! # Layout
-//! - [`Record`], [`TopicPartition`], [`Position`]: what travels (`record`)
+//! - [`Record`], [`Records`], [`TopicPartition`], [`Position`]: what travels (`record`)
 //! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`)
 //! - [`SecurityOptions`]: TLS, SASL, tokens, for every client of the process (`security`)
 //! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
@@ -32,6 +32,7 @@ mod report;
 mod security;
 
 pub use admin::{Admin, TopicCreation};
+pub use chunk::Records;
 pub use cluster::{ClusterError, ClusterReader, GroupMember, GroupTopic};
 pub use connection::ConnectionOptions;
 pub use error::Error;

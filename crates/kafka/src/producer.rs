@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::security::context::oauth_token;
 use crate::security::token::install;
-use crate::{ConnectionOptions, Error};
+use crate::{ConnectionOptions, Error, Record};
 
 /// Options of a producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,13 @@ impl ProducerContext for Context {
     }
 }
 
+fn send_error(error: &KafkaError) -> SendError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::QueueFull) => SendError::QueueFull,
+        _ => SendError::Other(Error::client("send", error)),
+    }
+}
+
 /// A producer with a polling thread of its own.
 pub struct Producer {
     inner: ThreadedProducer<Context>,
@@ -164,10 +171,37 @@ impl Producer {
                 });
             outgoing = outgoing.headers(headers);
         }
-        self.inner.send(outgoing).map_err(|(error, _)| match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::QueueFull) => SendError::QueueFull,
-            _ => SendError::Other(Error::client("send", &error)),
-        })
+        self.inner.send(outgoing).map_err(|(error, _)| send_error(&error))
+    }
+
+    /// Sends a record on to a topic: key, payload and headers as they came, and `more`
+    /// headers behind them. Its timestamp is now. Its bytes are copied.
+    ///
+    /// # Errors
+    /// [`SendError::QueueFull`] when it should be sent again a little later.
+    pub fn forward(
+        &self,
+        topic: &str,
+        record: &Record,
+        more: &[(&str, &[u8])],
+        token: u64,
+    ) -> Result<(), SendError> {
+        let headers = OwnedHeaders::new_with_capacity(record.headers.len() + more.len());
+        let headers = record.headers.iter().fold(headers, |headers, header| {
+            headers.insert(RawHeader { key: &header.key, value: header.value.as_deref() })
+        });
+        let headers = more.iter().fold(headers, |headers, (key, value)| {
+            headers.insert(RawHeader { key, value: Some(*value) })
+        });
+        let mut outgoing =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, token as usize).headers(headers);
+        if let Some(key) = &record.key {
+            outgoing = outgoing.key(key);
+        }
+        if let Some(payload) = &record.payload {
+            outgoing = outgoing.payload(payload);
+        }
+        self.inner.send(outgoing).map_err(|(error, _)| send_error(&error))
     }
 
     /// Records accepted and not yet reported.

@@ -65,7 +65,7 @@ pub struct Measuring {
     pub(crate) options: Options,
     pub(crate) is_own_broker: bool,
     broker: Option<Broker>,
-    connection: ConnectionOptions,
+    pub(crate) connection: ConnectionOptions,
     admin: Admin,
     topics: Vec<String>,
 }

@@ -12,6 +12,7 @@
 //!
 //! # Layout
 //! - [`fit`]: the service curve, fixed + per record (pure)
+//! - [`flow`]: when all partitions flow again after a join (pure); `watch`: what it looks at
 //! - [`samples`]: reports of a pod as rates and times (pure)
 //! - `bench`: broker, topics, pods
 //! - `steps`: what is measured, one after the other
@@ -20,9 +21,11 @@
 
 mod bench;
 pub mod fit;
+pub mod flow;
 pub mod samples;
 pub mod scenario;
 mod steps;
+mod watch;
 
 pub use bench::{Measuring, Options};
 pub use steps::Measured;

@@ -3,13 +3,18 @@
 use std::fmt::Write as _;
 
 use crate::bench::Options;
+use crate::flow::Rebalance;
 use crate::steps::Measured;
 
 /// Scenario text: TOML with what each value was measured from.
 pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> String {
     let mut text = String::new();
     let start = bounds(&measured.start_s);
-    let rest = bounds(&measured.rebalance_s);
+    let of_each = |value: fn(&Rebalance) -> f64| -> Vec<f64> {
+        measured.rebalances.iter().map(value).collect()
+    };
+    let rests_s = of_each(|rebalance| rebalance.rest_s);
+    let rest = bounds(&rests_s);
     let curve = &measured.curve;
     let list = |values: &[f64]| {
         values.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ")
@@ -78,10 +83,13 @@ pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> Stri
     let _ = writeln!(text, "[group]\nprotocol = \"{protocol}\"");
     let _ = writeln!(
         text,
-        "settle_s = {{ min = {:.2}, max = {:.2} }}  # {}",
+        "# All partitions flowed again {} s after a pod had joined; {} s is usual.\n\
+         settle_s = {{ min = {:.2}, max = {:.2} }}  # a partition rested: {}",
+        list(&of_each(|rebalance| rebalance.flow_s)),
+        list(&of_each(|rebalance| rebalance.usual_s)),
         rest.0,
         rest.1,
-        list(&measured.rebalance_s)
+        list(&rests_s)
     );
     let _ = writeln!(text, "commit_interval_s = {}", number(options.commit_interval_s));
     text
@@ -121,7 +129,10 @@ mod tests {
             ramp_up_s: 1.5,
             ramp_up_from: 0.4,
             start_s: vec![0.31, 0.294, 0.4],
-            rebalance_s: vec![0.0, 0.21],
+            rebalances: vec![
+                Rebalance { flow_s: 0.8, usual_s: 0.5, rest_s: 0.0 },
+                Rebalance { flow_s: 1.1, usual_s: 0.5, rest_s: 0.21 },
+            ],
             drain_s: vec![0.1],
             is_kip848: true,
         };
@@ -140,6 +151,9 @@ mod tests {
         };
         let text = toml(&measured, &options, true);
         let scenario = Scenario::from_text("profile.toml", &text).expect(&text);
+        let settle = scenario.group.times().settle_s;
+        assert_eq!((settle.min, settle.max), (0.0, 0.21));
+        assert!(text.contains("0.80, 1.10 s after a pod had joined; 0.50, 0.50 s is usual"));
         assert_eq!(scenario.topic.partitions, 12);
         assert!((scenario.pod.batch_s - 0.012).abs() < 1e-9);
         assert!((scenario.pod.record_s - 0.000_02).abs() < 1e-12);

@@ -9,7 +9,9 @@ use tidegate_local::pods::{PodState, PodView};
 use crate::Error;
 use crate::bench::{JOINS, Measuring, Pods, batch_step};
 use crate::fit::{Curve, Point, fit};
+use crate::flow::Rebalance;
 use crate::samples::{RampUp, Samples};
+use crate::watch::FlowWatch;
 
 /// A pod has to be in its group within this.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -35,9 +37,8 @@ pub struct Measured {
     pub ramp_up_from: f64,
     /// From the order to a pod in the group, seconds, each start.
     pub start_s: Vec<f64>,
-    /// From giving a partition up to its first record at the new owner, without the time
-    /// of its batch, seconds, each join.
-    pub rebalance_s: Vec<f64>,
+    /// What each join did to the flow of the partitions.
+    pub rebalances: Vec<Rebalance>,
     /// From the order to stop until a process is gone, seconds, each drain.
     pub drain_s: Vec<f64>,
     /// Whether the group used KIP-848.
@@ -88,7 +89,7 @@ impl Measuring {
             "one pod: {:.0} records/s, at speed after {:.1} s",
             peak.rate_per_s, peak.seconds
         ));
-        let joins = self.joins(&curve, peak.rate_per_s, &mut starts, say).await?;
+        let joins = self.joins(peak.rate_per_s, &mut starts, say).await?;
         Ok(Measured {
             points,
             curve,
@@ -96,7 +97,7 @@ impl Measuring {
             ramp_up_s: peak.seconds,
             ramp_up_from: peak.from,
             start_s: starts,
-            rebalance_s: joins.rests_s,
+            rebalances: joins.rebalances,
             drain_s: drains,
             is_kip848: joins.is_kip848,
         })
@@ -105,7 +106,6 @@ impl Measuring {
     /// Two pods under a load that they carry, a third joins, then a fourth.
     async fn joins(
         &self,
-        curve: &Curve,
         rate_per_s: f64,
         starts: &mut Vec<f64>,
         say: &mut dyn FnMut(&str),
@@ -117,70 +117,60 @@ impl Measuring {
         let mut pods = self.pods(&topic, self.options.batch_size)?;
         starts.push(start(&mut pods, 2).await?);
         pods.expect("both pods write", WORK_LIMIT, |views| all_write(views, 2)).await?;
-        let mut joins = Joins { rests_s: Vec::new(), is_kip848: false };
+        let mut joins = Joins { rebalances: Vec::new(), is_kip848: false };
         for count in 3..=4_usize {
-            let rest = self.join(&mut pods, count, curve, starts).await?;
-            say(&format!("pod {count} joins: its partitions rest {:.2} s", rest.0));
-            joins.rests_s.push(rest.0);
-            joins.is_kip848 = rest.1;
+            let (rebalance, is_kip848) = self.join(&topic, &mut pods, count, starts).await?;
+            say(&format!(
+                "pod {count} joins: all partitions flow again after {:.2} s ({:.2} s is usual); \
+                 one rested {:.2} s",
+                rebalance.flow_s, rebalance.usual_s, rebalance.rest_s
+            ));
+            joins.rebalances.push(rebalance);
+            joins.is_kip848 = is_kip848;
         }
         load.abort();
         pods.stop().await?;
         Ok(joins)
     }
 
+    /// One more pod joins.
     async fn join(
         &self,
+        topic: &str,
         pods: &mut Pods,
         count: usize,
-        curve: &Curve,
         starts: &mut Vec<f64>,
-    ) -> Result<(f64, bool), Error> {
-        let mut before: Option<usize> = None;
-        let mut given_up_ms: Option<i64> = None;
-        let mut first_ms: Option<i64> = None;
-        let mut size = 1.0_f64;
+    ) -> Result<(Rebalance, bool), Error> {
+        let watch = FlowWatch::start(&self.connection, topic, count - 1)?;
+        pods.expect("what is sent is committed", WORK_LIMIT, |_| watch.is_usual_known()).await?;
         let mut is_kip848 = false;
-        let ordered_ms = now_ms();
         let mut ready_ms: Option<i64> = None;
+        let mut rebalance = None;
+        let ordered_ms = now_ms();
         pods.scale(count);
-        pods.expect("a pod that joined writes", START_LIMIT + WORK_LIMIT, |views| {
-            let held = |views: &[PodView]| {
-                views.iter().filter_map(|view| view.report.as_ref()).map(|r| r.assigned.len()).sum()
-            };
-            let (old, new) = views.split_at(views.len().min(count - 1));
-            let now_held: usize = held(old);
-            let all = *before.get_or_insert(now_held);
-            if now_held < all && given_up_ms.is_none() {
-                given_up_ms = newest_ms(old);
-            }
-            if let Some(report) = new.first().and_then(|view| view.report.as_ref()) {
+        pods.expect("all partitions flow again", START_LIMIT + WORK_LIMIT, |views| {
+            let new = views.get(count - 1).and_then(|view| view.report.as_ref());
+            if let Some(report) = new.filter(|report| report.ready) {
                 is_kip848 = report.protocol == GroupProtocol::Consumer;
-                if report.ready && ready_ms.is_none() {
-                    ready_ms = Some(report.t_ms);
-                }
-                if report.processed_total > 0 && first_ms.is_none() {
-                    first_ms = Some(report.t_ms);
-                    size = report.processed_total as f64 / report.batches_total.max(1) as f64;
-                }
+                ready_ms.get_or_insert(report.t_ms);
             }
-            first_ms.is_some()
+            rebalance = watch.rebalance();
+            rebalance.is_some() && ready_ms.is_some()
         })
         .await?;
         starts.extend(ready_ms.map(|ready| (ready - ordered_ms).max(0) as f64 / 1000.0));
-        let rest_ms = first_ms.zip(given_up_ms).map_or(0, |(first, given_up)| first - given_up);
-        let own_s = curve.at(size) + self.options.batch_timeout_s;
-        Ok(((rest_ms as f64 / 1000.0 - own_s).max(0.0), is_kip848))
+        let late = || Error::Late {
+            what: "all partitions flow again".into(),
+            limit_s: WORK_LIMIT.as_secs(),
+            log: self.options.run_dir.display().to_string(),
+        };
+        Ok((rebalance.ok_or_else(late)?, is_kip848))
     }
 }
 
 struct Joins {
-    rests_s: Vec<f64>,
+    rebalances: Vec<Rebalance>,
     is_kip848: bool,
-}
-
-fn newest_ms(views: &[PodView]) -> Option<i64> {
-    views.iter().filter_map(|view| view.report.as_ref()).map(|report| report.t_ms).max()
 }
 
 fn all_write(views: &[PodView], count: usize) -> bool {

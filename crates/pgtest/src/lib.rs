@@ -8,10 +8,19 @@
 //! Rejected: a container (the test machine may have none); one server in each
 //! test (a second of start each); a parent-death signal (it is sent when the
 //! *thread* that started the server ends, and tests are threads).
+//!
+//! # Layout
+//! - `binaries`: the system's programs, and whom they run as
+//! - `session`: a session that stays open
+//! - `standby`: a second server that follows the first
+//! - `disk`: a small file system of a server's own
 
 #![deny(missing_docs)]
 
 mod binaries;
+mod disk;
+mod session;
+mod standby;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -21,6 +30,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use binaries::{Binaries, as_server_user, output};
+use disk::SmallDisk;
+pub use session::Session;
 
 /// Name of the superuser.
 const USER: &str = "tidegate";
@@ -55,6 +66,7 @@ pub struct Server {
     directory: TempDir,
     port: u16,
     settings: Vec<String>,
+    small_disk: Option<SmallDisk>,
     keeper: Option<(Child, ChildStdin)>,
 }
 
@@ -65,28 +77,33 @@ impl Server {
     /// # Errors
     /// There are no server binaries, or one of them failed.
     pub fn start(settings: &[&str]) -> Result<Self, Error> {
+        let mut server = Self::initialized(settings)?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// A cluster whose server does not run.
+    fn initialized(settings: &[&str]) -> Result<Self, Error> {
+        let server = Self::empty(settings.iter().map(ToString::to_string).collect())?;
+        let user = as_server_user(server.directory())?;
+        output(
+            user.command(&server.binaries.path("initdb"))
+                .args(["--username", USER, "--auth", "trust", "--encoding", "UTF8"])
+                .args(["--locale", "C", "--no-sync", "--pgdata"])
+                .arg(server.directory().join("data")),
+        )?;
+        Ok(server)
+    }
+
+    /// A directory and a port.
+    fn empty(settings: Vec<String>) -> Result<Self, Error> {
         let binaries = Binaries::find()?;
         let directory = tempfile::Builder::new()
             .prefix("tidegate-pg-")
             .tempdir()
             .map_err(|error| Error(format!("temporary directory: {error}")))?;
-        let user = as_server_user(directory.path())?;
-        let data = directory.path().join("data");
-        output(
-            user.command(&binaries.path("initdb"))
-                .args(["--username", USER, "--auth", "trust", "--encoding", "UTF8"])
-                .args(["--locale", "C", "--no-sync", "--pgdata"])
-                .arg(&data),
-        )?;
-        let mut server = Self {
-            binaries,
-            directory,
-            port: free_port()?,
-            settings: settings.iter().map(ToString::to_string).collect(),
-            keeper: None,
-        };
-        server.start_again()?;
-        Ok(server)
+        let port = free_port()?;
+        Ok(Self { binaries, directory, port, settings, small_disk: None, keeper: None })
     }
 
     /// Starts the server on its data and port; returns when it answers.
@@ -119,6 +136,10 @@ impl Server {
         let user = as_server_user(directory)?;
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER, "sh"]).arg(directory);
+        if let Some(disk) = &self.small_disk {
+            let mounted = disk.mounted(&directory.join("data"))?;
+            keeper.arg(mounted.get_program()).args(mounted.get_args());
+        }
         let server = user.command(&self.binaries.path("postgres"));
         keeper.arg(server.get_program()).args(server.get_args());
         keeper.arg("-D").arg(directory.join("data"));
@@ -189,7 +210,12 @@ impl Server {
 
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
-        url(self.port, database)
+        url(USER, self.port, database)
+    }
+
+    /// The same for another role than the superuser.
+    pub fn url_of(&self, role: &str, database: &str) -> String {
+        url(role, self.port, database)
     }
 
     /// The port it listens on.
@@ -252,9 +278,12 @@ impl Psql {
     }
 
     fn command(&self, database: &str) -> Command {
+        self.command_at(&url(USER, self.port, database))
+    }
+
+    fn command_at(&self, url: &str) -> Command {
         let mut psql = Command::new(&self.program);
-        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d"]);
-        psql.arg(url(self.port, database));
+        psql.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", url]);
         psql
     }
 }
@@ -265,8 +294,8 @@ impl Drop for Server {
     }
 }
 
-fn url(port: u16, database: &str) -> String {
-    format!("postgres://{USER}@127.0.0.1:{port}/{database}")
+fn url(role: &str, port: u16, database: &str) -> String {
+    format!("postgres://{role}@127.0.0.1:{port}/{database}")
 }
 
 fn wait_until_gone(pid: u32) -> Result<(), Error> {

@@ -71,7 +71,7 @@ impl Sink for Journal {
             return Err(SinkError::Fenced { partitions: fenced });
         }
         let line = Line {
-            trades: batch.rows().map(|(_record, trade)| trade.trade_id.clone()).collect(),
+            trades: batch.rows().map(|(_record, trade)| trade.trade_id().to_owned()).collect(),
             positions: batch
                 .positions()
                 .iter()

@@ -153,6 +153,24 @@ impl Fenced<'_> {
     }
 }
 
+/// After a failure the sink holds other positions than it did, of partitions to which
+/// nothing came: it has forgotten commits.
+pub(crate) struct PositionsMoved {
+    pub(crate) partitions: usize,
+}
+
+impl PositionsMoved {
+    pub(crate) fn emit(self, status: &Status) {
+        let count = self.partitions as u64;
+        status.metrics.fenced.inc_by(count);
+        status.fenced.fetch_add(count, Relaxed);
+        tracing::warn!(
+            partitions = self.partitions,
+            "the sink came back with other positions: going on from them"
+        );
+    }
+}
+
 /// A fenced partition goes on.
 pub(crate) struct Repositioned<'a> {
     pub(crate) partition: &'a TopicPartition,

@@ -13,7 +13,7 @@
 //! taken (the time would be added to each write instead of being hidden behind it).
 
 use tidegate_kafka::{
-    AssignReply, Error as KafkaError, GroupEvent, Record, RevokeReply, TopicPartition,
+    AssignReply, Error as KafkaError, GroupEvent, Records, RevokeReply, TopicPartition,
 };
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::Instant;
@@ -54,16 +54,17 @@ pub(crate) fn decoded<D: Decoder>(
 }
 
 fn entries<D: Decoder>(
-    records: Vec<Record>,
+    records: Records,
     decoder: &D,
     max_payload_bytes: usize,
 ) -> Vec<Entry<D::Row>> {
     let (arrived, now_ms) = (Instant::now(), crate::clock::now_ms());
-    let entry = |record: Record| {
+    let mut entries = Vec::with_capacity(records.len());
+    for record in records {
         let outcome = decode_record(decoder, &record, max_payload_bytes);
-        Entry::new(record, outcome, arrived, now_ms)
-    };
-    records.into_iter().map(entry).collect()
+        entries.push(Entry::new(record, outcome, arrived, now_ms));
+    }
+    entries
 }
 
 /// Starts the thread.
@@ -96,7 +97,7 @@ mod tests {
         let mut decoded = spawn(TradeDecoder, 1 << 20, events).expect("starts");
         let lost = || GroupEvent::Lost { partitions: vec![partition(0)] };
         let records = vec![trade(0, 0), record(0, 1, "{")];
-        for event in [lost(), GroupEvent::Records(records), lost()] {
+        for event in [lost(), GroupEvent::Records(records.into_iter().collect()), lost()] {
             group.send(event).await.expect("received");
         }
         assert!(matches!(decoded.recv().await, Some(Event::Lost { .. })));

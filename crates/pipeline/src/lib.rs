@@ -52,7 +52,7 @@
 //! - `lifecycle`: what is owned, buffered, in flight, written (pure)
 //! - `engine/`: the task that carries events in and decisions out
 //! - [`table`]: the rows' table, from a row type or a mapping file
-//! - [`dead_letters`]: reading and replaying them
+//! - [`dead_letters`]: reading and replaying them; a topic that has them as well
 //! - [`sink`]: [`sink::sqlite`], [`sink::postgres`], `handler`, `discard`,
 //!   `simulated`
 //! - `events`, `metrics`, `scrape`, `status`: what the outside can see
@@ -87,6 +87,7 @@ pub mod table;
 mod testing;
 
 pub use batch::{Batch, Entry, PositionUpdate};
+pub use dead_letters::DeadLetterTopic;
 pub use decode::{Decoder, JsonDecoder, Rejection, Row, TradeDecoder, TradeRow};
 pub use error::Error;
 pub use handle::PipelineHandle;

@@ -52,17 +52,23 @@ struct Partition<R> {
     queue: Queue<R>,
 }
 
-/// What became of a delivered record.
+/// What became of delivered records. Those that are not counted here wait for a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Accepted {
+    /// Not ours (any more), or a seek is under way. Count them out.
+    pub(crate) not_owned: usize,
+    /// Delivered before. Count them out.
+    pub(crate) repeated: usize,
+    /// The first of the former that was below the position the sink held at the start, which is
+    /// then another topic's.
+    pub(crate) below: Option<BelowPosition>,
+}
+
+/// A record's offset, and the sink's position at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accept {
-    /// It waits for a batch.
-    Buffered,
-    /// Not ours (any more), or a seek is under way. Count it out.
-    NotOwned,
-    /// Delivered before. Count it out.
-    Repeated,
-    /// Below the position the sink held at the start: another topic's position.
-    BelowPosition { position: i64 },
+pub(crate) struct BelowPosition {
+    pub(crate) offset: i64,
+    pub(crate) position: i64,
 }
 
 /// Tells one batch in flight from the others.
@@ -124,22 +130,31 @@ impl<R> Partitions<R> {
         self.owned.insert(partition, fresh).map_or(0, |old| old.queue.len())
     }
 
-    /// Buffers a record, or says why not.
-    pub(crate) fn accept(&mut self, partition: &TopicPartition, entry: Entry<R>) -> Accept {
-        let Some(owned) = self.owned.get_mut(partition) else { return Accept::NotOwned };
-        if owned.state != State::Active {
-            return Accept::NotOwned;
+    /// Buffers records of one partition, in offset order, or says why not.
+    pub(crate) fn accept(
+        &mut self,
+        partition: &TopicPartition,
+        entries: impl Iterator<Item = Entry<R>>,
+    ) -> Accepted {
+        let mut accepted = Accepted::default();
+        let owned = self.owned.get_mut(partition).filter(|owned| owned.state == State::Active);
+        let Some(owned) = owned else {
+            accepted.not_owned = entries.count();
+            return accepted;
+        };
+        for entry in entries {
+            let offset = entry.record.offset;
+            if offset >= owned.next_delivery {
+                owned.next_delivery = offset + 1;
+                owned.queue.push_back(entry);
+            } else if let Some(position) = owned.start.filter(|position| offset < *position) {
+                accepted.not_owned += 1;
+                accepted.below.get_or_insert(BelowPosition { offset, position });
+            } else {
+                accepted.repeated += 1;
+            }
         }
-        let offset = entry.record.offset;
-        if offset < owned.next_delivery {
-            return match owned.start {
-                Some(position) if offset < position => Accept::BelowPosition { position },
-                _ => Accept::Repeated,
-            };
-        }
-        owned.next_delivery = offset + 1;
-        owned.queue.push_back(entry);
-        Accept::Buffered
+        accepted
     }
 
     /// Whether a batch can be taken that has reached its size (`by_age: false`) or
@@ -280,6 +295,42 @@ impl<R> Partitions<R> {
             }
             _ => false,
         }
+    }
+
+    /// Partitions with nothing buffered or in flight, and the position the sink holds.
+    pub(crate) fn idle(&self) -> Vec<(TopicPartition, Epoch, i64)> {
+        let is_idle = |partition: &TopicPartition, owned: &Partition<R>| {
+            owned.state == State::Active
+                && owned.queue.len() == 0
+                && !is_busy(&self.in_flight, partition)
+        };
+        self.owned
+            .iter()
+            .filter(|(partition, owned)| is_idle(partition, owned))
+            .filter_map(|(partition, owned)| {
+                Some((partition.clone(), owned.epoch, owned.position?))
+            })
+            .collect()
+    }
+
+    /// The sink does not hold `known` any more: takes nothing until the position is
+    /// read again. `None` if something has been written since, or will be and then
+    /// tells; else the records dropped.
+    pub(crate) fn moved(
+        &mut self,
+        partition: &TopicPartition,
+        epoch: Epoch,
+        known: i64,
+    ) -> Option<usize> {
+        if is_busy(&self.in_flight, partition) {
+            return None;
+        }
+        let owned = self.owned.get_mut(partition).filter(|owned| {
+            owned.epoch == epoch && owned.state == State::Active && owned.position == Some(known)
+        })?;
+        owned.position = None;
+        owned.state = State::Seeking;
+        Some(owned.queue.clear())
     }
 
     /// Whether a fenced partition still waits for its position.

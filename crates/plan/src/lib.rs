@@ -7,11 +7,13 @@
 //!
 //! # Layout
 //! - [`trial`]: one law with one scenario and one seed, as figures
+//! - `known`: runs that are known without being simulated
 //! - `parallel`: work on all cores, results in the order of the input
 //! - [`tune`]: the search
 //! - [`plan`]: the capacity plan
 #![deny(missing_docs)]
 
+mod known;
 mod parallel;
 pub mod plan;
 pub mod trial;

@@ -1,9 +1,9 @@
-//! One law with one scenario and one seed.
+//! Laws in scenarios with seeds, and what they are worth there.
 
 use serde::{Deserialize, Serialize};
-use tidegate_autoscale::law::{SloLaw, SloOptions};
+use tidegate_autoscale::law::{Law, SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
-use tidegate_sim::{Prepared, Scenario, Summary, stock_law};
+use tidegate_sim::{Prepared, Scenario, SoFar, Summary, stock_law};
 
 /// A scenario and the name it was given by.
 #[derive(Debug, Clone)]
@@ -67,6 +67,8 @@ pub struct SloSettings {
     pub hold_s: f64,
     /// A backlog is gone within this, seconds; `None` is what the promise leaves.
     pub drain_s: Option<f64>,
+    /// Pods that stay when there is less to do.
+    pub min_replicas: i32,
     /// Most pods.
     pub max_replicas: i32,
 }
@@ -80,6 +82,7 @@ impl SloSettings {
             headroom: options.headroom,
             hold_s: options.hold_s,
             drain_s: options.drain_s,
+            min_replicas: object.min_replicas(),
             max_replicas: object.max_replicas(),
         }
     }
@@ -96,52 +99,132 @@ pub fn slo_options(
         headroom: settings.headroom,
         hold_s: settings.hold_s,
         drain_s: settings.drain_s,
+        min_replicas: settings.min_replicas,
         max_replicas: settings.max_replicas,
         ..tidegate_sim::slo_options(scenario, object)
     }
 }
 
-/// One simulation.
-///
-/// # Errors
-/// An SLO option out of its range, in one line.
-pub fn run(scenario: &Scenario, seed: u64, law: &LawSettings) -> Result<Summary, String> {
-    let world = Prepared::new(scenario, seed);
-    match law {
-        LawSettings::Stock(object) => {
-            let mut law = stock_law((**object).clone(), &scenario.control);
-            Ok(world.summarize(&mut law))
+/// Scenarios with seeds, whose arrivals were drawn once for any number of laws. Threads may
+/// share them.
+#[derive(Debug)]
+pub struct Worlds<'a> {
+    /// One a scenario, one a seed.
+    prepared: Vec<Vec<Prepared<'a>>>,
+}
+
+impl<'a> Worlds<'a> {
+    /// Draws the arrivals.
+    pub fn new(scenarios: &'a [NamedScenario], seeds: &[u64]) -> Self {
+        let with_seeds = |named: &'a NamedScenario| {
+            seeds.iter().map(|seed| Prepared::new(&named.scenario, *seed)).collect()
+        };
+        Self { prepared: scenarios.iter().map(with_seeds).collect() }
+    }
+
+    /// Simulations of one law.
+    pub fn len(&self) -> usize {
+        self.prepared.iter().map(Vec::len).sum()
+    }
+
+    /// Whether there is nothing to simulate.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The world, where there is one scenario and one seed.
+    pub(crate) fn only(&self) -> Option<&Prepared<'a>> {
+        match &self.prepared[..] {
+            [seeds] => seeds.first().filter(|_| seeds.len() == 1),
+            _ => None,
         }
-        LawSettings::Slo(object, settings) => {
-            let options = slo_options(scenario, object, settings);
-            let mut law = SloLaw::new(options, 0).map_err(|error| error.to_string())?;
-            Ok(world.summarize(&mut law))
+    }
+
+    /// All scenarios with all seeds.
+    ///
+    /// # Errors
+    /// An SLO option out of its range, in one line.
+    pub fn score(&self, law: &LawSettings, age: AgeKind) -> Result<Score, String> {
+        let score = self.score_unless(law, age, &|_| false)?;
+        score.ok_or_else(|| "stopped".into())
+    }
+
+    /// The same, unless a score that the law can only be worse than is enough to stop.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub fn score_unless(
+        &self,
+        law: &LawSettings,
+        age: AgeKind,
+        stops: &dyn Fn(&Score) -> bool,
+    ) -> Result<Option<Score>, String> {
+        let mut score = Score::NOTHING;
+        for prepared in &self.prepared {
+            let share = 1.0 / prepared.len().max(1) as f64;
+            for world in prepared {
+                let stops = &mut |run: &SoFar<'_>| stops(&score.at_least(run, share, age));
+                let Some(summary) = run(world, law, stops)? else { return Ok(None) };
+                score = score.and(&summary, share, age);
+            }
+        }
+        Ok(Some(score))
+    }
+}
+
+impl Score {
+    const NOTHING: Self = Self { age_s: 0.0, max_age_s: 0.0, pod_seconds: 0.0, reversals: 0.0 };
+
+    fn and(self, run: &Summary, share: f64, age: AgeKind) -> Self {
+        Self {
+            age_s: self.age_s.max(age_of(run, age)),
+            max_age_s: self.max_age_s.max(run.max_age_s),
+            pod_seconds: self.pod_seconds + share * run.pod_seconds,
+            reversals: self.reversals + share * f64::from(run.direction_reversals),
+        }
+    }
+
+    /// With what is certain of one more run.
+    fn at_least(self, run: &SoFar<'_>, share: f64, age: AgeKind) -> Self {
+        let max_age_s = run.max_age_s();
+        let age_s = if age == AgeKind::P99 { run.p99_age_s() } else { max_age_s };
+        Self {
+            age_s: self.age_s.max(age_s),
+            max_age_s: self.max_age_s.max(max_age_s),
+            pod_seconds: self.pod_seconds + share * run.pod_seconds(),
+            reversals: self.reversals,
         }
     }
 }
 
-/// All scenarios with all seeds.
-///
-/// # Errors
-/// As [`run`].
-pub fn score(
-    scenarios: &[NamedScenario],
-    seeds: &[u64],
-    law: &LawSettings,
+/// What a law is worth in one world, as [`Worlds::score_unless`] says it.
+pub(crate) fn score_in(
+    world: &Prepared<'_>,
+    law: &mut dyn Law,
     age: AgeKind,
-) -> Result<Score, String> {
-    let mut score = Score { age_s: 0.0, max_age_s: 0.0, pod_seconds: 0.0, reversals: 0.0 };
-    let share = 1.0 / seeds.len().max(1) as f64;
-    for named in scenarios {
-        for seed in seeds {
-            let summary = run(&named.scenario, *seed, law)?;
-            score.age_s = score.age_s.max(age_of(&summary, age));
-            score.max_age_s = score.max_age_s.max(summary.max_age_s);
-            score.pod_seconds += share * summary.pod_seconds;
-            score.reversals += share * f64::from(summary.direction_reversals);
+    stops: &dyn Fn(&Score) -> bool,
+) -> Option<Score> {
+    let stops = &mut |run: &SoFar<'_>| stops(&Score::NOTHING.at_least(run, 1.0, age));
+    let summary = world.summarize_unless(law, stops)?;
+    Some(Score::NOTHING.and(&summary, 1.0, age))
+}
+
+fn run(
+    world: &Prepared<'_>,
+    law: &LawSettings,
+    stops: &mut dyn FnMut(&SoFar<'_>) -> bool,
+) -> Result<Option<Summary>, String> {
+    match law {
+        LawSettings::Stock(object) => {
+            let mut law = stock_law((**object).clone(), &world.scenario().control);
+            Ok(world.summarize_unless(&mut law, stops))
+        }
+        LawSettings::Slo(object, settings) => {
+            let options = slo_options(world.scenario(), object, settings);
+            let mut law = SloLaw::new(options, 0).map_err(|error| error.to_string())?;
+            Ok(world.summarize_unless(&mut law, stops))
         }
     }
-    Ok(score)
 }
 
 fn age_of(summary: &Summary, kind: AgeKind) -> f64 {
@@ -149,5 +232,54 @@ fn age_of(summary: &Summary, kind: AgeKind) -> f64 {
     match kind {
         AgeKind::P99 if !waits => summary.p99_age_s,
         _ => summary.max_age_s,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const DEMO: &str = include_str!("../../../config/scaled-object-demo.yaml");
+    const LOCAL: &str = include_str!("../../../config/scaled-object-local.yaml");
+    const PUBLISHED: &str = include_str!("../../../config/scenarios/published-24min.toml");
+
+    /// What is certain before the end is never more than what comes out.
+    #[test]
+    fn a_run_that_is_stopped_would_have_been_no_better() {
+        let mut scenario = Scenario::from_text("published", PUBLISHED).expect("scenario");
+        scenario.duration_s = 600;
+        let scenarios = [NamedScenario { name: "published".into(), scenario }];
+        let worlds = Worlds::new(&scenarios, &[1, 2]);
+        assert_eq!((worlds.len(), worlds.is_empty()), (2, false));
+        let object = |text| Box::new(ScaledObject::from_yaml(text, "test").expect("manifest"));
+        let slo = SloSettings::new(&object(DEMO), 30.0);
+        let laws = [
+            LawSettings::Stock(object(DEMO)),
+            LawSettings::Stock(object(LOCAL)),
+            LawSettings::Slo(object(DEMO), slo),
+        ];
+        for law in &laws {
+            for age in [AgeKind::P99, AgeKind::Max] {
+                let whole = worlds.score(law, age).expect("a score");
+                let looks = Cell::new(0);
+                let watched = |score: &Score| {
+                    looks.set(looks.get() + 1);
+                    assert!(score.age_s <= whole.age_s, "{score:?} {whole:?}");
+                    assert!(score.max_age_s <= whole.max_age_s, "{score:?} {whole:?}");
+                    assert!(score.pod_seconds <= whole.pod_seconds, "{score:?} {whole:?}");
+                    false
+                };
+                let again = worlds.score_unless(law, age, &watched).expect("a score");
+                assert_eq!(again, Some(whole));
+                assert!(looks.get() > 50, "{}", looks.get());
+                let beaten = |score: &Score| {
+                    score.age_s > 0.5 * whole.age_s && score.pod_seconds > 0.5 * whole.pod_seconds
+                };
+                let early = worlds.score_unless(law, age, &beaten).expect("a score");
+                assert_eq!(early, None, "{law:?}");
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 use tidegate_autoscale::lag::{
     LagOptions, PartitionOffsets as LawOffsets, PreviousOffsets, total_lag,
 };
-use tidegate_autoscale::law::{Decider as By, Decision, Facts, Law as _, SloLaw, StockLaw};
+use tidegate_autoscale::law::{
+    Decider as By, Decision, Facts, Law as _, SinkFacts, SloLaw, StockLaw,
+};
 use tidegate_kafka::PartitionOffsets;
 
 use crate::metadata::{LawSettings, Settings};
@@ -18,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) ready: i32,
     /// Offsets, or why there are none.
     pub(crate) offsets: Result<Vec<PartitionOffsets>, String>,
+    /// What the pods say of their sink, where they are asked.
+    pub(crate) sink: Option<SinkFacts>,
 }
 
 /// What is to be done.
@@ -75,8 +79,7 @@ impl Decider {
             status_replicas: seen.spec,
             ready_replicas: seen.ready,
             offsets,
-            // The pods are not asked; what they cannot write shows in the group's lag.
-            sink: None,
+            sink: seen.sink,
         };
         let stock_wanted = self.stock.as_mut().map(|stock| {
             stock.tick(seen.now_ms, &facts).last().map_or(seen.spec, |decision| decision.to)
@@ -183,7 +186,7 @@ mod tests {
     fn seen(now_s: i64, committed: Option<i64>, end: i64) -> Seen {
         let partition =
             PartitionOffsets { partition: 0, committed, start: Some(90), end: Some(end) };
-        Seen { now_ms: now_s * 1000, spec: 0, ready: 0, offsets: Ok(vec![partition]) }
+        Seen { now_ms: now_s * 1000, spec: 0, ready: 0, offsets: Ok(vec![partition]), sink: None }
     }
 
     #[test]

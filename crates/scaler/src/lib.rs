@@ -5,15 +5,17 @@
 //! to feed it and to make an HPA follow it.
 //!
 //! # Layout
-//! - [`metadata`]: what a ScaledObject says about itself
+//! - [`metadata`]: what a ScaledObject says about itself (of `tidegate-autoscale`)
 //! - [`encoding`]: a wanted number of pods as a metric
 //! - [`object`], [`registry`]: ScaledObjects and their laws; `decide`: the law itself
 //! - [`observe`]: reads the clusters, one thread each
 //! - [`service`], [`proto`]: KEDA's four calls
 //! - [`http`], [`metrics`]: pages for people and Prometheus
-//! - [`kubernetes`], [`fence`]: HPAs' counts; dead pods leave their group at once
+//! - [`kubernetes`]: HPAs, pods; [`fence`]: dead pods leave their group at once; `mend`: HPAs
+//!   that KEDA made without our metric get it
+//! - `sink`: whether the sink is the limit, from the pods' own pages
 //! - [`shadow`], [`replay`]: decisions without acting, on live and on recorded facts
-//! - [`server`], [`options`]: everything together
+//! - [`server`], [`options`]: everything together; `tls`: certificates towards KEDA
 #![deny(missing_docs)]
 
 pub mod clock;
@@ -24,7 +26,7 @@ pub mod fence;
 pub mod http;
 pub mod kubernetes;
 pub mod manifest;
-pub mod metadata;
+mod mend;
 pub mod metrics;
 pub mod object;
 pub mod observe;
@@ -35,8 +37,13 @@ pub mod replay;
 pub mod server;
 pub mod service;
 pub mod shadow;
+mod sink;
+mod tls;
 
 pub use error::Error;
 pub use metrics::{METRICS, MetricInfo};
+pub use object::DECISION_LOG;
 pub use options::{ScalerOptions, TlsFiles};
 pub use server::Scaler;
+pub use sink::PodMetrics;
+pub use tidegate_autoscale::external as metadata;

@@ -99,6 +99,7 @@ impl Manifest {
                 let topic = object.topic().ok_or("the trigger names no topic: one is needed")?;
                 Ok(Settings {
                     bootstrap_servers: None,
+                    pod_metrics_port: None,
                     group: object.group().to_owned(),
                     topic: topic.to_owned(),
                     fallback_replicas: options.fallback_replicas,

@@ -43,6 +43,7 @@ const OBJECT: &[&str] = &["namespace", "name", "group", "topic"];
 pub const METRICS: &[MetricInfo] = &[
     metric("tidegate_scaler_desired_replicas", "gauge", OBJECT, "Pods that the law wants"),
     metric("tidegate_scaler_hpa_desired_replicas", "gauge", OBJECT, "Pods that the HPA wants, where it may be asked"),
+    metric("tidegate_scaler_hpa_has_metric", "gauge", OBJECT, "1 if the HPA asks for the metric of this scaler, 0 if it never will, where the Kubernetes API may be asked"),
     metric("tidegate_scaler_stock_desired_replicas", "gauge", OBJECT, "Pods that stock KEDA and its HPA would want on the same facts (shadow)"),
     metric("tidegate_scaler_active", "gauge", OBJECT, "1 while there should be any pod, else 0"),
     metric("tidegate_scaler_group_members", "gauge", OBJECT, "Members of the consumer group"),
@@ -50,15 +51,19 @@ pub const METRICS: &[MetricInfo] = &[
     metric("tidegate_scaler_oldest_age_seconds", "gauge", OBJECT, "Age of the oldest of them in seconds, estimated from the offsets; law slo only"),
     metric("tidegate_scaler_arrival_rate", "gauge", OBJECT, "Records that arrive a second"),
     metric("tidegate_scaler_pod_rate", "gauge", OBJECT, "Records a second that a busy pod does"),
+    metric("tidegate_scaler_sink_limited", "gauge", OBJECT, "1 if half of the pods that were asked say that the sink is the limit, else 0; absent where they are not asked"),
     metric("tidegate_scaler_facts_age_seconds", "gauge", OBJECT, "Seconds since Kafka was read successfully for this object"),
     metric("tidegate_scaler_facts_up", "gauge", OBJECT, "1 if the last read of Kafka answered for this object, else 0"),
     metric("tidegate_scaler_decision_info", "gauge", &["namespace", "name", "group", "topic", "by", "decided", "binding"], "Always 1: the last decision, who made it (slo, keda), what it was (up, down, hold), and what bound it"),
     metric("tidegate_scaler_objects", "gauge", &[], "ScaledObjects that are served"),
     metric("tidegate_scaler_kafka_connections", "gauge", &[], "Connections to brokers that are open"),
+    metric("tidegate_scaler_kafka_requests_total", "counter", &[], "Requests to brokers, those of connecting left out"),
     metric("tidegate_scaler_reads_total", "counter", &["outcome"], "Reads of a cluster, by outcome: complete, partial"),
     metric("tidegate_scaler_read_seconds_total", "counter", &[], "Time of all reads"),
     metric("tidegate_scaler_requests_total", "counter", &["method", "code"], "gRPC calls by method and code"),
+    metric("tidegate_scaler_pods_asked_total", "counter", &["outcome"], "Pods asked for their sink, by outcome: answered, failed"),
     metric("tidegate_scaler_fenced_members_total", "counter", &["outcome"], "Members of gone pods taken out of their group, by outcome: fenced, failed"),
+    metric("tidegate_scaler_mended_hpas_total", "counter", &["outcome"], "HPAs without a metric that KEDA was asked to look at again, by outcome: asked, failed"),
 ];
 
 type Labels = Vec<(&'static str, String)>;
@@ -68,12 +73,24 @@ type Labels = Vec<(&'static str, String)>;
 pub struct Counters {
     requests: Family<Labels, Counter>,
     fenced: Family<Labels, Counter>,
+    asked: Family<Labels, Counter>,
+    mended: Family<Labels, Counter>,
 }
 
 impl Counters {
     pub(crate) fn request(&self, method: &str, code: tonic::Code) {
         let labels = vec![("method", method.to_owned()), ("code", format!("{code:?}"))];
         self.requests.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn pod_asked(&self, answered: bool) {
+        let outcome = if answered { "answered" } else { "failed" };
+        self.asked.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
+    }
+
+    pub(crate) fn mended(&self, is_asked: bool) {
+        let outcome = if is_asked { "asked" } else { "failed" };
+        self.mended.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
     }
 
     pub(crate) fn fenced(&self, is_fenced: bool) {
@@ -131,8 +148,12 @@ pub fn text(
     add(&mut prometheus, "tidegate_scaler_reads_total", reads_by_outcome);
     let seconds = reads.micros.load(Ordering::Relaxed) as f64 / 1e6;
     add(&mut prometheus, "tidegate_scaler_read_seconds_total", ConstCounter::new(seconds));
+    let requests: u64 = reads.requests.iter().map(|of| of.load(Ordering::Relaxed)).sum();
+    add(&mut prometheus, "tidegate_scaler_kafka_requests_total", ConstCounter::new(requests));
     add(&mut prometheus, "tidegate_scaler_requests_total", counters.requests.clone());
+    add(&mut prometheus, "tidegate_scaler_pods_asked_total", counters.asked.clone());
     add(&mut prometheus, "tidegate_scaler_fenced_members_total", counters.fenced.clone());
+    add(&mut prometheus, "tidegate_scaler_mended_hpas_total", counters.mended.clone());
     let mut text = String::new();
     encode(&mut text, &prometheus)?;
     Ok(text)
@@ -147,6 +168,7 @@ struct Series {
 const SERIES: &[Series] = &[
     Series { name: "tidegate_scaler_desired_replicas", value: |o, _| read(o).then(|| f64::from(o.status().wanted)) },
     Series { name: "tidegate_scaler_hpa_desired_replicas", value: |o, _| o.status().hpa.map(|hpa| f64::from(hpa.desired)) },
+    Series { name: "tidegate_scaler_hpa_has_metric", value: |o, _| o.status().hpa.map(|hpa| f64::from(u8::from(hpa.has_metric))) },
     Series { name: "tidegate_scaler_stock_desired_replicas", value: |o, _| o.status().stock_wanted.map(f64::from) },
     Series { name: "tidegate_scaler_active", value: |o, _| read(o).then(|| f64::from(u8::from(o.status().active))) },
     Series { name: "tidegate_scaler_group_members", value: |o, _| o.status().members.map(f64::from) },
@@ -154,6 +176,7 @@ const SERIES: &[Series] = &[
     Series { name: "tidegate_scaler_oldest_age_seconds", value: |o, _| terms(o).map(|terms| terms.oldest_age_s) },
     Series { name: "tidegate_scaler_arrival_rate", value: |o, _| terms(o).map(|terms| terms.arrival_per_s) },
     Series { name: "tidegate_scaler_pod_rate", value: |o, _| terms(o).map(|terms| terms.pod_rate_per_s) },
+    Series { name: "tidegate_scaler_sink_limited", value: |o, now_ms| o.sink(now_ms).map(|sink| f64::from(u8::from(sink.limited))) },
     Series { name: "tidegate_scaler_facts_age_seconds", value: |o, now_ms| Some((now_ms - o.status().facts_ms).max(0) as f64 / 1000.0) },
     Series { name: "tidegate_scaler_facts_up", value: |o, _| read(o).then(|| f64::from(u8::from(o.status().error.is_none()))) },
 ];
@@ -209,12 +232,12 @@ fn add(
 
 #[cfg(test)]
 mod tests {
-    use tidegate_autoscale::law::{StockLaw, StockOptions};
+    use tidegate_autoscale::law::{SinkFacts, StockLaw, StockOptions};
     use tidegate_autoscale::scaled_object::ScaledObject;
     use tidegate_kafka::{ClusterError, PartitionOffsets};
 
     use super::*;
-    use crate::kubernetes::HpaCounts;
+    use crate::kubernetes::HpaFacts;
     use crate::metadata::Settings;
     use crate::object::ObjectKey;
 
@@ -230,9 +253,10 @@ mod tests {
         let demo = include_str!("../../../config/scaled-object-demo.yaml");
         let demo = ScaledObject::from_yaml(demo, "demo").expect("manifest");
         object.compare_with(StockLaw::new(demo, StockOptions::default(), 0));
-        let hpa = Some(HpaCounts { desired: 1, current: 1 });
+        let hpa = Some(HpaFacts { desired: 1, current: 1, has_metric: true });
         let partition =
             PartitionOffsets { partition: 0, committed: Some(1), start: Some(0), end: Some(5) };
+        object.set_sink(1000, Some(SinkFacts::default()));
         object.observe(1000, Ok(vec![partition]), Some(Vec::new()), hpa, true);
         registry
     }
@@ -242,6 +266,8 @@ mod tests {
         let counters = Counters::default();
         counters.request("IsActive", tonic::Code::Ok);
         counters.fenced(true);
+        counters.mended(true);
+        counters.pod_asked(true);
         let text = text(&known(), &Reads::new(1), &counters, 0).expect("text");
         for MetricInfo { name, kind, labels, help } in METRICS {
             let family = name.trim_end_matches("_total");

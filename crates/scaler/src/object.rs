@@ -18,13 +18,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidegate_autoscale::law::{Decision, StockLaw};
+use tidegate_autoscale::law::{Decision, SinkFacts, StockLaw};
 use tidegate_kafka::{ClusterError, GroupMember, GroupTopic, PartitionOffsets};
 use tokio::sync::watch;
 
 use crate::decide::{Decider, Seen};
 use crate::encoding::{TARGET, Told};
-use crate::kubernetes::HpaCounts;
+use crate::kubernetes::HpaFacts;
 use crate::metadata::{LawSettings, Settings};
 
 /// Decisions kept of an object.
@@ -37,6 +37,11 @@ const SETTLE_LEAST_S: f64 = 5.0;
 /// An HPA that wants something else than it was told for this long, three syncs, was
 /// told otherwise by somebody: what it wants is what there is.
 const DIFFERS_MS: i64 = 45_000;
+/// What the pods said of their sink counts for this long: two rounds may fail.
+const SINK_MS: i64 = 15_000;
+/// Target that lets a decision's log line carry the whole decision as JSON, in the field
+/// `decision`. Whoever logs for people turns it off.
+pub const DECISION_LOG: &str = "tidegate_decision";
 
 /// Name of an object and of its trigger's settings: an edited object is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -86,7 +91,7 @@ pub struct Status {
     /// Members of the group; `None` is unknown.
     pub members: Option<i32>,
     /// What the HPA says, where it may be asked.
-    pub hpa: Option<HpaCounts>,
+    pub hpa: Option<HpaFacts>,
     /// Why there is no metric.
     pub trouble: Option<Trouble>,
     /// Why facts are missing, also while the last good answer is given.
@@ -107,6 +112,8 @@ pub struct Object {
     mind: Mutex<Mind>,
     told: Mutex<Told>,
     status: watch::Sender<Status>,
+    /// What the pods said of their sink, and when.
+    sink: Mutex<Option<(i64, SinkFacts)>>,
     decisions: Mutex<VecDeque<Decision>>,
 }
 
@@ -123,7 +130,7 @@ struct Mind {
 
 impl Mind {
     /// Follows an HPA that does not do what it is told: bounded, paused, scaled by hand.
-    fn follow(&mut self, now_ms: i64, hpa: Option<HpaCounts>) {
+    fn follow(&mut self, now_ms: i64, hpa: Option<HpaFacts>) {
         let Some(desired) =
             hpa.map(|hpa| hpa.desired).filter(|desired| Some(*desired) != self.spec)
         else {
@@ -203,6 +210,7 @@ impl Object {
             }),
             told: Mutex::new(Told::default()),
             status: watch::Sender::new(status),
+            sink: Mutex::new(None),
             decisions: Mutex::new(VecDeque::new()),
         })
     }
@@ -240,6 +248,18 @@ impl Object {
     /// Members of its group when they were read last.
     pub fn members(&self) -> Vec<GroupMember> {
         self.mind().members.clone()
+    }
+
+    /// What the pods say of their sink; `None` leaves what they said before.
+    pub fn set_sink(&self, now_ms: i64, facts: Option<SinkFacts>) {
+        if let Some(facts) = facts {
+            *lock(&self.sink) = Some((now_ms, facts));
+        }
+    }
+
+    /// What they said, while it counts.
+    pub fn sink(&self, now_ms: i64) -> Option<SinkFacts> {
+        lock(&self.sink).filter(|(at_ms, _)| now_ms - at_ms <= SINK_MS).map(|(_, facts)| facts)
     }
 
     /// Notes that somebody asked.
@@ -317,7 +337,7 @@ impl Object {
         now_ms: i64,
         offsets: Result<Vec<PartitionOffsets>, ClusterError>,
         members: Option<Vec<GroupMember>>,
-        hpa: Option<HpaCounts>,
+        hpa: Option<HpaFacts>,
         acts: bool,
     ) {
         let mut mind = self.mind();
@@ -357,6 +377,7 @@ impl Object {
                 spec: spec.unwrap_or(before.wanted),
                 ready: count.or(spec).unwrap_or(before.wanted),
                 offsets: offsets.map_err(|error| error.to_string()),
+                sink: self.sink(now_ms),
             };
             let decided = mind.decider.decide(&seen);
             after.lag = decided.lag.unwrap_or(before.lag);
@@ -405,11 +426,15 @@ impl Object {
     fn keep(&self, decision: Option<Decision>) {
         let Some(decision) = decision else { return };
         if decision.changes() {
+            let whole = tracing::enabled!(target: DECISION_LOG, tracing::Level::INFO)
+                .then(|| serde_json::to_string(&decision).ok())
+                .flatten();
             tracing::info!(
                 object = self.label(),
                 from = decision.from,
                 to = decision.to,
                 why = decision.explanation(),
+                decision = whole,
                 "decided"
             );
         }

@@ -130,7 +130,7 @@ fn with_a_fallback_there_is_no_error_and_never_fewer_pods() {
 #[test]
 fn the_hpas_own_numbers_need_no_settling() {
     let object = object(&[]);
-    let hpa = Some(HpaCounts { desired: 14, current: 13 });
+    let hpa = Some(HpaFacts { desired: 14, current: 13, has_metric: true });
     object.observe(1000, steady(1), members(12), hpa, true);
     assert_eq!(object.metric(1000), Ok((1, 14)));
 }
@@ -150,7 +150,7 @@ fn an_hpa_that_does_something_else_is_followed_after_three_syncs() {
     let object = object(&[]);
     let feed = |seconds: std::ops::Range<i64>, desired| {
         for second in seconds {
-            let hpa = Some(HpaCounts { desired, current: desired });
+            let hpa = Some(HpaFacts { desired, current: desired, has_metric: true });
             object.observe(second * 1000, steady(second), members(desired), hpa, true);
         }
     };

@@ -77,6 +77,8 @@ pub struct Reads {
     pub rounds_ms: Vec<AtomicI64>,
     /// Connections open, by cluster.
     pub connections: Vec<AtomicU64>,
+    /// Requests made, by cluster.
+    pub requests: Vec<AtomicU64>,
 }
 
 impl Reads {
@@ -85,6 +87,7 @@ impl Reads {
         Self {
             rounds_ms: (0..clusters).map(|_| AtomicI64::new(0)).collect(),
             connections: (0..clusters).map(|_| AtomicU64::new(0)).collect(),
+            requests: (0..clusters).map(|_| AtomicU64::new(0)).collect(),
             ..Self::default()
         }
     }
@@ -208,6 +211,9 @@ impl Observer {
         reads.micros.fetch_add(micros, Ordering::Relaxed);
         if let Some(connections) = reads.connections.get(self.cluster) {
             connections.store(self.reader.connections() as u64, Ordering::Relaxed);
+        }
+        if let Some(requests) = reads.requests.get(self.cluster) {
+            requests.store(self.reader.requests(), Ordering::Relaxed);
         }
     }
 

@@ -7,6 +7,7 @@ use tidegate_kafka::ConnectionOptions;
 
 use crate::Error;
 use crate::kubernetes::KubernetesOptions;
+use crate::sink::PodMetrics;
 
 /// Options of a scaler.
 #[derive(Debug, Clone)]
@@ -28,8 +29,11 @@ pub struct ScalerOptions {
     pub tls: Option<TlsFiles>,
     /// The Kubernetes API, where it may be used.
     pub kubernetes: Option<KubernetesOptions>,
-    /// Takes replica counts from the HPAs. Needs `kubernetes`.
+    /// Takes replica counts from the HPAs, and has KEDA mend those without our metric.
+    /// Needs `kubernetes`.
     pub follow_hpas: bool,
+    /// Where pods are asked for their sink, by group.
+    pub pod_metrics: Vec<PodMetrics>,
     /// Takes members out of their group whose pods are gone. Needs `kubernetes`.
     pub fence_pods: bool,
 }

@@ -10,19 +10,20 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::{Server, ServerTlsConfig};
-use tonic::transport::{Certificate, Identity};
 
 use crate::clock::Clock;
 use crate::fence::Fencer;
 use crate::http::{Pages, router};
 use crate::kubernetes::{Client, Hpas};
+use crate::mend::Mender;
 use crate::metrics::Counters;
 use crate::observe::{self, Bell, Reads, Shared};
-use crate::options::TlsFiles;
 use crate::proto::DESCRIPTOR;
 use crate::proto::external_scaler_server::ExternalScalerServer;
 use crate::registry::Registry;
 use crate::service::Service;
+use crate::sink::SinkWatch;
+use crate::tls::server_tls;
 use crate::{Error, ScalerOptions};
 
 /// A scaler that listens already.
@@ -85,8 +86,10 @@ impl Scaler {
         let counters = Counters::default();
         let (over, is_over) = watch::channel(false);
         let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(sink_watch(&options, &shared, &counters).run());
         if let Some(client) = &kubernetes {
             if options.follow_hpas {
+                tasks.spawn(Mender::new(&shared, counters.clone()).run(client.clone()));
                 tasks.spawn(Arc::clone(&shared.hpas).follow(client.clone()));
             }
             if options.fence_pods {
@@ -120,6 +123,20 @@ impl Scaler {
         shared.bell.end();
         tasks.abort_all();
         served
+    }
+}
+
+/// Who asks the pods, for a scaler or a shadow.
+pub(crate) fn sink_watch(
+    options: &ScalerOptions,
+    shared: &Shared,
+    counters: &Counters,
+) -> SinkWatch {
+    SinkWatch {
+        registry: Arc::clone(&shared.registry),
+        given: options.pod_metrics.clone(),
+        counters: counters.clone(),
+        clock: shared.clock,
     }
 }
 
@@ -170,18 +187,6 @@ async fn serve(
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
         .await
         .map_err(|error| failed(&error))
-}
-
-fn server_tls(files: &TlsFiles) -> Result<ServerTlsConfig, Error> {
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(|error| Error::file(path, &format!("cannot be read: {error}")))
-    };
-    let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
-    let mut config = ServerTlsConfig::new().identity(identity);
-    if let Some(ca) = &files.client_ca {
-        config = config.client_ca_root(Certificate::from_pem(read(ca)?));
-    }
-    Ok(config)
 }
 
 async fn listen(address: &str) -> Result<TcpListener, Error> {

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `INVALID_ARGUMENT` | metadata: the key, its value, what is allowed |
 //! | `NOT_FOUND` | the topic does not exist |
-//! | `PERMISSION_DENIED` | an ACL is missing |
+//! | `PERMISSION_DENIED` | an ACL is missing, or Kafka refuses certificate, password or token |
 //! | `UNAVAILABLE` | Kafka does not answer, or members are still being counted |
 //! | `RESOURCE_EXHAUSTED` | too many objects |
 
@@ -232,6 +232,11 @@ fn spec_of(settings: &Settings) -> (&'static str, i64) {
     }
 }
 
+/// Whether an HPA that asks for this metric asks for one of ours.
+pub(crate) fn is_ours(metric_name: &str) -> bool {
+    [PODS_METRIC, LAG_METRIC].contains(&without_index(metric_name))
+}
+
 /// KEDA takes its `s0-` away before it asks; others may not.
 fn without_index(name: &str) -> &str {
     match name.strip_prefix('s').and_then(|rest| rest.split_once('-')) {
@@ -283,7 +288,9 @@ fn refused(object: &Object, trouble: &Trouble) -> GrpcStatus {
             let text = format!("{label}: {error}{then}");
             match error {
                 ClusterError::UnknownTopic { .. } => GrpcStatus::not_found(text),
-                ClusterError::Denied { .. } => GrpcStatus::permission_denied(text),
+                ClusterError::Denied { .. } | ClusterError::Untrusted { .. } => {
+                    GrpcStatus::permission_denied(text)
+                }
                 _ => GrpcStatus::unavailable(text),
             }
         }

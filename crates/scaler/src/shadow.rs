@@ -17,7 +17,7 @@ use crate::kubernetes::Client;
 use crate::manifest::{Manifest, Trigger};
 use crate::metrics::Counters;
 use crate::object::{Object, ObjectKey, Status};
-use crate::server::shared;
+use crate::server::{shared, sink_watch};
 use crate::{Error, ScalerOptions, observe, service};
 
 /// A shadow that is ready to run.
@@ -65,6 +65,8 @@ impl Shadow {
         let clock = Clock::start();
         let shared = shared(&options, clock, false);
         let mut tasks = tokio::task::JoinSet::new();
+        let counters = Counters::default();
+        tasks.spawn(sink_watch(&options, &shared, &counters).run());
         for manifest in &manifests {
             let (cluster, object) = object(manifest, target_age_s, &options, clock.now_ms())?;
             let object = shared.registry.add(cluster, object).map_err(|full| Error::Option {
@@ -88,7 +90,7 @@ impl Shadow {
             let pages = Pages {
                 registry: Arc::clone(&shared.registry),
                 reads: Arc::clone(&shared.reads),
-                counters: Counters::default(),
+                counters,
                 clock,
                 started_ms: clock.now_ms(),
             };

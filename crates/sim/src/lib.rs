@@ -27,5 +27,5 @@ mod world;
 
 pub use load::partition_weights;
 pub use scenario::{Scenario, ScenarioError};
-pub use summary::Summary;
-pub use world::{Prepared, Run, simulate, slo_options, stock_law};
+pub use summary::{SoFar, Summary};
+pub use world::{Prepared, Run, simulate, slo_options, stock_law, through_keda};

@@ -122,6 +122,38 @@ impl Tally {
     }
 }
 
+/// What is certain of a run before its end.
+#[derive(Debug, Clone, Copy)]
+pub struct SoFar<'a> {
+    pub(crate) tally: &'a Tally,
+    pub(crate) ages: &'a Ages,
+    /// Records of the whole run.
+    pub(crate) expected: f64,
+}
+
+/// So many records for each that arrives are processed at most, those that are processed
+/// again included; or else [`SoFar::p99_age_s`] is no bound.
+const MOST_AGAIN: f64 = 1.5;
+
+impl SoFar<'_> {
+    /// Pod-seconds up to now.
+    pub fn pod_seconds(&self) -> f64 {
+        self.tally.pod_seconds as f64
+    }
+
+    /// The oldest record of the run will be at least this old, seconds.
+    pub fn max_age_s(&self) -> f64 {
+        self.ages.max_s.max(self.tally.waiting_s)
+    }
+
+    /// At least this will be the age that 99 % of the run's records do not exceed, seconds:
+    /// more than one in a hundred of all that will be processed was older already. It is
+    /// taken for granted that a run processes at most one and a half times what arrives.
+    pub fn p99_age_s(&self) -> f64 {
+        self.ages.exceeded_s(0.01 * MOST_AGAIN * self.expected)
+    }
+}
+
 impl Summary {
     pub(crate) fn new(scenario: &Scenario, tally: &Tally, ages: &Ages, counts: Counts) -> Self {
         Self {

@@ -1,8 +1,9 @@
-//! A run as one HTML file: charts, decisions, figures.
+//! A run as one HTML file, or as a page that follows it: charts, decisions, figures.
 //!
-//! Contract: pure; a [`Report`] goes in, a page comes out. The page asks the network for
-//! nothing, needs no build step and follows the reader's light or dark setting. Simulated,
-//! replayed and real runs look the same, because all are a series of
+//! Contract: a [`Report`] goes in, a page comes out, and nothing else happens; only
+//! [`Live`] serves one. The page asks the network for nothing (a live one only for its
+//! own data), needs no build step and follows the reader's light or dark setting.
+//! Simulated, replayed and real runs look the same, because all are a series of
 //! [`Second`]s.
 //!
 //! Rejected: a chart library (ten times the size of everything else in the page), and
@@ -12,13 +13,16 @@
 //! - `chart`: seconds to the few thousand points a screen can show
 //! - [`read_csv`]: the series that `--csv` wrote
 //! - `page`: the HTML around `report.css` and `report.js`
+//! - [`Live`]: a run that goes on, and the routes that serve it
 #![deny(missing_docs)]
 
 mod chart;
 mod csv;
+mod live;
 mod page;
 
 pub use csv::{CsvError, read_csv};
+pub use live::Live;
 
 use tidegate_autoscale::series::Second;
 

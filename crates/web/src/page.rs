@@ -8,15 +8,35 @@ use crate::chart::Chart;
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
+/// A run that is over.
 pub(crate) fn html(report: &Report<'_>) -> String {
+    page(report, "")
+}
+
+/// A run that goes on: the page asks for its data again each second, at `url`.
+pub(crate) fn live_html(report: &Report<'_>, url: &str) -> String {
+    page(report, &format!(" data-live=\"{}\"", escaped(url)))
+}
+
+/// What the charts show.
+pub(crate) fn data(report: &Report<'_>) -> String {
     let chart = Chart::new(report.seconds, report.promise_s);
+    serde_json::to_string(&chart).unwrap_or_default()
+}
+
+fn page(report: &Report<'_>, live: &str) -> String {
     // Inside a script element only `<` could end it.
-    let data = serde_json::to_string(&chart).unwrap_or_default().replace('<', "\\u003c");
+    let data = data(report).replace('<', "\\u003c");
     let title = escaped(&report.title);
     let subtitle = escaped(&report.subtitle);
     let mut figures = String::new();
     for (name, value) in &report.figures {
         let _ = writeln!(figures, "<tr><th>{}</th><td>{}</td></tr>", escaped(name), escaped(value));
+    }
+    if !figures.is_empty() {
+        figures = format!(
+            "<section class=\"card\"><h2>Figures</h2><table class=\"figures\"><tbody>\n{figures}</tbody></table></section>\n"
+        );
     }
     format!(
         "<!doctype html>
@@ -30,16 +50,14 @@ pub(crate) fn html(report: &Report<'_>) -> String {
 {STYLE}</style>
 </head>
 <body>
-<header><h1>{title}</h1><p>{subtitle}</p></header>
+<header><h1>{title}</h1><p>{subtitle} <b id=\"state\"></b></p></header>
 <main>
 <section id=\"tiles\" aria-label=\"Key figures\"></section>
 <section id=\"charts\" aria-label=\"Charts\"></section>
 <section class=\"card\"><h2>Decisions</h2><div id=\"decisions\"></div></section>
-<section class=\"card\"><h2>Figures</h2><table class=\"figures\"><tbody>
-{figures}</tbody></table></section>
-</main>
+{figures}</main>
 <div id=\"tip\" role=\"status\" hidden></div>
-<script id=\"data\" type=\"application/json\">{data}</script>
+<script id=\"data\" type=\"application/json\"{live}>{data}</script>
 <script>
 {SCRIPT}</script>
 </body>

@@ -1,12 +1,17 @@
 'use strict';
 (() => {
   const byId = (id) => document.getElementById(id);
-  const data = JSON.parse(byId('data').textContent);
+  const live = byId('data').dataset.live;
+  let data = JSON.parse(byId('data').textContent);
   const SVG = 'http://www.w3.org/2000/svg';
   const HEIGHT = 220, LEFT = 50, RIGHT = 10, TOP = 10, BOTTOM = 24;
-  const count = data.t.length;
-  const first = count ? data.t[0] - data.width_s : 0;
-  const last = count ? data.t[count - 1] : 1;
+  let count, first, last;
+  const measure = () => {
+    count = data.t.length;
+    first = count ? data.t[0] - data.width_s : 0;
+    last = count ? data.t[count - 1] : 1;
+  };
+  measure();
 
   const short = (n) => {
     const size = Math.abs(n);
@@ -169,22 +174,59 @@
     element('b', value, box);
     element('span', label, box);
   };
-  const worst = most(data.age);
-  const podSeconds = data.current.reduce((a, b) => a + b, 0) * data.width_s;
-  tile(seconds(worst), 'oldest record at any second', data.promise_s && worst > data.promise_s);
-  tile(short(most(data.backlog)), 'most records waiting');
-  tile(short(most(data.arrival)), 'most records in per second');
-  tile(String(most(data.current)), 'most pods');
-  tile(`${trim(podSeconds / 3600)} h`, 'pod-hours');
-  tile(String(data.decisions.length + data.decisions_left_out), 'changes of the pods wanted');
-
-  const list = byId('decisions');
-  if (!data.decisions.length) element('p', 'None: the number of pods wanted never changed.', list);
-  const table = data.decisions.length ? element('table', null, list) : null;
-  for (const d of data.decisions) {
-    const tr = element('tr', null, table);
-    element('td', clock(d.t), tr);
-    element('td', `${d.from} → ${d.to}`, tr, d.to > d.from ? 'up' : 'down');
-    element('td', d.why, tr);
+  function drawTiles() {
+    byId('tiles').replaceChildren();
+    const worst = most(data.age);
+    const podSeconds = data.current.reduce((a, b) => a + b, 0) * data.width_s;
+    tile(seconds(worst), 'oldest record at any second', data.promise_s && worst > data.promise_s);
+    tile(short(most(data.backlog)), 'most records waiting');
+    tile(short(most(data.arrival)), 'most records in per second');
+    tile(String(most(data.current)), 'most pods');
+    tile(`${trim(podSeconds / 3600)} h`, 'pod-hours');
+    tile(String(data.decisions.length + data.decisions_left_out), 'changes of the pods wanted');
   }
+  function drawDecisions() {
+    const list = byId('decisions');
+    list.replaceChildren();
+    if (!data.decisions.length) {
+      element('p', `None${live ? ' yet' : ''}: the number of pods wanted never changed.`, list);
+      return;
+    }
+    const table = element('table', null, list);
+    for (const d of live ? [...data.decisions].reverse() : data.decisions) {
+      const tr = element('tr', null, table);
+      element('td', clock(d.t), tr);
+      element('td', `${d.from} → ${d.to}`, tr, d.to > d.from ? 'up' : 'down');
+      element('td', d.why, tr);
+    }
+  }
+  drawTiles();
+  drawDecisions();
+  if (!live) return;
+
+  // A run that goes on: its data again each second, until nobody answers any more.
+  let pointed = null;
+  for (const chart of charts) {
+    chart.svg.addEventListener('pointermove', (event) => { pointed = [event, chart]; });
+    chart.svg.addEventListener('pointerleave', () => { pointed = null; });
+  }
+  async function again() {
+    try {
+      const answer = await fetch(live, { cache: 'no-store' });
+      data = await answer.json();
+    } catch {
+      byId('state').textContent = `· ended at ${clock(last)}; this is what was seen last`;
+      return;
+    }
+    const changes = data.decisions.length;
+    measure();
+    drawAll();
+    drawTiles();
+    if (changes !== again.changes) drawDecisions();
+    again.changes = changes;
+    byId('state').textContent = `· live, ${clock(last)}`;
+    if (pointed) show(...pointed);
+    setTimeout(again, 1000);
+  }
+  again();
 })();

@@ -224,3 +224,28 @@ pub fn limit_with_behavior(
     }
     (spec, Reason::DesiredWithinRange)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_its_most_or_least_the_metric_decides_and_beyond_the_bound_does() {
+        let bounds = Bounds { min: 2, max: 10 };
+        let step = |spec_replicas, proposal| {
+            let proposals = &[Some(proposal)];
+            let mut hpa = Hpa::default();
+            let mut decision = None;
+            // The first sync remembers what there is for the stabilization window.
+            for now_ms in [0, 600_000] {
+                let input = HpaInput { spec_replicas, bounds, behavior: None, proposals, now_ms };
+                decision = Some(hpa.step(input));
+            }
+            decision.map(|decision| (decision.desired, decision.proposal))
+        };
+        assert_eq!(step(10, 4), Some((4, Some(4))));
+        assert_eq!(step(2, 4), Some((4, Some(4))));
+        assert_eq!(step(11, 4), Some((10, None)));
+        assert_eq!(step(1, 4), Some((2, None)));
+    }
+}

@@ -8,7 +8,9 @@
 //! - [`SloLaw`]: the least pods that keep a promised age
 //! - [`Compared`]: a law, and what another one would have said
 //! - [`Recorder`]: a law whose decisions are kept
+//! - [`ThroughKeda`]: a law whose number KEDA and the HPA carry out
 //! - [`Schedule`]: replicas by the clock, whatever the facts
+//! - [`SinkFacts`]: what the pods report of their sink
 //! - [`Decision`]: with its inputs, terms, limit and alternative; in words
 
 mod compared;
@@ -16,15 +18,19 @@ mod decision;
 mod explain;
 mod recorder;
 mod schedule;
+mod sink;
 mod slo;
 mod stock;
+mod through_keda;
 
 pub use compared::Compared;
 pub use decision::{Alternative, Decider, Decision, HpaView};
 pub use recorder::Recorder;
 pub use schedule::Schedule;
+pub use sink::{PodSink, SinkFacts};
 pub use slo::{SloLaw, SloOptions, SloOptionsError, SloTerm, SloTerms};
 pub use stock::{StockLaw, StockOptions};
+pub use through_keda::ThroughKeda;
 
 use crate::lag::PartitionOffsets;
 
@@ -41,16 +47,6 @@ pub struct Facts {
     pub offsets: Result<Vec<PartitionOffsets>, String>,
     /// What the pods report of their sink; `None` where nobody asks them.
     pub sink: Option<SinkFacts>,
-}
-
-/// The sink as the pods see it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct SinkFacts {
-    /// The sink is the limit: more pods would not write more.
-    pub limited: bool,
-    /// Records a second that one pod could write with all its batches full, from the
-    /// times of its writes; `None` when nothing was written lately.
-    pub pod_rate_per_s: Option<f64>,
 }
 
 /// A law behind one type, so that worlds can run any of them.

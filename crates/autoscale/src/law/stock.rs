@@ -1,5 +1,7 @@
 //! Stock KEDA and HPA, as one law.
 
+use std::borrow::Cow;
+
 use super::decision::{Decider, Decision, HpaView};
 use super::{Facts, Law};
 use crate::hpa::{Hpa, HpaDecision, HpaInput, Reason, average_value_proposal, value_proposal};
@@ -79,11 +81,16 @@ impl StockLaw {
 
     /// KEDA's poll now, whether it is due or not.
     pub fn poll(&mut self, now_ms: i64, facts: &Facts) -> Decision {
-        let evaluation = self.evaluate(facts, facts.spec_replicas);
+        self.poll_with(now_ms, facts, facts.spec_replicas)
+    }
+
+    /// With the spec that another decision of the same tick has left.
+    fn poll_with(&mut self, now_ms: i64, facts: &Facts, spec: i32) -> Decision {
+        let evaluation = self.evaluate(facts, spec);
         let object = &self.object;
         let clock_ms = now_ms.saturating_add(QUERY_TIME_MS);
         let execution = execute(ExecutorInput {
-            current: facts.spec_replicas,
+            current: spec,
             min: object.min_replica_count,
             idle: object.idle_replica_count,
             active: evaluation.active,
@@ -101,22 +108,25 @@ impl StockLaw {
         if execution.was_active {
             self.last_active_ms = Some(whole_second(now_ms));
         }
-        let binding = self.keda_binding(now_ms, facts, &evaluation, execution.set);
+        let binding = self.keda_binding(now_ms, facts, spec, &evaluation, execution.set);
         Decision {
-            to: execution.set.unwrap_or(facts.spec_replicas),
+            to: execution.set.unwrap_or(spec),
             active: Some(evaluation.active),
             binding,
-            ..self.decision(now_ms, Decider::Keda, facts, &evaluation)
+            ..self.decision(now_ms, Decider::Keda, facts, spec, &evaluation)
         }
     }
 
     /// The HPA's sync now, whether it is due or not.
     pub fn sync(&mut self, now_ms: i64, facts: &Facts) -> Decision {
-        let spec = facts.spec_replicas;
+        self.sync_with(now_ms, facts, facts.spec_replicas)
+    }
+
+    fn sync_with(&mut self, now_ms: i64, facts: &Facts, spec: i32) -> Decision {
         // At zero the HPA is disabled and asks for no metric.
         let evaluation = (spec > 0).then(|| self.metric_for_hpa(facts, spec));
         let metric_milli = evaluation.as_ref().and_then(|evaluation| evaluation.metric_milli);
-        let proposal = metric_milli.map(|metric| self.proposal(metric, facts));
+        let proposal = metric_milli.map(|metric| self.proposal(metric, facts, spec));
         self.note_targets(metric_milli, facts.status_replicas);
         let outcome = self.hpa.step(HpaInput {
             spec_replicas: spec,
@@ -137,7 +147,7 @@ impl StockLaw {
             stabilized: outcome.stabilized,
             reason: Some(outcome.reason),
             binding: self.hpa_binding(&outcome, spec),
-            ..self.decision(now_ms, Decider::Hpa, facts, &evaluation)
+            ..self.decision(now_ms, Decider::Hpa, facts, spec, &evaluation)
         }
     }
 
@@ -146,9 +156,9 @@ impl StockLaw {
         at_ms: i64,
         decided_by: Decider,
         facts: &Facts,
+        from: i32,
         evaluation: &Evaluation,
     ) -> Decision {
-        let from = facts.spec_replicas;
         Decision {
             at_ms,
             decided_by,
@@ -212,11 +222,11 @@ impl StockLaw {
         }
     }
 
-    fn proposal(&self, metric_milli: i64, facts: &Facts) -> i32 {
+    fn proposal(&self, metric_milli: i64, facts: &Facts, spec: i32) -> i32 {
         let target_milli = self.object.lag_threshold().saturating_mul(1000);
         let tolerance = self.object.tolerance();
         if self.object.trigger.is_value_target {
-            let (spec, ready) = (facts.spec_replicas, facts.ready_replicas);
+            let ready = facts.ready_replicas;
             value_proposal(&[metric_milli], target_milli, spec, ready, tolerance)
         } else {
             average_value_proposal(&[metric_milli], target_milli, facts.status_replicas, tolerance)
@@ -237,6 +247,7 @@ impl StockLaw {
         &self,
         now_ms: i64,
         facts: &Facts,
+        spec: i32,
         evaluation: &Evaluation,
         set: Option<i32>,
     ) -> String {
@@ -247,7 +258,7 @@ impl StockLaw {
             let why = facts.offsets.as_ref().err().map_or("unknown", String::as_str);
             return format!("lag cannot be read, holding: {why}");
         }
-        let waiting = !evaluation.active && set.is_none() && facts.spec_replicas > 0;
+        let waiting = !evaluation.active && set.is_none() && spec > 0;
         if waiting && self.object.min_replica_count == 0 {
             let since_ms = self.last_active_ms.map_or(0, |at| now_ms.saturating_sub(at));
             let left_s = self.object.cooldown_ms.saturating_sub(since_ms).max(0) / 1000;
@@ -278,17 +289,17 @@ impl StockLaw {
 
 impl Law for StockLaw {
     fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
-        let mut facts = facts.clone();
+        let mut spec = facts.spec_replicas;
         let mut decisions = Vec::new();
         let (poll_due, sync_due) = (self.next_poll_ms <= now_ms, self.next_sync_ms <= now_ms);
         let poll_first = self.next_poll_ms <= self.next_sync_ms;
         for is_poll in [poll_first, !poll_first] {
             let decision = match (is_poll, poll_due, sync_due) {
-                (true, true, _) => self.poll(now_ms, &facts),
-                (false, _, true) => self.sync(now_ms, &facts),
+                (true, true, _) => self.poll_with(now_ms, facts, spec),
+                (false, _, true) => self.sync_with(now_ms, facts, spec),
                 _ => continue,
             };
-            facts.spec_replicas = decision.to;
+            spec = decision.to;
             decisions.push(decision);
         }
         if poll_due {
@@ -336,12 +347,13 @@ fn after(due_ms: i64, period_ms: i64, now_ms: i64) -> i64 {
     due_ms.saturating_add(period_ms.saturating_mul(missed.saturating_add(1)))
 }
 
-fn limited(offsets: &[PartitionOffsets], only: Option<&[i32]>) -> Vec<PartitionOffsets> {
-    offsets
-        .iter()
-        .filter(|partition| only.is_none_or(|only| only.contains(&partition.partition)))
-        .copied()
-        .collect()
+fn limited<'a>(
+    offsets: &'a [PartitionOffsets],
+    only: Option<&[i32]>,
+) -> Cow<'a, [PartitionOffsets]> {
+    let Some(only) = only else { return Cow::Borrowed(offsets) };
+    let counted = offsets.iter().filter(|partition| only.contains(&partition.partition));
+    Cow::Owned(counted.copied().collect())
 }
 
 /// A negative total is published as 0.
@@ -352,4 +364,35 @@ fn published_milli(total: i64) -> i64 {
 /// As Kubernetes prints whole quantities: thousands as `k` where nothing is lost.
 fn quantity(value: i64) -> String {
     if value != 0 && value % 1000 == 0 { format!("{}k", value / 1000) } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::PartitionOffsets;
+
+    #[test]
+    fn what_is_left_of_the_cooldown_is_told_in_seconds() {
+        let text = include_str!("../../../../config/scaled-object-demo.yaml");
+        let object = ScaledObject::from_yaml(text, "demo").expect("valid");
+        let cooldown_ms = object.cooldown_ms;
+        let mut law = StockLaw::new(object, StockOptions::default(), 0);
+        let mut at = |now_ms, end| {
+            let partition = PartitionOffsets { partition: 0, committed: Some(0), end: Some(end) };
+            let facts = Facts {
+                spec_replicas: 1,
+                status_replicas: 1,
+                ready_replicas: 1,
+                offsets: Ok(vec![partition]),
+                sink: None,
+            };
+            let decisions = law.tick(now_ms, &facts);
+            let keda = decisions.into_iter().rfind(|decision| decision.active.is_some());
+            keda.map(|decision| decision.binding)
+        };
+        at(0, 1_000_000);
+        let told: Vec<String> = (1..10).filter_map(|poll| at(poll * 30_000, 0)).collect();
+        let left_s = (cooldown_ms - 30_000) / 1000;
+        assert!(told.contains(&format!("{left_s} s of the cooldown left")), "{told:?}");
+    }
 }

@@ -96,6 +96,18 @@ impl ScaledObject {
         &self.trigger.group
     }
 
+    /// `pollingInterval`, milliseconds.
+    pub fn polling_interval_ms(&self) -> i64 {
+        self.polling_interval_ms
+    }
+
+    /// Whether the metric follows from the sum of the lags, the number of partitions, and
+    /// how many of them have a lag, as long as all have committed.
+    pub fn metric_is_of_sums(&self) -> bool {
+        let lag = &self.trigger.lag;
+        !lag.exclude_persistent_lag && lag.partition_limitation.is_none()
+    }
+
     /// Records a replica.
     pub fn lag_threshold(&self) -> i64 {
         self.trigger.lag.lag_threshold

@@ -8,11 +8,13 @@
 //! - `policies`: how fast it may change (TG030 to TG035)
 //! - `zero`: to zero and back (TG040 to TG046)
 //! - `fallback`: when the lag cannot be read (TG050 to TG052)
+//! - `external`: a trigger for `tidegate scaler` (TG001, TG002, TG006, TG036)
 //! - `pod`: the workload (TG060 to TG069)
 //! - `disruption`: PodDisruptionBudget and Service (TG070 to TG073)
 
 mod capacity;
 mod disruption;
+mod external;
 mod fallback;
 mod numbers;
 mod pod;
@@ -117,6 +119,7 @@ pub(crate) fn run(documents: &[Document], known: Known, out: &mut Findings) {
             policies::check(&scaling, out);
             zero::check(&scaling, out);
             fallback::check(&scaling, out);
+            external::check(&scaling, out);
         }
     }
     for workload in &workloads {

@@ -46,6 +46,7 @@ rules! {
     "TG003" "target-not-found" Warning;
     "TG004" "replicas-beside-autoscaler" Warning;
     "TG005" "group-or-topic-differs" Error;
+    "TG006" "scaler-bounds-differ" Warning;
     "TG010" "max-above-partitions" Warning;
     "TG011" "counts-without-effect" Warning;
     "TG012" "max-below-load" Warning;
@@ -63,6 +64,7 @@ rules! {
     "TG033" "scale-down-window" Warning;
     "TG034" "policy-without-effect" Note;
     "TG035" "no-behavior" Note;
+    "TG036" "scaler-damped-twice" Warning;
     "TG040" "latest-with-zero" Error;
     "TG041" "cooldown-too-short" Warning;
     "TG042" "slow-wake-up" Warning;

@@ -13,6 +13,7 @@ Examples:
   tidegate consume --database 'postgres://me@db/trades?sslmode=verify-full' --batch-size 10000
   tidegate consume --mapping config/tables/trade.toml --database postgres://me@db/trades
   tidegate consume --database postgres://me@db/trades --database-connections 4
+  tidegate consume --database postgres://me@db/trades --dead-letter-topic trade-tx-dead
   tidegate consume --database none --metrics-addr off   reads and decodes, and drops
   tidegate consume --batch-size 1000 --batch-timeout-seconds 0.5
   KAFKA_BOOTSTRAP_SERVERS=localhost:9092 BATCH_SIZE=100 BATCH_PROCESSING_TIME=1 tidegate consume
@@ -63,6 +64,9 @@ pub(crate) struct ConsumeArgs {
     /// Which JSON fields become which columns (TOML, YAML) [default: the trades]
     #[arg(long, value_name = "FILE", env = "TIDEGATE_MAPPING")]
     pub(crate) mapping: Option<PathBuf>,
+    /// A topic that gets dead letters as well as the table, at least once [default: none]
+    #[arg(long, value_name = "TOPIC", env = "TIDEGATE_DEAD_LETTER_TOPIC")]
+    pub(crate) dead_letter_topic: Option<String>,
     /// Where /metrics, /healthz, /readyz listen, or "off" [default: 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT", env = "TIDEGATE_METRICS_ADDR")]
     pub(crate) metrics_addr: Option<String>,

@@ -2,6 +2,7 @@
 //! reads the environment variables named with each flag.
 //!
 //! # Layout
+//! - `parse`: what was typed as a [`Cli`], or one line that says what is wrong
 //! - `common`: connection, logging and config-file flags
 //! - `check`, `consume`, `explain`, `produce`, `profile`, `report`, `scaler`, `tables`,
 //!   `tune`, `up`, `tools`: one struct a command
@@ -10,6 +11,7 @@ mod check;
 mod common;
 mod consume;
 mod explain;
+mod parse;
 mod produce;
 mod profile;
 mod report;
@@ -23,6 +25,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use common::{CommonArgs, KafkaArgs, LogFormat};
 pub(crate) use consume::{ConsumeArgs, PodArgs};
 pub(crate) use explain::ExplainArgs;
+pub(crate) use parse::parse;
 pub(crate) use produce::ProduceArgs;
 pub(crate) use profile::ProfileArgs;
 pub(crate) use report::ReportArgs;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tidegate_scaler::PodMetrics;
+use tidegate_scaler::kubernetes::ACCOUNT;
 
 use super::{CommonArgs, KafkaArgs, LawName};
 
@@ -49,6 +51,10 @@ pub(crate) struct ScalerArgs {
     /// Only clients with a certificate of this CA (PEM) are served
     #[arg(long, value_name = "FILE", requires = "grpc_tls_cert")]
     pub(crate) grpc_tls_client_ca: Option<PathBuf>,
+    /// Ask the pods of a group at HOST:PORT whether their sink is the limit (all addresses of the
+    /// name, as of a headless service), repeatable; podMetricsPort of a ScaledObject asks the members
+    #[arg(long, value_name = "GROUP=HOST:PORT")]
+    pub(crate) pod_metrics: Vec<PodMetrics>,
     #[command(flatten)]
     pub(crate) kubernetes: KubernetesArgs,
     /// Take members of dead pods out of their group, so that others get their partitions at
@@ -73,9 +79,13 @@ pub(crate) struct ScalerArgs {
 /// The Kubernetes API, for what may be read from it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KubernetesArgs {
-    /// Use the Kubernetes API with the pod's own rights: replica counts from the HPAs
+    /// Use the Kubernetes API with the pod's own rights: replica counts from the HPAs (list), and
+    /// one that KEDA made while no scaler answered is mended (patch)
     #[arg(long)]
     pub(crate) kubernetes: bool,
+    /// Where the pod's token, the server's CA and the namespace are
+    #[arg(long, value_name = "DIRECTORY", env = "TIDEGATE_KUBERNETES_ACCOUNT", default_value = ACCOUNT)]
+    pub(crate) kubernetes_account: PathBuf,
     /// The API at another address, for example http://127.0.0.1:8001 of `kubectl proxy`
     #[arg(long, value_name = "URL")]
     pub(crate) kubernetes_url: Option<String>,

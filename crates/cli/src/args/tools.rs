@@ -10,6 +10,7 @@ Examples:
   tidegate audit --ledger ./ledger --database sqlite:trades.db
   tidegate audit --ledger ./ledger --database sqlite:trades.db --json | jq .lost
   tidegate audit --ledger ./ledger --database postgres://me@db/trades
+  tidegate audit --ledger ./ledger --database postgres://me@db/shop --mapping trades.toml
 
 Exits 0 when nothing was lost, duplicated or reordered, 3 when something was.";
 
@@ -29,6 +30,9 @@ pub(crate) struct AuditArgs {
         env = "TIDEGATE_DATABASE_PASSWORD_FILE"
     )]
     pub(crate) password_file: Option<PathBuf>,
+    /// The mapping that `consume` wrote with [default: the trades]
+    #[arg(long, value_name = "FILE", env = "TIDEGATE_MAPPING")]
+    pub(crate) mapping: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -39,6 +43,7 @@ Examples:
   tidegate simulate --scenario config/scenarios/published.toml --scaled-object demo
   tidegate simulate --scenario config/scenarios/spike.toml --scaled-object my-scaledobject.yaml --csv run.csv
   tidegate simulate --scenario config/scenarios/spike.toml --law slo --target-age 60
+  tidegate simulate --scenario config/scenarios/spike.toml --law slo --target-age 60 --through-keda
   tidegate simulate --scenario config/scenarios/diurnal.toml --html day.html
   tidegate simulate --scenario config/scenarios/diurnal.toml --json | jq .max_age_s
   tidegate simulate --scenario config/scenarios/spike.toml --json --series | jq .series[300]
@@ -60,6 +65,10 @@ pub(crate) struct SimulateArgs {
     /// The promise of the slo law: 99 % of the records are stored within this time
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub(crate) target_age: f64,
+    /// With --law slo: KEDA and the HPA carry the number out, as for `tidegate scaler`; else
+    /// it is carried out at once
+    #[arg(long)]
+    pub(crate) through_keda: bool,
     /// Another load than the scenario's: "demo" or a profile file of `produce`
     #[arg(long, value_name = "NAME|FILE")]
     pub(crate) profile: Option<String>,

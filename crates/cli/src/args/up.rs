@@ -12,6 +12,7 @@ Examples:
   tidegate up --rate 2000 --duration 60               a constant load for a minute
   tidegate up --profile config/profiles/spike.toml --pod-start 5
   tidegate up --scaled-object my-scaledobject.yaml --csv run.csv --json run.json
+  tidegate up --dashboard                             charts in the browser while it runs
   tidegate up --html run.html                         the demo, and its charts as a page
   tidegate up --law slo --target-age 3                pods by a promised age instead of KEDA's rules
   tidegate up --replicas-path 0:1,10:6,20:12,30:2     a fixed number of pods over time
@@ -91,6 +92,9 @@ pub(crate) struct UpArgs {
     /// Write the per-second series as CSV
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
+    /// Serve the run's charts while it goes on, to this machine only [default: a free port]
+    #[arg(long, value_name = "127.0.0.1:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
+    pub(crate) dashboard: Option<String>,
     /// Write the run as one page with charts; it needs no network
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tidegate_kafka::{GroupOptions, GroupProtocol, PodReport};
+use tidegate_kafka::{ConnectionOptions, GroupOptions, GroupProtocol, PodReport};
 use tidegate_load::audit::Database;
 use tidegate_pipeline::table::TableKind;
 use tidegate_pipeline::{
-    Decoder, DiscardSink, MappedDecoder, Pipeline, PipelineHandle, PipelineOptions,
-    PostgresOptions, PostgresSink, SimulatedWrite, Sink, SqliteOptions, SqliteSink, Synchronous,
-    TradeDecoder,
+    DeadLetterTopic, Decoder, DiscardSink, MappedDecoder, Pipeline, PipelineHandle,
+    PipelineOptions, PostgresOptions, PostgresSink, SimulatedWrite, Sink, SqliteOptions,
+    SqliteSink, Synchronous, TradeDecoder,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -48,6 +48,7 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     if let Some(line) = timing {
         tracing::warn!("{line}");
     }
+    let letters = dead_letter_topic(&config, &run.group.connection)?;
     let postgres = |options| PostgresOptions {
         connections: config.consume.database_connections as usize,
         pooled: config.consume.database_pooler,
@@ -55,19 +56,43 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     };
     match (database, table) {
         (Database::Sqlite(path), TableKind::Trades) => {
-            run.consume(TradeDecoder, SqliteSink::new(sqlite_options(&config.consume, path))?)
+            let sink = SqliteSink::new(sqlite_options(&config.consume, path))?;
+            run.consume(TradeDecoder, with_topic(sink, letters, SqliteSink::dead_letter_topic))
         }
         (Database::Sqlite(path), TableKind::Mapped(mapping)) => {
             let sink = SqliteSink::mapped(sqlite_options(&config.consume, path), &mapping)?;
+            let sink = with_topic(sink, letters, SqliteSink::dead_letter_topic);
             run.consume(MappedDecoder::new(mapping), sink)
         }
         (Database::Postgres(options), TableKind::Trades) => {
-            run.consume(TradeDecoder, PostgresSink::new(postgres(options)))
+            let sink = PostgresSink::new(postgres(options));
+            run.consume(TradeDecoder, with_topic(sink, letters, PostgresSink::dead_letter_topic))
         }
         (Database::Postgres(options), TableKind::Mapped(mapping)) => {
             let sink = PostgresSink::mapped(postgres(options), &mapping);
+            let sink = with_topic(sink, letters, PostgresSink::dead_letter_topic);
             run.consume(MappedDecoder::new(mapping), sink)
         }
+    }
+}
+
+fn with_topic<S>(sink: S, topic: Option<DeadLetterTopic>, add: fn(S, DeadLetterTopic) -> S) -> S {
+    match topic {
+        Some(topic) => add(sink, topic),
+        None => sink,
+    }
+}
+
+/// The topic for dead letters, if one was named.
+fn dead_letter_topic(
+    config: &Config,
+    connection: &ConnectionOptions,
+) -> anyhow::Result<Option<DeadLetterTopic>> {
+    match config.consume.dead_letter_topic.as_str() {
+        "" => Ok(None),
+        topic => DeadLetterTopic::new(connection, topic)
+            .map(Some)
+            .map_err(|error| bad_input(error.to_string())),
     }
 }
 
@@ -158,6 +183,8 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
     layers.set("consume", "database_pooler", "--database-pooler", pooler)?;
     let mapping = args.mapping.as_ref().map(|path| path.display().to_string());
     layers.set("consume", "mapping", "--mapping", mapping)?;
+    let topic = args.dead_letter_topic.clone();
+    layers.set("consume", "dead_letter_topic", "--dead-letter-topic", topic)?;
     layers.set("consume", "metrics_addr", "--metrics-addr", args.metrics_addr.clone())?;
     layers.resolve()
 }

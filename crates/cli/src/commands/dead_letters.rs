@@ -83,7 +83,16 @@ fn run_replay(args: &LettersReplayArgs) -> anyhow::Result<Outcome> {
     let table = parts::table_kind(args.mapping.as_deref())?;
     let database = parts::sink_database(&args.database)?;
     let chosen = Filter { ids: args.ids.clone(), ..filter(&args.filter) };
-    let done = parts::runtime()?.block_on(replay(&database, &table, &chosen))?;
+    let runtime = parts::runtime()?;
+    if !args.ids.is_empty() {
+        let by_id = Filter { ids: args.ids.clone(), ..Filter::default() };
+        let there = runtime.block_on(list(&database, &by_id))?;
+        let is_absent = |id: &&i64| !there.iter().any(|letter| letter.id == **id);
+        let absent: Vec<String> = args.ids.iter().filter(is_absent).map(i64::to_string).collect();
+        let absent = absent.join(", ");
+        anyhow::ensure!(absent.is_empty(), "{database}: there is no dead letter {absent}");
+    }
+    let done = runtime.block_on(replay(&database, &table, &chosen))?;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&done)?);
     } else {

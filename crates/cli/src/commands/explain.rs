@@ -1,7 +1,8 @@
 //! `tidegate explain`: a decision in plain words, from a log or a live scaler.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -83,6 +84,10 @@ fn at<'a>(
 fn read(args: &ExplainArgs) -> anyhow::Result<Vec<Decision>> {
     let source = &args.source;
     if let Some(address) = source.strip_prefix("http://") {
+        let host = address.split('/').next().unwrap_or_default();
+        if host.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            return Err(bad_input(format!("{source}: allowed is http://HOST:PORT or a file")));
+        }
         let body = get(address).map_err(|error| anyhow::anyhow!("{source}: {error}"))?;
         return live(source, &body, args.name.as_deref());
     }
@@ -94,17 +99,41 @@ fn read(args: &ExplainArgs) -> anyhow::Result<Vec<Decision>> {
     } else {
         std::fs::read_to_string(source).map_err(|error| bad_input(format!("{source}: {error}")))?
     };
-    lines(source, &text)
+    lines(source, &text, args.name.as_deref())
+}
+
+/// A line of a log.
+enum Line {
+    /// Of `decisions.jsonl`.
+    Decision(Decision),
+    /// Of a scaler with `--log-format json`: the ScaledObject and its decision.
+    Of(String, Decision),
+    /// Anything else that such a scaler says.
+    Talk,
+}
+
+fn line(text: &str) -> serde_json::Result<Line> {
+    let value: Value = serde_json::from_str(text)?;
+    if let (Some(object), Some(decision)) = (value["object"].as_str(), value["decision"].as_str()) {
+        return Ok(Line::Of(object.to_owned(), serde_json::from_str(decision)?));
+    }
+    if value["level"].is_string() && value["timestamp"].is_string() {
+        return Ok(Line::Talk);
+    }
+    Ok(Line::Decision(serde_json::from_value(value)?))
 }
 
 /// One decision a line. The last line may be cut off: the log may still be written.
-fn lines(source: &str, text: &str) -> anyhow::Result<Vec<Decision>> {
+fn lines(source: &str, text: &str, name: Option<&str>) -> anyhow::Result<Vec<Decision>> {
     let mut decisions = Vec::new();
+    let mut by_name: ByName = BTreeMap::new();
     let whole = text.ends_with('\n');
     let count = text.lines().count();
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match serde_json::from_str(line) {
-            Ok(decision) => decisions.push(decision),
+    for (index, said) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match line(said) {
+            Ok(Line::Decision(decision)) => decisions.push(decision),
+            Ok(Line::Of(object, decision)) => by_name.entry(object).or_default().push(decision),
+            Ok(Line::Talk) => {}
             Err(_) if !whole && index + 1 == count => {}
             Err(error) => {
                 return Err(bad_input(format!(
@@ -114,29 +143,40 @@ fn lines(source: &str, text: &str) -> anyhow::Result<Vec<Decision>> {
             }
         }
     }
-    Ok(decisions)
+    match name {
+        Some(name) if !decisions.is_empty() => {
+            Err(bad_input(format!("--name {name}: the decisions in {source} name no ScaledObject")))
+        }
+        _ if by_name.is_empty() => Ok(decisions),
+        _ => choose(source, by_name, name),
+    }
 }
 
-/// A live scaler answers with decisions by name, or with those of its only object.
+/// Decisions by `namespace/name` of a ScaledObject.
+type ByName = BTreeMap<String, Vec<Decision>>;
+
+/// Those of the one that is named, or of the only one.
+fn choose(source: &str, mut by_name: ByName, name: Option<&str>) -> anyhow::Result<Vec<Decision>> {
+    let known: Vec<String> = by_name.keys().cloned().collect();
+    match (name, known.as_slice()) {
+        (Some(name), _) => by_name
+            .remove(name)
+            .ok_or_else(|| bad_input(format!("--name {name}: {source} knows {known:?}"))),
+        (None, [only]) => Ok(by_name.remove(only).unwrap_or_default()),
+        (None, _) => Err(bad_input(format!("{source} knows {known:?}: choose one with --name"))),
+    }
+}
+
+/// A live scaler answers with decisions by name, or with a list of them.
 fn live(source: &str, body: &str, name: Option<&str>) -> anyhow::Result<Vec<Decision>> {
     let wrong = |what: String| anyhow::anyhow!("{source}: {what}");
     let value: Value =
         serde_json::from_str(body).map_err(|error| wrong(format!("not JSON: {error}")))?;
-    let list = match (value, name) {
-        (Value::Object(mut by_name), Some(name)) => by_name.remove(name).ok_or_else(|| {
-            let known: Vec<&String> = by_name.keys().collect();
-            bad_input(format!("--name {name}: {source} knows {known:?}"))
-        })?,
-        (Value::Object(by_name), None) if by_name.len() == 1 => {
-            by_name.into_iter().next().map(|(_, list)| list).unwrap_or_default()
-        }
-        (Value::Object(by_name), None) => {
-            let known: Vec<&String> = by_name.keys().collect();
-            return Err(bad_input(format!("{source} knows {known:?}: choose one with --name")));
-        }
-        (list, _) => list,
-    };
-    serde_json::from_value(list).map_err(|error| wrong(format!("not a list of decisions: {error}")))
+    let none = |error| wrong(format!("not a list of decisions: {error}"));
+    if value.is_object() {
+        return choose(source, serde_json::from_value(value).map_err(none)?, name);
+    }
+    serde_json::from_value(value).map_err(none)
 }
 
 /// A plain GET; the answer is closed by the server.
@@ -146,10 +186,13 @@ fn get(address: &str) -> anyhow::Result<String> {
         Some((host, _)) => (host, "/decisions".to_owned()),
         None => (address, "/decisions".to_owned()),
     };
-    let mut stream = TcpStream::connect(host)?;
+    let mut stream = connect(host)?;
     stream.set_read_timeout(Some(HTTP_TIMEOUT))?;
     stream.set_write_timeout(Some(HTTP_TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\n\r\n")?;
+    // In one piece: a formatted write to a socket sends each part by itself.
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) =
@@ -159,6 +202,18 @@ fn get(address: &str) -> anyhow::Result<String> {
         anyhow::bail!("{path} answers {status:?}");
     }
     Ok(body.to_owned())
+}
+
+/// The first address of the name that answers in time.
+fn connect(host: &str) -> anyhow::Result<TcpStream> {
+    let mut last = None;
+    for address in host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, HTTP_TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or_else(|| anyhow::anyhow!("the name has no address"), Into::into))
 }
 
 #[cfg(test)]
@@ -172,9 +227,30 @@ mod tests {
     #[test]
     fn a_log_that_is_still_written_is_read_up_to_its_last_whole_line() {
         let text = format!("{LINE}\n{}", &LINE[..20]);
-        assert_eq!(lines("d.jsonl", &text).expect("read").len(), 1);
-        let error = lines("d.jsonl", &format!("{LINE}\nnonsense\n")).expect_err("refused");
+        assert_eq!(lines("d.jsonl", &text, None).expect("read").len(), 1);
+        let error = lines("d.jsonl", &format!("{LINE}\nnonsense\n"), None).expect_err("refused");
         assert!(error.to_string().starts_with("d.jsonl, line 2: not a decision"), "{error}");
+    }
+
+    /// As a pod's log has it: other lines, and decisions of several objects.
+    #[test]
+    fn a_scalers_log_is_read_by_name() {
+        let decided = |object: &str| {
+            let mut line = serde_json::json!({
+                "timestamp": "2025-12-30T16:12:06Z", "level": "INFO", "message": "decided",
+            });
+            line["object"] = object.into();
+            line["decision"] = LINE.into();
+            line.to_string()
+        };
+        let talk = r#"{"timestamp":"2025-12-30T16:12:05Z","level":"INFO","message":"serving"}"#;
+        let one = format!("{talk}\n{}\n{}\n", decided("a/orders"), decided("a/orders"));
+        assert_eq!(lines("log", &one, None).expect("the only one").len(), 2);
+        let two = format!("{one}{}\n", decided("a/trades"));
+        assert_eq!(lines("log", &two, Some("a/trades")).expect("by name").len(), 1);
+        let error = lines("log", &two, None).expect_err("which").to_string();
+        assert_eq!(error, "log knows [\"a/orders\", \"a/trades\"]: choose one with --name");
+        assert!(lines("log", talk, None).expect("none").is_empty());
     }
 
     #[test]
@@ -183,11 +259,16 @@ mod tests {
         let address = listener.local_addr().expect("address").to_string();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("asked");
-            let mut request = [0; 1024];
-            let read = stream.read(&mut request).expect("request");
+            let mut request = Vec::new();
+            // What is not read when the socket closes would reset it.
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).expect("request");
+                request.push(byte[0]);
+            }
             let body = format!("{{\"orders\":[{LINE}],\"trades\":[]}}");
             write!(stream, "HTTP/1.0 200 OK\r\n\r\n{body}").expect("answered");
-            String::from_utf8_lossy(&request[..read]).into_owned()
+            String::from_utf8(request).expect("text")
         });
         let body = get(&address).expect("answer");
         assert!(server.join().expect("server").starts_with("GET /decisions HTTP/1.0\r\n"));

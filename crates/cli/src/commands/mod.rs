@@ -4,6 +4,7 @@
 mod audit;
 mod check;
 mod consume;
+mod dashboard;
 mod dead_letters;
 mod explain;
 mod generate;

@@ -22,6 +22,29 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
+/// Files that a command will write at its end, by flag: what cannot be written is told
+/// before the work begins.
+///
+/// # Errors
+/// Bad input: the directory does not exist, or the file is a directory.
+pub(super) fn can_write<const N: usize>(
+    files: [(&str, Option<&PathBuf>); N],
+) -> anyhow::Result<()> {
+    for (flag, path) in files {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else { continue };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let why = if path.is_dir() {
+            "is a directory"
+        } else if directory.is_some_and(|directory| !directory.is_dir()) {
+            "its directory does not exist"
+        } else {
+            continue;
+        };
+        return Err(bad_input(format!("{flag} {}: {why}", path.display())));
+    }
+    Ok(())
+}
+
 /// Lays the Kafka flags over the other layers.
 pub(super) fn lay_kafka(layers: &mut Layers, args: &KafkaArgs) -> anyhow::Result<()> {
     layers.set("kafka", "brokers", "--brokers", args.brokers.clone())?;

@@ -22,6 +22,7 @@ const QUICK_WINDOW_S: u64 = 2;
 const UNSAID_BATCH_SIZE: u64 = 100;
 
 pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
+    parts::can_write([("--output", args.output.as_ref())])?;
     let config = resolve(args)?;
     let database = args.database.as_deref();
     let password_file = &config.consume.database_password_file;

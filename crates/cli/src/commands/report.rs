@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tidegate_web::{Report, read_csv};
 
+use super::parts;
 use crate::args::ReportArgs;
 use crate::exit::{Outcome, bad_input};
 
@@ -15,6 +16,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     if args.promise.is_some_and(|promise_s| !(promise_s > 0.0 && promise_s <= 86_400.0)) {
         return Err(bad_input("--promise: allowed is more than 0, up to 86400 seconds"));
     }
+    parts::can_write([("--output", args.output.as_ref())])?;
     let output = args.output.clone().unwrap_or_else(|| args.series.with_extension("html"));
     if output == args.series {
         return Err(bad_input(format!("--output {name}: is the series itself")));

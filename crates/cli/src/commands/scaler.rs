@@ -56,6 +56,9 @@ fn said(error: Error) -> anyhow::Error {
         Error::Option { .. } | Error::File { .. } | Error::Kubernetes(_) => {
             bad_input(error.to_string())
         }
+        Error::Listen { address, source } if source.kind() == std::io::ErrorKind::InvalidInput => {
+            bad_input(format!("{address:?} is no address to listen on: allowed is HOST:PORT"))
+        }
         Error::Kafka(inner @ tidegate_kafka::Error::Option { .. }) => bad_input(inner.to_string()),
         other => other.into(),
     }
@@ -64,7 +67,8 @@ fn said(error: Error) -> anyhow::Error {
 /// What a shadow watches.
 fn manifests(args: &ScalerArgs, config: &Config) -> anyhow::Result<Vec<Manifest>> {
     if args.shadow && args.scaled_object.is_empty() {
-        let namespace = KubernetesOptions::own_namespace().unwrap_or_else(|| "default".into());
+        let namespace = KubernetesOptions::own_namespace(&args.kubernetes.kubernetes_account)
+            .unwrap_or_else(|| "default".into());
         let (group, topic) = (&config.consume.group, &config.kafka.topic);
         return Ok(vec![Manifest::of_group(&namespace, group, topic, args.target_age)]);
     }
@@ -102,6 +106,7 @@ fn options(args: &ScalerArgs, config: &Config) -> anyhow::Result<ScalerOptions> 
             key,
             client_ca: args.grpc_tls_client_ca.clone(),
         }),
+        pod_metrics: args.pod_metrics.clone(),
         kubernetes: kubernetes(&args.kubernetes, args.fence_pods)?,
         follow_hpas: args.kubernetes.kubernetes || args.kubernetes.kubernetes_url.is_some(),
         fence_pods: args.fence_pods,
@@ -120,7 +125,9 @@ fn kubernetes(
             namespace: None,
             pod_selector: String::new(),
         },
-        None if args.kubernetes || watches_pods => KubernetesOptions::in_cluster().map_err(said)?,
+        None if args.kubernetes || watches_pods => {
+            KubernetesOptions::in_cluster(&args.kubernetes_account).map_err(said)?
+        }
         None => return Ok(None),
     };
     Ok(Some(KubernetesOptions {

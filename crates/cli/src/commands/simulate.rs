@@ -6,23 +6,27 @@ use serde::Serialize;
 use tidegate_autoscale::law::{Compared, Decision, Law, Recorder, SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_autoscale::series::{self, Second};
-use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law};
+use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law, through_keda};
 use tidegate_web::Report;
 
-use super::{produce, report, up};
+use super::{parts, produce, report, up};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
+    parts::can_write([
+        ("--csv", args.csv.as_ref()),
+        ("--html", args.html.as_ref()),
+        ("--decisions", args.decisions.as_ref()),
+    ])?;
     let scenario = scenario(args)?;
     let object = up::scaled_object(&args.scaled_object)?;
     let run = match args.law {
-        LawName::Stock => stock_run(args, &scenario, &object)?,
-        LawName::Slo => {
-            let law = slo_law(args, &scenario, &object)?;
-            let stock = stock_law(object, &scenario.control);
-            recorded(args, &scenario, law, stock, "stock")?
+        LawName::Stock if args.through_keda => {
+            return Err(bad_input("--through-keda: only with --law slo; stock is KEDA itself"));
         }
+        LawName::Stock => stock_run(args, &scenario, &object)?,
+        LawName::Slo => slo_run(args, &scenario, object)?,
     };
     write(args, &scenario, &run)?;
     Ok(Outcome::Done)
@@ -35,6 +39,15 @@ fn stock_run(
 ) -> anyhow::Result<Run> {
     let stock = stock_law(object.clone(), &scenario.control);
     recorded(args, scenario, stock, slo_law(args, scenario, object)?, "slo")
+}
+
+fn slo_run(args: &SimulateArgs, scenario: &Scenario, object: ScaledObject) -> anyhow::Result<Run> {
+    let law = slo_law(args, scenario, &object)?;
+    if args.through_keda {
+        let law = through_keda(law, &object, &scenario.control);
+        return recorded(args, scenario, law, stock_law(object, &scenario.control), "stock");
+    }
+    recorded(args, scenario, law, stock_law(object, &scenario.control), "stock")
 }
 
 fn slo_law(

@@ -12,7 +12,7 @@ use tidegate_plan::tune::{
     Base, Checkpoint, Choice, LawKind, Objective, Options, Progress, Search, SearchError, choose,
 };
 
-use super::{simulate, up};
+use super::{parts, simulate, up};
 use crate::args::{AgeName, LawName, ObjectiveName, TuneArgs};
 use crate::exit::{Outcome, bad_input};
 use crate::signals;
@@ -21,6 +21,10 @@ use crate::signals;
 const NEW_SEEDS: std::ops::RangeInclusive<u64> = 1_000_001..=1_000_005;
 
 pub(super) fn run(args: &TuneArgs) -> anyhow::Result<Outcome> {
+    parts::can_write([
+        ("--output", args.output.as_ref()),
+        ("--checkpoint", args.checkpoint.as_ref()),
+    ])?;
     let scenarios = scenarios(&args.scenario)?;
     let (name, text) = up::scaled_object_text(&args.scaled_object)?;
     let base = Base::from_yaml(&name, &text).map_err(|error| bad_input(error.to_string()))?;
@@ -226,6 +230,12 @@ fn head(args: &TuneArgs, search: &Search<'_>, interrupted: bool) -> Vec<String> 
             args.seed
         ),
         "A comment says what the next lower and the next higher value would do.".into(),
+        match args.law {
+            LawName::Stock => "The trigger is KEDA's own.".into(),
+            LawName::Slo => {
+                "The trigger asks `tidegate scaler`: set scalerAddress to its Service.".into()
+            }
+        },
     ]
 }
 
@@ -262,6 +272,7 @@ fn write(
     let shown: Vec<_> =
         findings.into_iter().filter(|finding| finding.severity > Severity::Note).collect();
     anstream::eprint!("{}", tidegate_check::report::text(&shown));
+    anstream::eprintln!("use            {}", how_to_use(args));
     if args.json {
         let space = search.space();
         let front: Vec<_> = search
@@ -293,6 +304,19 @@ fn write(
         anstream::print!("{}", choice.yaml);
     }
     Ok(())
+}
+
+/// What to do with the manifest on a cluster.
+fn how_to_use(args: &TuneArgs) -> String {
+    let file = args.output.as_ref().map_or_else(|| "-".into(), |path| path.display().to_string());
+    match args.law {
+        LawName::Slo => format!(
+            "kubectl apply -f {file}; its trigger asks `tidegate scaler` at scalerAddress (docs/scaler.md)"
+        ),
+        LawName::Stock => format!(
+            "kubectl apply -f {file}; its trigger is KEDA's own, --law slo writes one for `tidegate scaler`"
+        ),
+    }
 }
 
 /// What `tidegate check` says of the manifest that was found, with the scenarios.

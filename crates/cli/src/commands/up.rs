@@ -1,6 +1,7 @@
 //! `tidegate up`: the whole loop on this machine.
 
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,12 +15,12 @@ use tidegate_local::pods::CommandTemplate;
 use tidegate_local::report::WorldReport;
 use tidegate_local::series;
 use tidegate_local::world::{
-    LawOptions, RunDir, StopLevel, World, WorldEnd, WorldOptions, runs_root,
+    LawOptions, RunDir, Snapshot, StopLevel, World, WorldEnd, WorldOptions, runs_root,
 };
-use tidegate_web::Report as WebReport;
+use tidegate_web::{Live, Report as WebReport};
 use tokio::sync::mpsc;
 
-use super::{parts, produce, report};
+use super::{dashboard, parts, produce, report};
 use crate::args::UpArgs;
 use crate::config::{Config, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -41,6 +42,11 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
+    parts::can_write([
+        ("--csv", args.csv.as_ref()),
+        ("--html", args.html.as_ref()),
+        ("--json", args.json.as_ref()),
+    ])?;
     let config = resolve(args)?;
     let profile = load_profile(args, &config)?;
     let law = law(args, &config)?;
@@ -48,6 +54,7 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     let database = args.database.as_deref();
     let database = database.map(|url| parts::database(url, Some(password_file))).transpose()?;
     let cluster = parts::cluster(&config.kafka, &args.kafka, "tidegate-up")?;
+    let dashboard = args.dashboard.as_deref().map(dashboard::listen).transpose()?;
     logging::init(args.common.log_format);
 
     RunDir::clean_up_dead_worlds(&runs_root()?);
@@ -77,7 +84,8 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     };
     let world = World::start(options, &mut |line| tracing::info!("{line}"))?;
     tracing::info!("run directory {}", run_dir.display());
-    let end = parts::runtime()?.block_on(watch(world))?;
+    let live = dashboard.map(|listener| (listener, dashboard::live(&config)));
+    let end = parts::runtime()?.block_on(watch(world, live))?;
     if end.killed {
         return Ok(Outcome::Interrupted);
     }
@@ -309,8 +317,9 @@ fn flags<const N: usize>(pairs: [(&str, OsString); N]) -> Vec<OsString> {
 }
 
 /// Runs the world, shows it, and turns signals into stop levels.
-async fn watch(world: World) -> anyhow::Result<WorldEnd> {
+async fn watch(world: World, dashboard: Option<(TcpListener, Live)>) -> anyhow::Result<WorldEnd> {
     let mut signals = StopSignals::install()?;
+    let live = dashboard.map(|(listener, live)| dashboard::serve(listener, live)).transpose()?;
     let (stop, level) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         let name = signals.next().await;
@@ -321,17 +330,22 @@ async fn watch(world: World) -> anyhow::Result<WorldEnd> {
         std::future::pending::<()>().await;
     });
     let mut view = StatusView::new();
-    let end = world.run(level, |snapshot| view.show(snapshot)).await?;
+    let show = |snapshot: &Snapshot| {
+        view.show(snapshot);
+        if let Some(live) = &live {
+            live.push(snapshot.second.clone());
+        }
+    };
+    let end = world.run(level, show).await?;
     Ok(end)
 }
 
 fn page<'a>(config: &Config, end: &'a WorldEnd, audit: &AuditReport) -> WebReport<'a> {
-    let up = &config.up;
     WebReport {
-        title: format!("tidegate up: {}", up.profile),
-        subtitle: format!("on real Kafka · law: {} · {} partitions", up.law, up.partitions),
+        title: dashboard::title(config),
+        subtitle: dashboard::subtitle(config),
         seconds: &end.seconds,
-        promise_s: (up.law == "slo").then_some(up.target_age_s),
+        promise_s: dashboard::promise_s(config),
         figures: WebReport::figures_from(&format!("{}\n{audit}", end.report)),
     }
 }

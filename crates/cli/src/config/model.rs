@@ -57,6 +57,7 @@ pub(crate) struct ConsumeConfig {
     pub(crate) database_password_file: PathBuf,
     pub(crate) database_pooler: bool,
     pub(crate) mapping: PathBuf,
+    pub(crate) dead_letter_topic: String,
     pub(crate) database_connections: u64,
     pub(crate) sqlite_synchronous: String,
     pub(crate) batch_size: BatchSize,
@@ -181,6 +182,7 @@ impl Config {
         filled("kafka.brokers", &self.kafka.brokers, "127.0.0.1:9092")?;
         filled("kafka.topic", &self.kafka.topic, "trade-tx")?;
         self.consume.check()?;
+        self.check_dead_letter_topic()?;
         range("produce.rate", self.produce.rate, 0.0, 1e7)?;
         range("produce.linger_ms", self.produce.linger_ms, 0, 1000)?;
         one_of("produce.compression", &self.produce.compression, &["none", "gzip", "lz4", "zstd"])?;
@@ -188,6 +190,23 @@ impl Config {
         range("scaler.wake_interval_ms", self.scaler.wake_interval_ms, 50, 60_000)?;
         range("scaler.max_objects", self.scaler.max_objects, 1, 100_000)?;
         self.up.check()
+    }
+
+    fn check_dead_letter_topic(&self) -> Result<(), Broken> {
+        let topic = &self.consume.dead_letter_topic;
+        let allowed = match () {
+            () if topic.is_empty() => return Ok(()),
+            () if *topic == self.kafka.topic => "another topic than kafka.topic, which is read",
+            () if self.consume.database == "none" => {
+                "\"\" with database = \"none\": there are no dead letters"
+            }
+            () => return Ok(()),
+        };
+        Err(Broken {
+            field: "consume.dead_letter_topic".into(),
+            value: format!("{topic:?}"),
+            allowed: allowed.into(),
+        })
     }
 }
 

@@ -13,6 +13,14 @@ pub enum ClusterError {
         /// The last words.
         reason: String,
     },
+    /// A broker and the scaler do not trust each other: certificate, password, token.
+    #[error("no secured connection to Kafka at {broker}: {reason}")]
+    Untrusted {
+        /// Address.
+        broker: String,
+        /// What was refused, by whom; never a secret.
+        reason: String,
+    },
     /// The topic does not exist, or may not be seen.
     #[error("topic {topic} does not exist")]
     UnknownTopic {

@@ -19,6 +19,7 @@ pub(super) struct Links {
     options: ConnectionOptions,
     nodes: HashMap<i32, Node>,
     bootstrap: Option<Link>,
+    requests: u64,
 }
 
 #[derive(Debug)]
@@ -38,12 +39,17 @@ struct Link {
 
 impl Links {
     pub(super) fn new(options: &ConnectionOptions) -> Self {
-        Self { options: options.clone(), nodes: HashMap::new(), bootstrap: None }
+        Self { options: options.clone(), nodes: HashMap::new(), bootstrap: None, requests: 0 }
     }
 
     pub(super) fn open(&self) -> usize {
         let nodes = self.nodes.values().filter(|node| node.link.is_some()).count();
         nodes + usize::from(self.bootstrap.is_some())
+    }
+
+    /// Requests made so far, those of connecting left out.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests
     }
 
     pub(super) fn learn(&mut self, brokers: impl IntoIterator<Item = (i32, String)>) {
@@ -70,6 +76,7 @@ impl Links {
                 return Ok(answer);
             }
         }
+        self.requests += 1;
         if let Some(link) = &mut self.bootstrap
             && let Ok(answer) = link.ask(action, request, version)
         {
@@ -99,10 +106,14 @@ impl Links {
         {
             return Err(error.clone());
         }
+        self.requests += 1;
         // A kept connection may have been closed by the broker: once more with a new one.
         if let Some(link) = &mut node.link {
             match link.ask(action, request, version) {
-                Err(ClusterError::Unreachable { .. }) => node.link = None,
+                // Credentials of a session may have ended: those of a new one count.
+                Err(ClusterError::Unreachable { .. } | ClusterError::Untrusted { .. }) => {
+                    node.link = None;
+                }
                 answer => return answer,
             }
         }
@@ -133,15 +144,20 @@ impl Links {
 
 impl Link {
     fn first_of(options: &ConnectionOptions) -> Result<Self, ClusterError> {
-        let mut last = String::new();
+        let mut reason = String::new();
+        let mut refused = None;
         for address in options.brokers.split(',').map(str::trim) {
             match Self::open(options, address) {
                 Ok(link) => return Ok(link),
-                Err(ClusterError::Unreachable { reason, .. }) => last = reason,
-                Err(error) => return Err(error),
+                Err(ClusterError::Unreachable { reason: last, .. }) => reason = last,
+                // Another one may know of credentials or certificates that this one does not.
+                Err(error) => refused = Some(error),
             }
         }
-        Err(ClusterError::Unreachable { broker: options.brokers.clone(), reason: last })
+        Err(refused.unwrap_or_else(|| ClusterError::Unreachable {
+            broker: options.brokers.clone(),
+            reason,
+        }))
     }
 
     fn open(options: &ConnectionOptions, address: &str) -> Result<Self, ClusterError> {
@@ -173,6 +189,9 @@ impl Link {
 
 fn unreachable(address: &str, error: &crate::Error) -> ClusterError {
     let reason = match error {
+        crate::Error::Security { reason, .. } => {
+            return ClusterError::Untrusted { broker: address.to_owned(), reason: reason.clone() };
+        }
         crate::Error::Wire { action, reason, .. } => format!("{action}: {reason}"),
         other => other.to_string(),
     };

@@ -117,6 +117,11 @@ impl ClusterReader {
         self.links.open()
     }
 
+    /// Requests made so far, those of connecting left out.
+    pub fn requests(&self) -> u64 {
+        self.links.requests()
+    }
+
     /// Committed, start and end offset of every partition, in the order of `wanted`.
     pub fn read(
         &mut self,

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -19,6 +19,7 @@ use super::GroupOptions;
 use super::commits::Commits;
 use super::events::{AssignReply, GroupEvent, RevokeReply};
 use super::handle::Shared;
+use super::rejoin::Rejoin;
 use crate::chunk::Chunk;
 use crate::security::context::oauth_token;
 use crate::security::refusal;
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub(super) chunk: Chunk,
     /// An assignment came: the brokers and we trust each other.
     joined: bool,
+    /// Whether the answer to a join is due.
+    pub(super) rejoin: Rejoin,
 }
 
 impl Context {
@@ -54,7 +57,8 @@ impl Context {
         shared: Arc<Shared>,
     ) -> Self {
         let topic = Arc::from(options.topic.as_str());
-        Self { options, topic, events, shared, state: Mutex::default() }
+        let state = State { rejoin: Rejoin::begun(Instant::now()), ..State::default() };
+        Self { options, topic, events, shared, state: Mutex::new(state) }
     }
 
     /// The same for a client that takes this one's place: it owns nothing yet.
@@ -89,7 +93,7 @@ impl Context {
     /// change, so that no record is told after its partition went.
     pub(super) fn flush(&self) {
         let records = std::mem::take(&mut self.state().chunk).finish(&self.topic);
-        if records.is_empty() {
+        if records.len() == 0 {
             return;
         }
         self.shared.held_records.fetch_add(records.len() as u64, Ordering::AcqRel);
@@ -326,7 +330,14 @@ impl ConsumerContext for Context {
         if let Err(error) = outcome {
             self.state().end.get_or_insert(error);
         }
-        self.state().joined = true;
+        {
+            let mut state = self.state();
+            state.joined = true;
+            match code {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => state.rejoin.joined(),
+                _ => state.rejoin.left(Instant::now()),
+            }
+        }
         self.publish(consumer);
     }
 }

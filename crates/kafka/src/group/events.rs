@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use crate::{Error, Position, Record, StartPosition, TopicPartition};
+use crate::{Error, Position, Records, StartPosition, TopicPartition};
 
 /// Something that happened to this member's partitions.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub enum GroupEvent {
         reply: AssignReply,
     },
     /// Records, per partition in offset order.
-    Records(Vec<Record>),
+    Records(Records),
     /// Partitions go, and are still ours: finish or abandon, answer the final positions.
     Revoke {
         /// The removed ones only.

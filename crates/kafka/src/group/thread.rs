@@ -16,6 +16,7 @@ use super::backpressure::{Backpressure, Step};
 use super::callbacks::Context;
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
+use super::rejoin;
 use super::{GroupOptions, GroupProtocol};
 use crate::security::token::install;
 use crate::{Error, TopicPartition};
@@ -83,6 +84,7 @@ impl Poller {
                 Ok(Some(leaving)) => break Some(leaving),
                 Err(error) => break self.fail(error),
             }
+            self.begin_anew_if_unanswered();
             if self.renew_at.is_none() && self.apply_backpressure() == Step::Hold {
                 std::thread::park_timeout(HOLD_STEP);
                 continue;
@@ -146,6 +148,23 @@ impl Poller {
         Ok(())
     }
 
+    /// See [`rejoin`].
+    fn begin_anew_if_unanswered(&mut self) {
+        if self.protocol != GroupProtocol::Classic || self.renew_at.is_some() {
+            return;
+        }
+        let context = self.consumer.context();
+        let limit = rejoin::limit(&context.options);
+        if context.state().rejoin.is_overdue(limit, Instant::now()) {
+            tracing::warn!(
+                limit_s = limit.as_secs(),
+                "no answer to a join of the group: joining again with a new client"
+            );
+            context.lose_everything();
+            self.renew_at = Some(Instant::now());
+        }
+    }
+
     fn renew(&mut self) -> Result<(), Error> {
         self.renew_at = None;
         let context = self.consumer.context().renewed();
@@ -157,11 +176,18 @@ impl Poller {
         let context = self.consumer.context();
         let mut wait = POLL_WAIT;
         while let Some(polled) = self.consumer.poll(wait) {
-            match polled {
-                Ok(message) => context.state().chunk.push(&message),
-                Err(error) => self.client_error(&error)?,
-            }
-            if context.state().chunk.is_full() {
+            let is_full = match polled {
+                Ok(message) => {
+                    let chunk = &mut context.state().chunk;
+                    chunk.push(&message);
+                    chunk.is_full()
+                }
+                Err(error) => {
+                    self.client_error(&error)?;
+                    false
+                }
+            };
+            if is_full {
                 break;
             }
             wait = Duration::ZERO;
@@ -206,6 +232,15 @@ impl Poller {
                     brokers: options.connection.brokers.clone(),
                 })
             }
+            code @ Some(RDKafkaErrorCode::InvalidSessionTimeout) => Err(Error::Client {
+                action: "join the group",
+                reason: format!(
+                    "the broker refuses session_timeout_ms {}: allowed is what its \
+                     group.min.session.timeout.ms and group.max.session.timeout.ms say",
+                    options.session_timeout_ms
+                ),
+                code,
+            }),
             _ => {
                 tracing::warn!(%error, "kafka consumer");
                 Ok(())

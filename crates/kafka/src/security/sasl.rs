@@ -24,7 +24,15 @@ pub(crate) fn authenticate(
         SaslMechanism::ScramSha512 => scram(connection, Hash::Sha512, exchange),
         SaslMechanism::OAuthBearer | SaslMechanism::AwsMskIam => {
             let token = connection.token()?.map(|token| token.value).unwrap_or_default();
-            exchange(format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}").into_bytes()).map(drop)
+            let answer = exchange(format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}").into_bytes())?;
+            if answer.is_empty() {
+                return Ok(());
+            }
+            // RFC 7628, 3.2.3: a refusal comes as a challenge, and as an error once the client
+            // has answered that it saw it.
+            exchange(vec![1])?;
+            let reason = format!("authentication failed: {}", String::from_utf8_lossy(&answer));
+            Err(Error::Security { brokers: connection.brokers.clone(), reason })
         }
     }
 }

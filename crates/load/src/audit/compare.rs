@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::database::{Dead, Reader, Row};
 use super::report::{Ages, AuditReport, Violation, ViolationKind};
+use super::table::{AuditTable, RowMeaning};
 use crate::ledger::{Acked, Ledger};
 use crate::trade::{account_id, sequence_number};
 
@@ -11,6 +12,9 @@ const EXAMPLES: usize = 10;
 
 pub(super) struct Comparison<'a> {
     ledger: &'a Ledger,
+    table: &'a AuditTable,
+    /// Rows come in commit order.
+    is_ordered: bool,
     positions: HashMap<i32, i64>,
     /// Of each acknowledged record, in the ledger's order: rows and dead letters.
     stored: Vec<u16>,
@@ -29,27 +33,38 @@ impl Reader for Comparison<'_> {
         self.positions = positions;
     }
 
+    fn rows_are_ordered(&mut self, ordered: bool) {
+        self.is_ordered = ordered;
+        self.report.order_checked = ordered || self.table.rows == RowMeaning::LastOfKey;
+    }
+
     fn row(&mut self, row: &Row) {
-        if let Some(timestamp_ms) = row.timestamp_ms {
-            self.ages_ms.push(row.committed_at_ms - timestamp_ms);
-        }
         let Some(index) = self.known(row) else {
             self.report.unacknowledged_stored += 1;
             return;
         };
         let record = self.ledger.acked[index];
+        self.ages_ms.extend(row.committed_at_ms.map(|at_ms| at_ms - record.timestamp_ms));
         self.report.stored += 1;
         self.stored[index] = self.stored[index].saturating_add(1);
-        if self.stored[index] > 1 {
+        let last_seq = self.last_of_key.get(&record.key).copied();
+        let is_second = self.table.rows == RowMeaning::LastOfKey && last_seq.is_some();
+        if self.stored[index] > 1 || is_second {
             self.report.duplicated += 1;
             self.violation(ViolationKind::Duplicated, record);
             return;
         }
-        let last_seq = self.last_of_key.insert(record.key, record.seq);
-        let last_offset = self.last_of_partition.insert(record.partition, record.offset);
-        if last_seq > Some(record.seq) || last_offset > Some(record.offset) {
-            self.report.out_of_order += 1;
-            self.violation(ViolationKind::OutOfOrder, record);
+        self.last_of_key.insert(record.key, record.seq);
+        if self.is_elsewhere(row, record) {
+            self.report.altered += 1;
+            self.violation(ViolationKind::Altered, record);
+        }
+        if self.is_ordered {
+            let last_offset = self.last_of_partition.insert(record.partition, record.offset);
+            if last_seq > Some(record.seq) || last_offset > Some(record.offset) {
+                self.report.out_of_order += 1;
+                self.violation(ViolationKind::OutOfOrder, record);
+            }
         }
     }
 
@@ -63,12 +78,13 @@ impl Reader for Comparison<'_> {
         if self.dead[index] > 1 {
             self.report.duplicated += 1;
             self.violation(ViolationKind::Duplicated, record);
-        } else if !record.kind.is_poison() {
+        } else if self.becomes_row(record, dead) {
             self.report.dead_lettered_unexpected += 1;
             self.violation(ViolationKind::DeadLettered, record);
         } else {
             self.report.dead_lettered += 1;
-            if dead.payload != record.kind.poison_payload(record.seq) {
+            let is_poison = record.kind.is_poison();
+            if is_poison && dead.payload != record.kind.poison_payload(record.seq) {
                 self.report.altered += 1;
                 self.violation(ViolationKind::Altered, record);
             }
@@ -77,7 +93,7 @@ impl Reader for Comparison<'_> {
 }
 
 impl<'a> Comparison<'a> {
-    pub(super) fn new(ledger: &'a Ledger) -> Self {
+    pub(super) fn new(ledger: &'a Ledger, table: &'a AuditTable) -> Self {
         let by_offset = ledger
             .acked
             .iter()
@@ -100,17 +116,55 @@ impl<'a> Comparison<'a> {
                 ..AuditReport::default()
             },
             ledger,
+            table,
+            is_ordered: false,
             positions: HashMap::new(),
         }
     }
 
     fn known(&self, row: &Row) -> Option<usize> {
-        let seq = sequence_number(&row.trade_id)?;
         let acked = &self.ledger.acked;
-        acked.binary_search_by_key(&seq, |record| record.seq).ok().or_else(|| {
-            // A row that names no known trade: a poison record stored by mistake.
-            self.by_offset.get(&(row.partition, row.offset)).copied()
+        let seq = row.trade_id.as_deref().and_then(sequence_number);
+        let by_seq = |seq| acked.binary_search_by_key(&seq, |record: &Acked| record.seq).ok();
+        // A row that names no known trade: a poison record stored by mistake, or a
+        // table without the trade's id.
+        seq.and_then(by_seq).or_else(|| {
+            let place = (row.partition?, row.offset?);
+            self.by_offset.get(&place).copied()
         })
+    }
+
+    /// The row names one record and stands at the place of another.
+    fn is_elsewhere(&self, row: &Row, record: Acked) -> bool {
+        row.partition.is_some_and(|partition| partition != record.partition)
+            || row.offset.is_some_and(|offset| offset != record.offset)
+    }
+
+    /// Whether a record among the dead letters should be a row.
+    fn becomes_row(&self, record: Acked, dead: &Dead) -> bool {
+        match &self.table.accepts {
+            None => !record.kind.is_poison(),
+            Some(accepts) if record.kind.is_poison() => {
+                accepts(record.kind.poison_payload(record.seq).as_deref())
+            }
+            Some(accepts) => accepts(dead.payload.as_deref()),
+        }
+    }
+
+    /// Whether a record that is a row should be a dead letter.
+    fn is_refused(&self, record: Acked) -> bool {
+        record.kind.is_poison()
+            && self
+                .table
+                .accepts
+                .as_ref()
+                .is_none_or(|accepts| !accepts(record.kind.poison_payload(record.seq).as_deref()))
+    }
+
+    /// A later record of the key is stored in its place.
+    fn is_replaced(&self, record: Acked) -> bool {
+        self.table.rows == RowMeaning::LastOfKey
+            && self.last_of_key.get(&record.key).is_some_and(|last| *last > record.seq)
     }
 
     pub(super) fn finish(mut self) -> AuditReport {
@@ -118,12 +172,13 @@ impl<'a> Comparison<'a> {
             let record = self.ledger.acked[index];
             match (self.stored[index] > 0, self.dead[index] > 0) {
                 (false, false) if self.is_pending(record) => self.report.pending += 1,
+                (false, false) if self.is_replaced(record) => self.report.replaced += 1,
                 (false, false) => {
                     self.report.lost += 1;
                     self.violation(ViolationKind::Lost, record);
                 }
                 // A row and a dead letter, or a poison record that became a row.
-                (true, dead) if dead || record.kind.is_poison() => {
+                (true, dead) if dead || self.is_refused(record) => {
                     self.report.duplicated += 1;
                     self.violation(ViolationKind::Duplicated, record);
                 }
@@ -131,7 +186,7 @@ impl<'a> Comparison<'a> {
             }
         }
         self.report.keys_violated = self.violated_keys.len() as u64;
-        self.report.age_ms = Ages::of(self.ages_ms);
+        self.report.age_ms = self.table.committed_at.is_some().then(|| Ages::of(self.ages_ms));
         self.report
     }
 

@@ -5,7 +5,7 @@ use rusqlite::types::ValueRef;
 use tidegate_pgtest::Server;
 use tidegate_postgres::ConnectOptions;
 
-use super::{AuditReport, Database, audit};
+use super::{AuditReport, AuditTable, Database, RowMeaning, audit, audit_table};
 use crate::ledger::{Acked, LedgerMeta, LedgerWriter};
 use crate::trade::{Kind, trade_id};
 
@@ -111,7 +111,8 @@ fn a_complete_database_passes() {
     let report = World::complete().audit();
     assert_eq!(counts(&report), [0; 6]);
     assert_eq!((report.sent, report.stored, report.dead_lettered, report.keys), (7, 6, 1, 2));
-    assert_eq!((report.age_ms.max, report.age_ms.p50), (15, 13));
+    let age_ms = report.age_ms.expect("ages");
+    assert_eq!((age_ms.max, age_ms.p50), (15, 13));
     assert!(report.to_string().contains("exactly once, in order"));
 }
 
@@ -247,4 +248,100 @@ fn postgres_gives_the_same_report() {
     let ledger = World::new();
     let error = audit(&ledger.directory.path().join("ledger"), &empty).expect_err("no tables");
     assert!(error.to_string().contains("tidegate consume"), "{error}");
+}
+
+/// The world's table under other names, as a mapping may have it.
+fn renamed(world: &World, upsert: bool) -> AuditTable {
+    world
+        .database
+        .execute_batch(
+            "ALTER TABLE trades RENAME TO orders;
+             ALTER TABLE orders RENAME COLUMN kafka_partition TO \"part \"\"1\"\"\";
+             ALTER TABLE orders RENAME COLUMN trade_id TO nr;",
+        )
+        .expect("renames");
+    AuditTable {
+        table: "orders".into(),
+        position: Some(("part \"1\"".into(), "kafka_offset".into())),
+        trade_id: None,
+        rows: if upsert { RowMeaning::LastOfKey } else { RowMeaning::EachRecord },
+        number: (!upsert).then(|| "id".into()),
+        accepts: Some(Box::new(|payload: Option<&[u8]>| {
+            payload.is_some_and(|payload| payload.ends_with(b"}"))
+        })),
+        ..AuditTable::default()
+    }
+}
+
+fn audit_as(world: &World, table: &AuditTable) -> AuditReport {
+    audit_table(&world.directory.path().join("ledger"), &world.database(), table).expect("audit")
+}
+
+#[test]
+fn a_mapped_table_is_known_by_partition_and_offset() {
+    let world = World::complete();
+    let report = audit_as(&world, &renamed(&world, false));
+    assert_eq!(counts(&report), [0; 6]);
+    assert_eq!((report.stored, report.dead_lettered, report.order_checked), (6, 1, true));
+    let world = World::new();
+    [0, 1, 4, 2, 3, 5].iter().for_each(|seq| world.store(*seq));
+    assert_eq!(counts(&audit_as(&world, &renamed(&world, false))), [1, 0, 1, 0, 0, 0]);
+}
+
+#[test]
+fn a_table_that_is_not_numbered_is_audited_without_order() {
+    let world = World::new();
+    [0, 1, 4, 2, 3, 5].iter().for_each(|seq| world.store(*seq));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    let table = AuditTable { number: Some("nr".into()), ..renamed(&world, false) };
+    world.database.execute_batch("ALTER TABLE orders DROP COLUMN nr").expect("drops");
+    let report = audit_as(&world, &AuditTable { committed_at: None, ..table });
+    assert_eq!(counts(&report), [0; 6]);
+    assert!(!report.order_checked && report.age_ms.is_none());
+    let text = report.to_string();
+    assert!(text.contains("not checked") && text.contains("not known"), "{text}");
+    assert!(text.ends_with("exactly once"), "{text}");
+}
+
+/// Key 0 has the records 0, 2, 4, key 1 has 1, 3, 5.
+#[test]
+fn of_a_key_the_last_record_counts() {
+    let world = World::new();
+    [4, 5].iter().for_each(|seq| world.store(*seq));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    let report = audit_as(&world, &renamed(&world, true));
+    assert_eq!((counts(&report), report.replaced, report.order_checked), ([0; 6], 4, true));
+
+    let world = World::new();
+    [2, 5].iter().for_each(|seq| world.store(*seq));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    let report = audit_as(&world, &renamed(&world, true));
+    assert_eq!((counts(&report), report.replaced), ([1, 0, 0, 0, 0, 0], 3), "4 is lost");
+
+    let world = World::new();
+    [4, 5, 3].iter().for_each(|seq| world.store(*seq));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    let report = audit_as(&world, &renamed(&world, true));
+    assert_eq!(counts(&report), [0, 1, 0, 0, 0, 0], "two rows of a key");
+}
+
+/// What is poison is the mapping's to say.
+#[test]
+fn a_record_that_the_mapping_refuses_belongs_to_the_dead_letters() {
+    let world = World::new();
+    (0..5).for_each(|seq| world.store(seq));
+    world.bury(5, Some(b"{".to_vec()));
+    world.bury(6, Kind::BadJson.poison_payload(6));
+    let table = renamed(&world, false);
+    let report = audit_as(&world, &table);
+    assert_eq!((counts(&report), report.dead_lettered), ([0; 6], 2));
+    let takes_all = AuditTable { accepts: Some(Box::new(|_: Option<&[u8]>| true)), ..table };
+    assert_eq!(counts(&audit_as(&world, &takes_all)), [0, 0, 0, 2, 0, 0]);
+}
+
+#[test]
+fn a_row_at_the_place_of_another_record_is_found() {
+    let world = World::complete();
+    world.database.execute("UPDATE trades SET kafka_offset = 9 WHERE id = 1", []).expect("moves");
+    assert_eq!(counts(&world.audit()), [0, 0, 0, 0, 1, 0]);
 }

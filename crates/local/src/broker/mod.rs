@@ -2,7 +2,7 @@
 //!
 //! Contract: an external cluster is only used, never started or stopped. Else
 //! `KAFKA_HOME`, else a cache under the user's cache directory that Maven fills
-//! once (`provision`); then a single KRaft node on free ports of 127.0.0.1, its
+//! once (`provision`); then a KRaft node on free ports of 127.0.0.1, its
 //! data in the run directory (`run`). Blocking: called before the loop starts.
 
 mod java;
@@ -11,4 +11,4 @@ mod provision;
 mod run;
 
 pub use provision::{Distribution, KAFKA_VERSION};
-pub use run::{Broker, BrokerOptions};
+pub use run::{Broker, BrokerOptions, Cluster, Listener};

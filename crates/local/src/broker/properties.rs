@@ -1,8 +1,8 @@
-//! `server.properties` of a one-node broker. Pure.
+//! `server.properties` of a node. Pure.
 
 use std::path::Path;
 
-use super::BrokerOptions;
+use super::{BrokerOptions, Cluster, Listener};
 
 /// Ports of a node on 127.0.0.1.
 #[derive(Debug, Clone, Copy)]
@@ -17,13 +17,55 @@ pub(super) struct Ports {
 /// batching of assignments settle a rescale in well under a second; the minimum
 /// intervals have to be lowered for that too.
 pub(super) fn server(ports: Ports, data: &Path, options: &BrokerOptions) -> String {
-    let stock = stock(ports, data, options.advertised_port.unwrap_or(ports.broker));
+    let mut stock = stock(ports, data, options.advertised_port.unwrap_or(ports.broker));
+    if let Some(cluster) = &options.join {
+        stock = joined(&stock, ports, cluster);
+    }
+    let stock = with_listeners(stock, options);
     let is_replaced = |line: &str| {
         options.settings.iter().any(|(key, _)| line.split('=').next() == Some(key.as_str()))
     };
     let kept = stock.lines().filter(|line| !is_replaced(line)).map(str::to_owned);
     let own = options.settings.iter().map(|(key, value)| format!("{key}={value}"));
     kept.chain(own).flat_map(|line| [line, "\n".to_owned()]).collect()
+}
+
+/// A broker without a controller, in another's cluster.
+fn joined(stock: &str, Ports { broker, controller }: Ports, cluster: &Cluster) -> String {
+    let listeners = format!("listeners=PLAINTEXT://127.0.0.1:{broker}");
+    let (node_id, voter) = (cluster.node_id, cluster.controller_port);
+    stock
+        .replace("process.roles=broker,controller", "process.roles=broker")
+        .replace("node.id=1\n", &format!("node.id={node_id}\n"))
+        .replace(
+            &format!("voters=1@127.0.0.1:{controller}"),
+            &format!("voters=1@127.0.0.1:{voter}"),
+        )
+        .replace(&format!("{listeners},CONTROLLER://127.0.0.1:{controller}"), &listeners)
+}
+
+/// Further listeners in the three lines that name them, and who brokers talk through.
+fn with_listeners(stock: String, options: &BrokerOptions) -> String {
+    if options.listeners.is_empty() {
+        return stock;
+    }
+    let mut lines: Vec<String> = stock.lines().map(str::to_owned).collect();
+    for Listener { name, protocol, port } in &options.listeners {
+        for line in &mut lines {
+            match line.split('=').next() {
+                Some("listeners") => line.push_str(&format!(",{name}://127.0.0.1:{port}")),
+                Some("advertised.listeners") => {
+                    line.push_str(&format!(",{name}://localhost:{port}"));
+                }
+                Some("listener.security.protocol.map") => {
+                    line.push_str(&format!(",{name}:{protocol}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    lines.push("inter.broker.listener.name=PLAINTEXT".into());
+    lines.join("\n") + "\n"
 }
 
 fn stock(ports: Ports, data: &Path, advertised: u16) -> String {
@@ -80,6 +122,39 @@ mod tests {
         assert!(text.contains("listeners=PLAINTEXT://127.0.0.1:19092,"), "{text}");
         assert_eq!(text.matches("group.consumer.session.timeout.ms").count(), 1, "{text}");
         assert!(text.ends_with("group.consumer.session.timeout.ms=3000\n"), "{text}");
+    }
+
+    #[test]
+    fn a_broker_that_joins_is_no_controller_and_votes_for_none() {
+        let options = BrokerOptions {
+            join: Some(Cluster { id: "x".into(), controller_port: 19999, node_id: 2 }),
+            ..BrokerOptions::default()
+        };
+        let text = server(PORTS, Path::new("/data"), &options);
+        for line in [
+            "process.roles=broker\n",
+            "node.id=2\n",
+            "controller.quorum.voters=1@127.0.0.1:19999\n",
+            "\nlisteners=PLAINTEXT://127.0.0.1:19092\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        assert!(!text.contains("19093"), "{text}");
+    }
+
+    #[test]
+    fn a_further_listener_is_named_three_times() {
+        let listener = Listener { name: "TLS", protocol: "SSL", port: 29094 };
+        let options = BrokerOptions { listeners: vec![listener], ..BrokerOptions::default() };
+        let text = server(PORTS, Path::new("/data"), &options);
+        for part in [
+            ",CONTROLLER://127.0.0.1:19093,TLS://127.0.0.1:29094\n",
+            "advertised.listeners=PLAINTEXT://127.0.0.1:19092,TLS://localhost:29094\n",
+            ",CONTROLLER:PLAINTEXT,TLS:SSL\n",
+            "inter.broker.listener.name=PLAINTEXT\n",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
     }
 
     #[test]

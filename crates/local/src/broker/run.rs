@@ -21,6 +21,7 @@ use crate::process::{Identity, send_signal};
 
 const LOG4J: &str = include_str!("../../assets/log4j2.properties");
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
+const ATTEMPT: Duration = Duration::from_secs(1);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_FREE_MIB: u64 = 512;
 /// Files in its directory.
@@ -39,9 +40,42 @@ pub struct BrokerOptions {
     pub settings: Vec<(String, String)>,
     /// Flags of the JVM in the place of the stock ones, which are for a fast start.
     pub jvm_flags: Option<Vec<String>>,
+    /// Listeners besides the plain one.
+    pub listeners: Vec<Listener>,
+    /// Further arguments of the storage tool, for example users of SCRAM.
+    pub format: Vec<String>,
+    /// A directory of classes in front of Kafka's.
+    pub classes: Option<PathBuf>,
+    /// The cluster that this broker joins; none: it is one of its own.
+    pub join: Option<Cluster>,
+    /// A program that has `exec-guarded` ([`crate::process::exec_guarded`]) as its own
+    /// command, for a caller that has not.
+    pub guard: Option<PathBuf>,
 }
 
-/// A one-node Kafka that belongs to this world, and ends with it.
+/// A listener on 127.0.0.1 that names itself `localhost` to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Upper case, for example `TLS`.
+    pub name: &'static str,
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    pub protocol: &'static str,
+    /// A free port.
+    pub port: u16,
+}
+
+/// What a further broker has to know of the first one, and who it is itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Sixteen bytes in base64.
+    pub id: String,
+    /// Port of the first node's controller.
+    pub controller_port: u16,
+    /// Of the broker that joins, from 2.
+    pub node_id: u16,
+}
+
+/// A Kafka node that belongs to this world, and ends with it.
 #[derive(Debug)]
 pub struct Broker {
     child: Child,
@@ -49,7 +83,8 @@ pub struct Broker {
     log: PathBuf,
     distribution: Distribution,
     directory: PathBuf,
-    jvm_flags: Vec<String>,
+    options: BrokerOptions,
+    cluster: Cluster,
 }
 
 impl Broker {
@@ -80,10 +115,14 @@ impl Broker {
             .map_err(Error::file(&settings))?;
         let logging = directory.join(LOGGING);
         fs::write(&logging, LOG4J).map_err(Error::file(&logging))?;
-        let stock = || JVM_FLAGS.iter().map(ToString::to_string).collect();
-        let jvm_flags: Vec<String> = options.jvm_flags.clone().unwrap_or_else(stock);
-        let java = Java { distribution, directory, jvm_flags: &jvm_flags };
-        java.format_storage()?;
+        let cluster = options.join.clone().unwrap_or_else(|| Cluster {
+            // Sixteen random bytes.
+            id: URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 16]>()),
+            controller_port: ports.controller,
+            node_id: 1,
+        });
+        let java = Java { distribution, directory, options };
+        java.format_storage(&cluster.id)?;
         let child = java.spawn_broker()?;
         let bootstrap = format!("127.0.0.1:{}", ports.broker);
         let mut broker = Self {
@@ -92,7 +131,8 @@ impl Broker {
             log: directory.join(LOG),
             distribution: distribution.clone(),
             directory: directory.to_owned(),
-            jvm_flags,
+            options: options.clone(),
+            cluster,
         };
         broker.wait_ready()?;
         Ok(broker)
@@ -108,10 +148,20 @@ impl Broker {
         let java = Java {
             distribution: &self.distribution,
             directory: &self.directory,
-            jvm_flags: &self.jvm_flags,
+            options: &self.options,
         };
         self.child = java.spawn_broker()?;
         Ok(())
+    }
+
+    /// What another broker needs to join this one's cluster as `node_id`.
+    pub fn cluster(&self, node_id: u16) -> Cluster {
+        Cluster { node_id, ..self.cluster.clone() }
+    }
+
+    /// Its log.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// Where clients connect.
@@ -136,12 +186,19 @@ impl Broker {
         }
     }
 
-    fn wait_ready(&mut self) -> Result<(), Error> {
-        let admin = Admin::new(&ConnectionOptions::new(self.bootstrap.clone()))?;
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] when it ended by itself or does not answer within 90 s.
+    pub fn wait_ready(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + READY_TIMEOUT;
         loop {
             self.check()?;
-            if admin.wait_ready(Duration::from_millis(200)).is_ok() {
+            // A client of its own for each attempt: one that has been told of an advertised
+            // port, by an answer that came too late, asks there ever after, and a proxy may
+            // not lead anywhere yet.
+            let admin = Admin::new(&ConnectionOptions::new(self.bootstrap.clone()))?;
+            if admin.wait_ready(ATTEMPT).is_ok() {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -158,6 +215,11 @@ impl Broker {
 
     /// Stops it: SIGTERM, and SIGKILL for one that does not listen.
     pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    /// The same for a broker that [`Broker::start_again`] starts again.
+    pub fn shut_down(&mut self) {
         send_signal(self.child.id(), Signal::TERM);
         let deadline = Instant::now() + STOP_TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -192,20 +254,24 @@ impl Drop for Broker {
 struct Java<'a> {
     distribution: &'a Distribution,
     directory: &'a Path,
-    jvm_flags: &'a [String],
+    options: &'a BrokerOptions,
 }
 
 impl Java<'_> {
     fn arguments(&self, class: &str) -> Vec<OsString> {
         let separator = OsString::from(":");
-        let class_path = self.distribution.jars.iter().fold(OsString::new(), |mut path, jar| {
+        let classes = self.options.classes.iter().chain(&self.distribution.jars);
+        let class_path = classes.fold(OsString::new(), |mut path, jar| {
             if !path.is_empty() {
                 path.push(&separator);
             }
             path.push(jar);
             path
         });
-        let mut arguments: Vec<OsString> = self.jvm_flags.iter().map(OsString::from).collect();
+        let mut arguments: Vec<OsString> = match &self.options.jvm_flags {
+            Some(flags) => flags.iter().map(OsString::from).collect(),
+            None => JVM_FLAGS.iter().map(OsString::from).collect(),
+        };
         let file = |name| self.directory.join(name);
         arguments.push(format!("-Dlog4j2.configurationFile={}", file(LOGGING).display()).into());
         arguments.push(format!("-Dtidegate.log={}", file(LOG).display()).into());
@@ -215,13 +281,13 @@ impl Java<'_> {
         arguments
     }
 
-    fn format_storage(&self) -> Result<(), Error> {
-        // Sixteen random bytes; written with "=", since an id may begin with "-".
-        let id = URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 16]>());
+    fn format_storage(&self, cluster_id: &str) -> Result<(), Error> {
+        // Written with "=", since an id may begin with "-".
         let output = Command::new("java")
             .args(self.arguments("kafka.tools.StorageTool"))
-            .args(["format", "--ignore-formatted", &format!("--cluster-id={id}"), "-c"])
+            .args(["format", "--ignore-formatted", &format!("--cluster-id={cluster_id}"), "-c"])
             .arg(self.directory.join(SETTINGS))
+            .args(&self.options.format)
             .stdin(Stdio::null())
             .output()
             .map_err(|source| Error::Spawn { program: "java".into(), source })?;
@@ -243,9 +309,14 @@ impl Java<'_> {
     fn spawn_broker(&self) -> Result<Child, Error> {
         let out = self.directory.join("stdout.log");
         let out_file = fs::File::create(&out).map_err(Error::file(&out))?;
-        let own = std::env::current_exe()
+        let own = || std::env::current_exe();
+        let guard = self
+            .options
+            .guard
+            .clone()
+            .map_or_else(own, Ok)
             .map_err(|source| Error::Spawn { program: "java".into(), source })?;
-        Command::new(own)
+        Command::new(guard)
             .arg("exec-guarded")
             .arg(format!("--parent={}", std::process::id()))
             .arg("--")

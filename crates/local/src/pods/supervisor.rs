@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tidegate_autoscale::law::SinkFacts;
+use tidegate_autoscale::law::{PodSink, SinkFacts};
 use tidegate_kafka::{ConnectionOptions, PodReport, fence};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -301,25 +301,16 @@ impl Supervisor {
     }
 }
 
-/// The sink is the limit if at least half of the pods that work say so: one alone may
-/// have a slow machine, and one that came late may not know better.
+/// What the pods that work say.
 fn sink_facts<'a>(reports: impl Iterator<Item = &'a PodReport>) -> Option<SinkFacts> {
-    let (mut working, mut limited) = (0, 0);
-    let (mut measured, mut rate_per_s) = (0, 0.0);
-    for report in reports.filter(|report| report.ready && !report.assigned.is_empty()) {
-        working += 1;
-        limited += usize::from(report.sink_limited);
-        let batch = report.batch_limit as f64;
-        let write_s = report.sink_fixed_s + report.sink_row_s * batch;
-        if write_s > 0.0 {
-            measured += 1;
-            rate_per_s += report.writes_limit as f64 * batch / write_s;
-        }
-    }
-    (working > 0).then(|| SinkFacts {
-        limited: limited * 2 >= working,
-        pod_rate_per_s: (measured > 0).then(|| rate_per_s / f64::from(measured)),
-    })
+    let working = reports.filter(|report| report.ready && !report.assigned.is_empty());
+    SinkFacts::of(working.map(|report| PodSink {
+        limited: report.sink_limited,
+        batch_limit_records: report.batch_limit as f64,
+        writes_limit: report.writes_limit as f64,
+        fixed_s: report.sink_fixed_s,
+        row_s: report.sink_row_s,
+    }))
 }
 
 fn on_report(pod: &mut Pod, report: PodReport, log: &mut EventLog) {
@@ -347,27 +338,12 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_working_pods_have_to_say_it() {
+    fn only_pods_that_work_have_a_say() {
         let says = |pods: &[PodReport]| sink_facts(pods.iter()).is_some_and(|facts| facts.limited);
         assert_eq!(sink_facts([].iter()), None);
         assert!(says(&[pod(true, true), pod(true, false)]));
-        assert!(!says(&[pod(true, true), pod(true, false), pod(true, false)]));
         assert!(says(&[pod(true, true), pod(false, false)]), "one that starts does not count");
         let idle = PodReport { assigned: Vec::new(), ..pod(true, true) };
         assert!(!says(&[idle, pod(true, false)]), "nor does one without partitions");
-    }
-
-    #[test]
-    fn the_rate_of_a_pod_comes_from_the_cost_of_its_writes() {
-        let slow = PodReport {
-            batch_limit: 100,
-            writes_limit: 2,
-            sink_fixed_s: 0.19,
-            sink_row_s: 0.0001,
-            ..pod(true, false)
-        };
-        let rate = |pods: &[PodReport]| sink_facts(pods.iter()).and_then(|f| f.pod_rate_per_s);
-        assert_eq!(rate(&[slow, pod(true, false)]), Some(1_000.0));
-        assert_eq!(rate(&[pod(true, false)]), None, "nothing was written yet");
     }
 }

@@ -277,7 +277,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
 
     fn record(&mut self, elapsed_s: f64, load_over: bool) -> Result<(), Error> {
         let views = self.pods.views();
-        self.meter.push(Second {
+        let second = Second {
             t_s: elapsed_s.round() as u64,
             lag_metric: self.meter.lag_records(),
             replicas_desired: self.spec_replicas,
@@ -286,7 +286,8 @@ impl<W: FnMut(&Snapshot)> Running<W> {
             nodes: 1,
             reason: self.why.clone(),
             ..self.meter.rates()
-        });
+        };
+        self.meter.push(second.clone());
         let rates = self.meter.rates();
         let phase = match (self.stopping, self.producer.is_over(), load_over) {
             (true, _, _) => "stopping",
@@ -310,6 +311,7 @@ impl<W: FnMut(&Snapshot)> Running<W> {
             processed: self.meter.processed(),
             last_change: self.last_change.clone(),
             phase,
+            second,
         });
         self.state(views).write(&self.world.options.run_dir)
     }

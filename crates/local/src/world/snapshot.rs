@@ -1,6 +1,7 @@
 //! What a person wants to watch, once a second.
 
 use serde::Serialize;
+use tidegate_autoscale::series::Second;
 
 /// The world at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -33,4 +34,6 @@ pub struct Snapshot {
     pub last_change: Option<(f64, String)>,
     /// What is going on: `load`, `draining the backlog`, `scaling to zero`, `stopping`.
     pub phase: &'static str,
+    /// The second as the series keeps it.
+    pub second: Second,
 }

@@ -9,6 +9,12 @@
 //! A replayed row comes behind the records that were stored meanwhile. In append
 //! mode it is a later row; in upsert mode it is not written over a newer record
 //! of its partition, if the table says where its rows come from.
+//!
+//! # Layout
+//! - here: reading and replaying the table
+//! - `topic`: the same letters as records of a Kafka topic
+
+mod topic;
 
 use serde::Serialize;
 use tidegate_kafka::Record;
@@ -16,6 +22,10 @@ use tidegate_kafka::Record;
 use crate::decode::{Decoder, Rejection, TradeDecoder, decode_record};
 use crate::sink::{Database, SinkError, postgres, sqlite};
 use crate::table::{MappedDecoder, TableKind};
+
+pub use topic::{DeadLetterTopic, header};
+
+pub(crate) use topic::Letter;
 
 /// Which dead letters. What is not given does not choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +71,10 @@ pub struct Replayed {
 /// Letters of one transaction of a replay.
 pub(crate) const PAGE: usize = 500;
 
+/// Of a database that nothing was ever written into.
+pub(crate) const NO_TABLE: &str =
+    "there is no table dead_letters: was it written by tidegate consume?";
+
 /// The letters that a filter chooses, oldest first.
 ///
 /// # Errors
@@ -75,13 +89,15 @@ pub async fn list(database: &Database, filter: &Filter) -> Result<Vec<DeadLetter
 /// Writes the rows of the letters that a filter chooses, as `table` says.
 ///
 /// # Errors
-/// The database cannot be written, or its table does not fit. Pages that were
-/// committed before stay.
+/// The database cannot be written, has no dead letters' table, or its rows' table does
+/// not fit. Pages that were committed before stay.
 pub async fn replay(
     database: &Database,
     table: &TableKind,
     filter: &Filter,
 ) -> Result<Replayed, SinkError> {
+    // A sink would create what is absent: a name mistyped is no new database.
+    list(database, &Filter { limit: Some(0), ..Filter::default() }).await?;
     match (database, table) {
         (Database::Sqlite(options), TableKind::Trades) => {
             sqlite::letters::replay(options, &sqlite::trades(), &TradeDecoder, filter)

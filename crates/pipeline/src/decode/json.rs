@@ -54,10 +54,11 @@ pub(crate) fn text(record: &Record) -> Result<&str, Rejection> {
     }
     let text = std::str::from_utf8(payload)
         .map_err(|error| Rejection::new(reason::INVALID_UTF8, error.to_string()))?;
-    match text.find('\0') {
-        Some(at) => Err(Rejection::new(reason::NUL_CHARACTER, format!("NUL at byte {at}"))),
-        None => Ok(text),
+    if payload.contains(&0) {
+        let at = text.find('\0').unwrap_or_default();
+        return Err(Rejection::new(reason::NUL_CHARACTER, format!("NUL at byte {at}")));
     }
+    Ok(text)
 }
 
 pub(crate) fn json_rejection(error: &serde_json::Error) -> Rejection {

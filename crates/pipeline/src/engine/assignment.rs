@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Done, Engine, Group, Positions, with_retries};
 use crate::Error;
 use crate::decode::Row;
-use crate::events::{Change, DropReason, PartitionsChanged, Repositioned};
+use crate::events::{Change, DropReason, PartitionsChanged, PositionsMoved, Repositioned};
 use crate::lifecycle::Epoch;
 use crate::sink::{Sink, SinkError};
 
@@ -162,6 +162,50 @@ where
             self.partitions.reposition(&partition, epoch, next_offset);
             Repositioned { partition: &partition, next_offset }.emit();
             self.group.seek(partition, next_offset);
+        }
+    }
+
+    /// The sink is back: does it still hold what it held? A database that failed over
+    /// to a standby may have forgotten commits; a partition with records to write is
+    /// told by its write, one without is asked about here.
+    pub(super) fn check_idle(&mut self) {
+        let idle = self.partitions.idle();
+        if idle.is_empty() || self.drain.is_some() {
+            return;
+        }
+        let partitions = idle.iter().map(|(partition, ..)| partition.clone()).collect();
+        let positions = self.read_positions(partitions);
+        self.tasks.spawn(async move {
+            let positions = positions.await;
+            Done::Checked { idle, positions }
+        });
+    }
+
+    pub(super) fn on_checked(
+        &mut self,
+        idle: Vec<(TopicPartition, Epoch, i64)>,
+        positions: Positions,
+    ) {
+        let positions = match positions {
+            Ok(positions) if self.drain.is_none() => positions,
+            Ok(_) => return,
+            Err(error) => return self.fail_sink("read positions", error),
+        };
+        let (mut moved, mut stored) = (Vec::new(), Vec::new());
+        for ((partition, epoch, known), position) in idle.into_iter().zip(positions) {
+            // Sinks that keep no positions answer none.
+            if position.is_none_or(|position| position == known) {
+                continue;
+            }
+            if let Some(dropped) = self.partitions.moved(&partition, epoch, known) {
+                self.drop_records(DropReason::NotOwned, dropped);
+                moved.push((partition, epoch));
+                stored.push(position);
+            }
+        }
+        if !moved.is_empty() {
+            PositionsMoved { partitions: moved.len() }.emit(&self.status);
+            self.on_reread(moved, Ok(stored));
         }
     }
 

@@ -89,6 +89,7 @@ enum Done {
     Written(Result<Written, SinkError>),
     Assigned { partitions: Vec<TopicPartition>, reply: AssignReply, positions: Positions },
     Reread { fenced: Vec<(TopicPartition, Epoch)>, positions: Positions },
+    Checked { idle: Vec<(TopicPartition, Epoch, i64)>, positions: Positions },
     Left(Result<(), tidegate_kafka::Error>),
 }
 
@@ -204,6 +205,7 @@ where
                 self.on_assigned(&partitions, reply, positions);
             }
             Ok((_, Done::Reread { fenced, positions })) => self.on_reread(fenced, positions),
+            Ok((_, Done::Checked { idle, positions })) => self.on_checked(idle, positions),
             Ok((_, Done::Left(result))) => self.on_left(result),
             Err(error) => self.on_task_died(error),
         }

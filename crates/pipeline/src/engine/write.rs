@@ -158,7 +158,7 @@ where
         }
         self.group.release(flight.batch.len());
         self.backoff.reset();
-        self.failing = false;
+        let was_failing = std::mem::take(&mut self.failing);
         SinkWorks.emit(&self.status);
         let at = Instant::now();
         let took = at - flight.served.unwrap_or(flight.started);
@@ -169,6 +169,9 @@ where
         self.group.limit_buffer(self.sizing.buffer_records());
         BatchWritten { batch: &flight.batch, written, took }.emit(&self.status);
         self.after_write();
+        if was_failing {
+            self.check_idle();
+        }
     }
 
     fn on_fenced(&mut self, flight: InFlight<R>, fenced: &[TopicPartition]) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tidegate_kafka::TopicPartition;
 
-use super::{Accept, Choice, Epoch, FlightId, Partitions};
+use super::{Accepted, BelowPosition, Choice, Epoch, FlightId, Partitions};
 use crate::batch::Batch;
 use crate::sizing::Limits;
 use crate::testing::{entry, partition, record};
@@ -19,8 +19,10 @@ fn limits(max_records: usize) -> Limits {
 
 type Subject = Partitions<crate::TradeRow>;
 
-fn deliver(subject: &mut Subject, p: i32, offset: i64) -> Accept {
-    subject.accept(&partition(p), entry(record(p, offset, "x")))
+const BUFFERED: Accepted = Accepted { not_owned: 0, repeated: 0, below: None };
+
+fn deliver(subject: &mut Subject, p: i32, offset: i64) -> Accepted {
+    subject.accept(&partition(p), std::iter::once(entry(record(p, offset, "x"))))
 }
 
 /// One step of the world around the bookkeeping.
@@ -146,7 +148,7 @@ impl World {
         }
         *next = (*next).max(offset + 1);
         self.delivered += 1;
-        if deliver(&mut self.subject, p, offset) != Accept::Buffered {
+        if deliver(&mut self.subject, p, offset) != BUFFERED {
             self.released += 1;
         }
     }
@@ -284,7 +286,7 @@ fn the_oldest_head_goes_first_and_a_partition_keeps_its_order() {
     }
     // The helper's timestamps grow with the offset.
     for (p, offset) in [(0, 50), (0, 51), (1, 10), (1, 60)] {
-        assert_eq!(deliver(&mut subject, p, offset), Accept::Buffered);
+        assert_eq!(deliver(&mut subject, p, offset), BUFFERED);
     }
     let (_, batch) = subject.take(limits(10), Choice::All).expect("records wait");
     let order: Vec<_> =
@@ -297,7 +299,8 @@ fn a_batch_closes_by_bytes_but_takes_at_least_one_record() {
     let mut subject = Subject::default();
     subject.assign(partition(0), None);
     for offset in 0..3 {
-        subject.accept(&partition(0), entry(record(0, offset, &"x".repeat(100))));
+        let long = entry(record(0, offset, &"x".repeat(100)));
+        assert_eq!(subject.accept(&partition(0), std::iter::once(long)), BUFFERED);
     }
     let limits = Limits { max_records: 10, max_bytes: 50, max_age: Duration::from_secs(60) };
     assert!(subject.batch_due(limits, tokio::time::Instant::now(), false));
@@ -310,7 +313,7 @@ fn a_timestamp_in_the_future_does_not_starve_its_partition() {
     subject.assign(partition(0), None);
     let mut future = record(0, 0, "x");
     future.timestamp_ms = Some(i64::MAX);
-    subject.accept(&partition(0), entry(future));
+    assert_eq!(subject.accept(&partition(0), std::iter::once(entry(future))), BUFFERED);
     assert!(subject.oldest_age_key_ms().is_some_and(|key| key <= crate::clock::now_ms()));
 }
 
@@ -318,9 +321,10 @@ fn a_timestamp_in_the_future_does_not_starve_its_partition() {
 fn a_record_below_the_sinks_position_is_not_a_repetition() {
     let mut subject = Subject::default();
     subject.assign(partition(0), Some(500));
-    assert_eq!(deliver(&mut subject, 0, 0), Accept::BelowPosition { position: 500 });
-    assert_eq!(deliver(&mut subject, 0, 500), Accept::Buffered);
-    assert_eq!(deliver(&mut subject, 0, 500), Accept::Repeated);
+    let below = Some(BelowPosition { offset: 0, position: 500 });
+    assert_eq!(deliver(&mut subject, 0, 0), Accepted { not_owned: 1, below, ..BUFFERED });
+    assert_eq!(deliver(&mut subject, 0, 500), BUFFERED);
+    assert_eq!(deliver(&mut subject, 0, 500), Accepted { repeated: 1, ..BUFFERED });
 }
 
 #[test]

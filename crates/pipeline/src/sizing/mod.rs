@@ -123,11 +123,11 @@ impl Sizing {
         if self.took < STAGE_BELOW { self.staged } else { 0 }
     }
 
-    /// Records that buffers should hold at most: a full batch for each write, as many
-    /// that wait, and as many on their way.
+    /// Records that buffers should hold at most: two full batches, and two more for each
+    /// that is with the sink.
     pub(crate) fn buffer_records(&self) -> usize {
         const FEW: usize = 4_000;
-        (self.limits.max_records * (self.writes() + self.staged) * 4).max(FEW)
+        (self.limits.max_records * (self.writes() + self.staged + 1) * 2).max(FEW)
     }
 
     /// From now on a full batch waits for the sink, or none does.

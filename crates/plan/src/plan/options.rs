@@ -159,10 +159,12 @@ fn nearest(tried: &[Tried]) -> Option<Tried> {
 fn run(inputs: Inputs<'_>, world: &Scenario, case: Case, seed: u64) -> Result<Run, String> {
     let max_replicas =
         cap(inputs, i32::try_from(case.partitions).unwrap_or(i32::MAX), case.partitions);
-    let settings =
-        SloSettings { max_replicas, ..SloSettings::new(inputs.object, case.law_target_s) };
-    let mut options = slo_options(world, inputs.object, &settings);
-    options.min_replicas = case.standby_pods.min(max_replicas);
+    let settings = SloSettings {
+        min_replicas: case.standby_pods.min(max_replicas),
+        max_replicas,
+        ..SloSettings::new(inputs.object, case.law_target_s)
+    };
+    let options = slo_options(world, inputs.object, &settings);
     let mut law = SloLaw::new(options, 0).map_err(|error| error.to_string())?;
     Ok(simulate(world, seed, &mut law))
 }

@@ -9,7 +9,7 @@ use super::policies::{DOWN, UP, words};
 use super::search::{Search, SearchError};
 use super::space::{Genes, LawKind};
 use crate::parallel;
-use crate::trial::{LawSettings, Score, score};
+use crate::trial::{LawSettings, Score, Worlds};
 
 /// What is best.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -114,7 +114,8 @@ pub fn choose(
     found.truncate(TRIED);
 
     let tried: Vec<&Point> = found.iter().map(|(index, _)| &points[*index]).collect();
-    let again = |point: &&Point| search.score(&point.genes, new_seeds);
+    let worlds = Worlds::new(scenarios, new_seeds);
+    let again = |point: &&Point| search.score(&point.genes, &worlds);
     let Some(again) = parallel::map(&tried, options.threads, stop, again) else { return Ok(None) };
     let again = again.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law)?;
     let mut held_out: Vec<(usize, Score)> = again.into_iter().enumerate().collect();
@@ -123,16 +124,17 @@ pub fn choose(
     let point = tried[index];
 
     let stock = LawSettings::Stock(Box::new(base.object.clone()));
-    let before = score(scenarios, new_seeds, &stock, options.age).map_err(SearchError::Law)?;
-    let Some(reasons) = reasons(search, &point.genes, &held_out, new_seeds, stop)? else {
+    let before = worlds.score(&stock, options.age).map_err(SearchError::Law)?;
+    let Some(reasons) = reasons(search, &point.genes, &held_out, &worlds, stop)? else {
         return Ok(None);
     };
+    let Some(first) = scenarios.first() else { return Ok(None) };
     let comments = Comments {
         head: head.to_vec(),
         settings: reasons.iter().map(|reason| (reason.setting, reason.why.clone())).collect(),
     };
     Ok(Some(Choice {
-        yaml: yaml(base, search.space(), &point.genes, &comments),
+        yaml: yaml(base, search.space(), &point.genes, &comments, &first.scenario),
         genes: point.genes.clone(),
         found: point.score,
         held_out,
@@ -147,7 +149,7 @@ fn reasons(
     search: &Search<'_>,
     genes: &[u8],
     held_out: &Score,
-    seeds: &[u64],
+    worlds: &Worlds<'_>,
     stop: &AtomicBool,
 ) -> Result<Option<Vec<Reason>>, SearchError> {
     let mut neighbours: Vec<(usize, Genes)> = Vec::new();
@@ -161,7 +163,7 @@ fn reasons(
             }
         }
     }
-    let work = |(_, genes): &(usize, Genes)| search.score(genes, seeds);
+    let work = |(_, genes): &(usize, Genes)| search.score(genes, worlds);
     let (_, _, options) = search.inputs();
     let Some(scores) = parallel::map(&neighbours, options.threads, stop, work) else {
         return Ok(None);

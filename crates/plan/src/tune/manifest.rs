@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 use tidegate_autoscale::scaled_object::{ScaledObject, ScaledObjectError};
+use tidegate_sim::Scenario;
 
 use super::policies::{DOWN, Policy, UP, json as policy_json};
 use super::space::{LawKind, Space};
-use crate::trial::{LawSettings, SloSettings};
+use crate::trial::{LawSettings, SloSettings, slo_options};
 
 /// The ScaledObject that is tuned: its names and connection stay.
 #[derive(Debug, Clone)]
@@ -62,17 +63,27 @@ pub fn settings(base: &Base, space: &Space, genes: &[u8]) -> Result<LawSettings,
             Ok(LawSettings::Stock(Box::new(object)))
         }
         LawKind::Slo => {
-            let value = |name| space.value(genes, name);
-            let settings = SloSettings {
-                target_age_s: value("targetAgeSeconds"),
-                headroom: value("headroom"),
-                hold_s: value("holdSeconds"),
-                drain_s: Some(value("drainSeconds")).filter(|seconds| *seconds > 0.0),
-                max_replicas: value("maxReplicaCount") as i32,
-            };
-            Ok(LawSettings::Slo(Box::new(base.object.clone()), settings))
+            Ok(LawSettings::Slo(Box::new(base.object.clone()), slo_settings(space, genes)))
         }
     }
+}
+
+fn slo_settings(space: &Space, genes: &[u8]) -> SloSettings {
+    let value = |name| space.value(genes, name);
+    SloSettings {
+        target_age_s: value("targetAgeSeconds"),
+        headroom: value("headroom"),
+        hold_s: value("holdSeconds"),
+        drain_s: Some(value("drainSeconds")).filter(|seconds| *seconds > 0.0),
+        min_replicas: bounds(space, genes).0,
+        max_replicas: bounds(space, genes).1,
+    }
+}
+
+/// Least and most pods.
+fn bounds(space: &Space, genes: &[u8]) -> (i32, i32) {
+    let max = space.value(genes, "maxReplicaCount") as i32;
+    ((space.value(genes, "minReplicaCount") as i32).min(max), max)
 }
 
 fn policies(table: &[&'static [Policy]], index: f64) -> &'static [Policy] {
@@ -82,8 +93,7 @@ fn policies(table: &[&'static [Policy]], index: f64) -> &'static [Policy] {
 fn stock_manifest(base: &Base, space: &Space, genes: &[u8]) -> Value {
     let value = |name| space.value(genes, name);
     let mut manifest = base.manifest.clone();
-    let max = value("maxReplicaCount") as i32;
-    let min = (value("minReplicaCount") as i32).min(max);
+    let (min, max) = bounds(space, genes);
     let rules = |direction: &str, table| {
         let of = |name: &str| value_of(space, genes, direction, name);
         json!({
@@ -146,15 +156,22 @@ impl Comments {
 }
 
 /// The manifest of a configuration, with comments. For the SLO law the trigger is
-/// tidegate's external scaler.
-pub fn yaml(base: &Base, space: &Space, genes: &[u8], comments: &Comments) -> String {
+/// tidegate's external scaler, which is told what the simulated law was told: the first
+/// guesses are those of `scenario`.
+pub fn yaml(
+    base: &Base,
+    space: &Space,
+    genes: &[u8],
+    comments: &Comments,
+    scenario: &Scenario,
+) -> String {
     let mut text = String::new();
     for line in &comments.head {
         let _ = writeln!(text, "# {line}");
     }
     let manifest = match space.law {
         LawKind::Stock => stock_manifest(base, space, genes),
-        LawKind::Slo => slo_manifest(base, space, genes),
+        LawKind::Slo => slo_manifest(base, space, genes, scenario),
     };
     let mut writer = Writer { text, comments, direction: None };
     writer.map(&manifest, 0);
@@ -164,10 +181,10 @@ pub fn yaml(base: &Base, space: &Space, genes: &[u8], comments: &Comments) -> St
 /// The external scaler's Service in the object's namespace.
 const SCALER_ADDRESS: &str = "tidegate-scaler:6000";
 
-fn slo_manifest(base: &Base, space: &Space, genes: &[u8]) -> Value {
-    let value = |name| space.value(genes, name);
+fn slo_manifest(base: &Base, space: &Space, genes: &[u8], scenario: &Scenario) -> Value {
+    let options = slo_options(scenario, &base.object, &slo_settings(space, genes));
     let mut manifest = base.manifest.clone();
-    let max = value("maxReplicaCount") as i32;
+    let (min, max) = (options.min_replicas, options.max_replicas);
     let known = &base.trigger()["metadata"];
     let mut metadata = Map::new();
     for key in ["bootstrapServers", "topic", "consumerGroup"] {
@@ -176,15 +193,26 @@ fn slo_manifest(base: &Base, space: &Space, genes: &[u8]) -> Value {
         }
     }
     metadata.insert("scalerAddress".into(), json!(SCALER_ADDRESS));
-    for name in ["targetAgeSeconds", "headroom", "holdSeconds", "drainSeconds"] {
-        if value(name) > 0.0 {
-            let text = format!("{:.2}", value(name));
+    for (name, value) in [
+        ("targetAgeSeconds", Some(options.target_age_s)),
+        ("headroom", Some(options.headroom)),
+        ("holdSeconds", Some(options.hold_s)),
+        ("drainSeconds", options.drain_s),
+        ("cooldownSeconds", Some(options.cooldown_s)),
+        ("podRatePerSecond", Some(options.pod_rate_per_s)),
+        ("podStartSeconds", Some(options.pod_start_s)),
+        ("rebalanceSeconds", Some(options.rebalance_s)),
+        ("inFlightSeconds", Some(options.in_flight_s)),
+        ("fallbackReplicas", options.fallback_replicas.map(f64::from)),
+        ("minReplicas", Some(f64::from(min))),
+        ("maxReplicas", Some(f64::from(max))),
+    ] {
+        if let Some(value) = value {
+            let text = format!("{value:.3}");
             let text = text.trim_end_matches('0').trim_end_matches('.');
             metadata.insert(name.into(), json!(text));
         }
     }
-    metadata.insert("minReplicas".into(), json!(base.object.min_replicas().to_string()));
-    metadata.insert("maxReplicas".into(), json!(max.to_string()));
     // The decision is taken already: the HPA is to follow it at once.
     let follow = |kind: &str, value: i32| {
         json!({
@@ -195,6 +223,7 @@ fn slo_manifest(base: &Base, space: &Space, genes: &[u8]) -> Value {
         })
     };
     let spec = &mut manifest["spec"];
+    spec["minReplicaCount"] = json!(min);
     spec["maxReplicaCount"] = json!(max);
     spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] =
         json!({ "scaleUp": follow("Pods", max), "scaleDown": follow("Percent", 100) });
@@ -312,7 +341,8 @@ impl Writer<'_> {
 mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-    use tidegate_sim::Scenario;
+    use tidegate_autoscale::external::{LawSettings as Told, Settings};
+    use tidegate_autoscale::law::SloOptions;
 
     use super::*;
     use crate::trial::NamedScenario;
@@ -320,9 +350,12 @@ mod tests {
     const DEMO: &str = include_str!("../../../../config/scaled-object-demo.yaml");
     const PUBLISHED: &str = include_str!("../../../../config/scenarios/published.toml");
 
+    fn published() -> Scenario {
+        Scenario::from_text("published.toml", PUBLISHED).expect("scenario")
+    }
+
     fn space(law: LawKind) -> (Base, Space) {
-        let scenario = Scenario::from_text("published.toml", PUBLISHED).expect("scenario");
-        let scenarios = [NamedScenario { name: "published".into(), scenario }];
+        let scenarios = [NamedScenario { name: "published".into(), scenario: published() }];
         let base = Base::from_yaml("demo", DEMO).expect("manifest");
         let space = Space::new(law, &scenarios, &base.object);
         (base, space)
@@ -339,7 +372,7 @@ mod tests {
         };
         for _ in 0..50 {
             let genes = space.random(&mut random);
-            let text = yaml(&base, &space, &genes, &comments);
+            let text = yaml(&base, &space, &genes, &comments, &published());
             let read = ScaledObject::from_yaml(&text, "written").expect(&text);
             let LawSettings::Stock(simulated) = settings(&base, &space, &genes).expect("law")
             else {
@@ -351,15 +384,42 @@ mod tests {
         }
     }
 
+    /// What the scaler reads out of it is what was simulated.
     #[test]
-    fn an_slo_manifest_carries_the_promise_to_the_external_scaler() {
+    fn an_slo_manifest_tells_the_external_scaler_what_the_simulated_law_was_told() {
         let (base, space) = space(LawKind::Slo);
-        let genes = space.random(&mut ChaCha8Rng::seed_from_u64(1));
-        let text = yaml(&base, &space, &genes, &Comments::default());
-        let read: Value = serde_saphyr::from_str(&text).expect(&text);
-        let trigger = &read["spec"]["triggers"][0];
-        assert_eq!(trigger["type"], "external-push");
-        assert_eq!(trigger["metadata"]["topic"], "trade-tx");
-        assert!(trigger["metadata"]["targetAgeSeconds"].is_string());
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..50 {
+            let genes = space.random(&mut random);
+            let text = yaml(&base, &space, &genes, &Comments::default(), &published());
+            let read: Value = serde_saphyr::from_str(&text).expect(&text);
+            assert_eq!(read["spec"]["triggers"][0]["type"], "external-push");
+            assert_eq!(read["spec"]["cooldownPeriod"], 0, "the law has its own");
+            let metadata = read["spec"]["triggers"][0]["metadata"].clone();
+            let metadata = serde_json::from_value(metadata).expect("text only");
+            let told = Settings::read(base.object.name(), &metadata).expect(&text);
+            assert_eq!(
+                (told.topic.as_str(), told.group.as_str()),
+                ("trade-tx", "tx-trade-workers")
+            );
+            let Told::Slo(told) = told.law else { panic!("slo: {text}") };
+            let simulated = slo_options(&published(), &base.object, &slo_settings(&space, &genes));
+            let rounded = |value: f64| (value * 1000.0).round() / 1000.0;
+            let simulated = SloOptions {
+                name: told.name.clone(),
+                reference: told.reference.clone(),
+                target_age_s: rounded(simulated.target_age_s),
+                headroom: rounded(simulated.headroom),
+                hold_s: rounded(simulated.hold_s),
+                drain_s: simulated.drain_s.map(rounded),
+                pod_rate_per_s: rounded(simulated.pod_rate_per_s),
+                pod_start_s: rounded(simulated.pod_start_s),
+                rebalance_s: rounded(simulated.rebalance_s),
+                in_flight_s: rounded(simulated.in_flight_s),
+                stale_after_s: told.stale_after_s,
+                ..simulated
+            };
+            assert_eq!(*told, simulated, "{text}");
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! The search for settings: a front of age and cost, and the best of it by an objective.
 //!
 //! Contract: deterministic for a seed, whatever the number of threads, and whether it ran
-//! through or was continued from a [`Checkpoint`]. *Evaluated* is a configuration that was
-//! simulated to the end on every scenario with at least one seed. Race: only those that the
+//! through or was continued from a [`Checkpoint`]. Race: only those configurations that the
 //! first seed does not show to be clearly worse than the front are simulated with the other
-//! seeds, and only those can enter the front.
+//! seeds, and only those can enter the front. Of those that do the same to the last bit with
+//! the first seed (a setting that never binds) one is simulated with the others. A simulation
+//! of the race ends as soon as what is certain by then (pods and old records so far) is
+//! enough to show that it is worse, and does not begin when it is known to go as one before
+//! it did; that changes the time it takes and not the answer.
+//! *Evaluated* is a configuration whose race is over.
 //!
 //! Method: random settings first, then mutations and crossings of the front's, in
 //! generations; random ones go on, so that no region is given up. Rejected: a grid (12

@@ -6,12 +6,14 @@ use std::sync::atomic::AtomicBool;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use tidegate_sim::stock_law;
 
 use super::front::{Front, Point};
 use super::manifest::{Base, settings};
 use super::space::{Genes, LawKind, Space};
+use crate::known::{Known, Look, Watched};
 use crate::parallel;
-use crate::trial::{AgeKind, LawSettings, NamedScenario, Score, score};
+use crate::trial::{AgeKind, LawSettings, NamedScenario, Score, Worlds, score_in};
 
 /// Configurations in a generation.
 const GENERATION: usize = 128;
@@ -42,7 +44,7 @@ pub struct Progress {
     pub evaluated: u64,
     /// Configurations to evaluate.
     pub configurations: u64,
-    /// Simulations done.
+    /// Simulations done, those among them that were known before.
     pub simulations: u64,
     /// Points of the front.
     pub front: usize,
@@ -68,6 +70,14 @@ pub struct Checkpoint {
     pub front: Front,
     /// Configurations that were tried.
     tried: BTreeSet<Genes>,
+    /// What the race's seed gave, to the last bit: age, greatest age, cost, reversals.
+    #[serde(default)]
+    raced: BTreeSet<[u64; 4]>,
+}
+
+/// A setting that never binds changes nothing: such a run is the same to the last bit.
+fn bits(score: &Score) -> [u64; 4] {
+    [score.age_s, score.max_age_s, score.pod_seconds, score.reversals].map(f64::to_bits)
 }
 
 /// Why a search cannot go on.
@@ -90,7 +100,21 @@ pub struct Search<'a> {
     scenarios: &'a [NamedScenario],
     options: Options,
     space: Space,
+    /// With the seed of the race, and with the others.
+    race: Worlds<'a>,
+    rest: Worlds<'a>,
     state: Checkpoint,
+    /// Runs of the race since the search began or went on.
+    known: Known,
+}
+
+/// What became of a configuration in the race.
+#[derive(Debug, Default)]
+struct Raced {
+    /// `None` when it cannot enter the front: it is beaten, or its run is known.
+    score: Option<Score>,
+    /// Its run, to be known, and how often its law looked, milliseconds.
+    run: Option<(i64, Vec<Look>)>,
 }
 
 impl<'a> Search<'a> {
@@ -117,9 +141,13 @@ impl<'a> Search<'a> {
                 simulations: 0,
                 front: Front::default(),
                 tried: BTreeSet::new(),
+                raced: BTreeSet::new(),
             },
         };
-        Ok(Self { base, scenarios, options, space, state })
+        let (first, others) = options.seeds.split_at(options.seeds.len().min(1));
+        let (race, rest) = (Worlds::new(scenarios, first), Worlds::new(scenarios, others));
+        let known = Known::default();
+        Ok(Self { base, scenarios, options, space, race, rest, state, known })
     }
 
     /// What may be set.
@@ -161,48 +189,73 @@ impl<'a> Search<'a> {
         if candidates.is_empty() {
             return Ok(false);
         }
-        let (first, others) = self.options.seeds.split_at(self.options.seeds.len().min(1));
-        let Some(raced) = self.scores(&candidates, first, stop) else { return Ok(false) };
-        let raced = raced?;
         let front = &self.state.front;
+        let threads = self.options.threads;
+        let race = |genes: &Genes| self.race_of(genes);
+        let Some(raced) = parallel::map(&candidates, threads, stop, race) else {
+            return Ok(false);
+        };
+        let raced = raced.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law)?;
+        let (raced, new_runs): (Vec<_>, Vec<_>) =
+            raced.into_iter().map(|raced| (raced.score, raced.run)).unzip();
+        let mut seen = self.state.raced.clone();
         let survivors: Vec<(Genes, Score)> = candidates
             .iter()
             .cloned()
             .zip(raced)
+            .filter_map(|(genes, score)| Some((genes, score?)))
             .filter(|(_, score)| !front.clearly_beats(score))
+            .filter(|(_, score)| seen.insert(bits(score)))
             .collect();
         let genes: Vec<Genes> = survivors.iter().map(|(genes, _)| genes.clone()).collect();
-        let Some(rest) = self.scores(&genes, others, stop) else { return Ok(false) };
-        let rest = rest?;
-        let runs = candidates.len() * first.len() + survivors.len() * others.len();
+        let rest = |genes: &Genes| self.score(genes, &self.rest);
+        let Some(rest) = parallel::map(&genes, threads, stop, rest) else { return Ok(false) };
+        let rest: Vec<Score> =
+            rest.into_iter().collect::<Result<_, _>>().map_err(SearchError::Law)?;
+        let others = self.options.seeds.len().saturating_sub(1);
+        let runs = candidates.len() * self.race.len() + survivors.len() * self.rest.len();
         for ((genes, one), rest) in survivors.into_iter().zip(rest) {
-            let score = mean(one, rest, others.len());
+            let score = mean(one, rest, others);
             self.state.front.add(Point { genes, score });
         }
-        self.state.simulations += (runs * self.scenarios.len()) as u64;
+        for (interval_ms, looks) in new_runs.into_iter().flatten() {
+            self.known.add(interval_ms, &looks);
+        }
+        self.state.simulations += runs as u64;
         self.state.evaluated += candidates.len() as u64;
         self.state.tried.extend(candidates);
+        self.state.raced = seen;
         self.state.generation += 1;
         Ok(self.state.evaluated < self.options.configurations)
     }
 
-    fn scores(
-        &self,
-        candidates: &[Genes],
-        seeds: &[u64],
-        stop: &AtomicBool,
-    ) -> Option<Result<Vec<Score>, SearchError>> {
-        let work = |genes: &Genes| self.score(genes, seeds);
-        let scores = parallel::map(candidates, self.options.threads, stop, work)?;
-        Some(scores.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law))
+    /// Simulates a configuration with the race's seed, unless that run is known, or is not
+    /// worth finishing. Known runs are dropped: each was kept when it was new, or beaten.
+    fn race_of(&self, genes: &[u8]) -> Result<Raced, String> {
+        let (law, age) = (self.law(genes)?, self.options.age);
+        let stops = |score: &Score| self.state.front.clearly_beats(score);
+        if let (LawSettings::Stock(object), Some(world)) = (&law, self.race.only())
+            && object.metric_is_of_sums()
+        {
+            let law = || stock_law((**object).clone(), &world.scenario().control);
+            let interval_ms = object.polling_interval_ms();
+            if self.known.has_run_of(interval_ms, &mut law()) {
+                return Ok(Raced::default());
+            }
+            let mut law = Watched::new(law());
+            let score = score_in(world, &mut law, age, &stops);
+            return Ok(Raced { score, run: law.looks().map(|looks| (interval_ms, looks)) });
+        }
+        let score = self.race.score_unless(&law, age, &stops)?;
+        Ok(Raced { score, run: None })
     }
 
     /// A configuration's worth with some seeds.
     ///
     /// # Errors
     /// A law that refuses its options, in one line.
-    pub fn score(&self, genes: &[u8], seeds: &[u64]) -> Result<Score, String> {
-        score(self.scenarios, seeds, &self.law(genes)?, self.options.age)
+    pub fn score(&self, genes: &[u8], worlds: &Worlds<'_>) -> Result<Score, String> {
+        worlds.score(&self.law(genes)?, self.options.age)
     }
 
     /// The law of a configuration.

@@ -110,11 +110,10 @@ fn stock(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<Dimension> {
         name,
         values: (0..length).map(|index| index as f64).collect(),
     };
-    let min = f64::from(object.min_replicas());
     vec![
         dimension("lagThreshold", &thresholds.collect::<Vec<_>>()),
         dimension("ensureEvenDistributionOfPartitions", &[0.0, 1.0]),
-        dimension("minReplicaCount", &[min, min.max(1.0)]),
+        dimension("minReplicaCount", &floors(scenarios, object)),
         dimension("maxReplicaCount", &useful_counts(scenarios, object.max_replicas())),
         dimension("pollingInterval", &[1.0, 2.0, 5.0]),
         dimension("scaleUp.stabilizationWindowSeconds", &[0.0, 15.0]),
@@ -150,8 +149,28 @@ fn slo(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<Dimension> {
             "drainSeconds",
             &[0.0, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0],
         ),
+        dimension("minReplicaCount", &floors(scenarios, object)),
         dimension("maxReplicaCount", &useful_counts(scenarios, object.max_replicas())),
     ]
+}
+
+/// Who tunes knows the load of so many seconds, and may keep pods for some times that load
+/// at all times; what comes later is what scaling is for.
+const KNOWN_S: f64 = 60.0;
+const FLOORS: &[f64] = &[0.5, 1.0, 1.25, 1.5, 2.0];
+
+/// The object's own minimum, one pod, and shares of what the load of the beginning needs.
+fn floors(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<f64> {
+    let min = f64::from(object.min_replicas());
+    let need = scenarios
+        .iter()
+        .map(|NamedScenario { scenario, .. }| {
+            scenario.load.cumulative(KNOWN_S) / KNOWN_S / scenario.pod.capacity_per_s()
+        })
+        .fold(0.0, f64::max);
+    let most = f64::from(object.max_replicas());
+    let floors = FLOORS.iter().map(|share| (share * need).ceil().clamp(min, most));
+    sorted([min, min.max(1.0)].into_iter().chain(floors).collect())
 }
 
 /// Counts at which `ceil(partitions / n)` drops, from one that carries the highest load,

@@ -4,14 +4,14 @@
 //! is rotated. The server's certificate is checked against the pod's CA. Plain HTTP is
 //! for a local proxy (`kubectl proxy`) and only goes to a loopback address.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::{Request, Response, Uri};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -24,7 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Five hundred HPAs are about two megabytes.
 const MOST_BYTES: usize = 64 << 20;
-const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// Where a pod finds its token, the server's CA and its namespace.
+pub const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Where the API is, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,11 +43,11 @@ pub struct KubernetesOptions {
 }
 
 impl KubernetesOptions {
-    /// As a pod finds it.
+    /// As a pod finds it, with the account's files in a directory ([`ACCOUNT`]).
     ///
     /// # Errors
     /// [`Error::Kubernetes`] outside of a cluster.
-    pub fn in_cluster() -> Result<Self, Error> {
+    pub fn in_cluster(account: &Path) -> Result<Self, Error> {
         let variable = |name: &str| {
             std::env::var(name).map_err(|_| {
                 Error::Kubernetes(format!(
@@ -59,16 +60,16 @@ impl KubernetesOptions {
         let port = variable("KUBERNETES_SERVICE_PORT")?;
         Ok(Self {
             url: format!("https://{host}:{port}"),
-            ca: Some(PathBuf::from(IN_CLUSTER).join("ca.crt")),
-            token: Some(PathBuf::from(IN_CLUSTER).join("token")),
-            namespace: Self::own_namespace(),
+            ca: Some(account.join("ca.crt")),
+            token: Some(account.join("token")),
+            namespace: Self::own_namespace(account),
             pod_selector: String::new(),
         })
     }
 
     /// The namespace of the pod that this is.
-    pub fn own_namespace() -> Option<String> {
-        let text = std::fs::read_to_string(PathBuf::from(IN_CLUSTER).join("namespace")).ok()?;
+    pub fn own_namespace(account: &Path) -> Option<String> {
+        let text = std::fs::read_to_string(account.join("namespace")).ok()?;
         Some(text.trim().to_owned()).filter(|name| !name.is_empty())
     }
 }
@@ -117,20 +118,21 @@ impl Client {
     /// # Errors
     /// [`Error::Kubernetes`] with the server's reason.
     pub async fn get(&self, path: &str) -> Result<serde_json::Value, Error> {
+        let call = Call { method: Method::GET, path };
         let body = async {
             let mut body = self.open(path).await?.into_body();
             let mut bytes = Vec::new();
             while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| failed(path, &error))?;
+                let frame = frame.map_err(|error| call.failed(&error))?;
                 bytes.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
                 if bytes.len() > MOST_BYTES {
-                    return Err(failed(path, &"the answer is too long"));
+                    return Err(call.failed(&"the answer is too long"));
                 }
             }
             Ok(bytes)
         };
-        let body = within(path, ANSWER_TIMEOUT, body).await?;
-        serde_json::from_slice(&body).map_err(|error| failed(path, &error))
+        let body = call.within(ANSWER_TIMEOUT, body).await?;
+        serde_json::from_slice(&body).map_err(|error| call.failed(&error))
     }
 
     /// A GET whose body is still to be read.
@@ -138,7 +140,20 @@ impl Client {
     /// # Errors
     /// [`Error::Kubernetes`] with the server's reason.
     pub async fn open(&self, path: &str) -> Result<Response<Incoming>, Error> {
-        let answer = within(path, ANSWER_TIMEOUT, self.send(path)).await?;
+        self.answer(&Call { method: Method::GET, path }, Bytes::new()).await
+    }
+
+    /// Merges a part of an object into it (RFC 7386).
+    ///
+    /// # Errors
+    /// [`Error::Kubernetes`] with the server's reason.
+    pub async fn merge(&self, path: &str, part: &serde_json::Value) -> Result<(), Error> {
+        let call = Call { method: Method::PATCH, path };
+        self.answer(&call, Bytes::from(part.to_string())).await.map(drop)
+    }
+
+    async fn answer(&self, call: &Call<'_>, body: Bytes) -> Result<Response<Incoming>, Error> {
+        let answer = call.within(ANSWER_TIMEOUT, self.send(call, body)).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -147,14 +162,16 @@ impl Client {
         let said: serde_json::Value =
             text.ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let reason = said["message"].as_str().unwrap_or("no reason given").to_owned();
-        Err(failed(path, &format!("{status}: {reason}")))
+        Err(call.failed(&format!("{status}: {reason}")))
     }
 
-    async fn send(&self, path: &str) -> Result<Response<Incoming>, Error> {
+    async fn send(&self, call: &Call<'_>, body: Bytes) -> Result<Response<Incoming>, Error> {
         let host = self.uri.host().unwrap_or_default();
         let default = if self.tls.is_some() { 443 } else { 80 };
         let port = self.uri.port_u16().unwrap_or(default);
-        let mut request = Request::get(path)
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(call.path)
             .header("host", format!("{host}:{port}"))
             .header("accept", "application/json")
             .header("user-agent", concat!("tidegate-scaler/", env!("CARGO_PKG_VERSION")));
@@ -163,55 +180,63 @@ impl Client {
                 tokio::fs::read_to_string(file).await.map_err(|error| Error::file(file, &error))?;
             request = request.header("authorization", format!("Bearer {}", token.trim()));
         }
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| failed(path, &error))?;
+        if call.method == Method::PATCH {
+            request = request.header("content-type", "application/merge-patch+json");
+        }
+        let request = request.body(Full::new(body)).map_err(|error| call.failed(&error))?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let connected = TcpStream::connect((bare, port));
-        let stream = within(path, CONNECT_TIMEOUT, async {
-            connected.await.map_err(|error| failed(path, &error))
-        })
-        .await?;
+        let stream = call
+            .within(CONNECT_TIMEOUT, async { connected.await.map_err(|error| call.failed(&error)) })
+            .await?;
         match &self.tls {
-            None => exchange(path, TokioIo::new(stream), request).await,
+            None => exchange(call, TokioIo::new(stream), request).await,
             Some(tls) => {
                 let name =
-                    ServerName::try_from(bare.to_owned()).map_err(|error| failed(path, &error))?;
+                    ServerName::try_from(bare.to_owned()).map_err(|error| call.failed(&error))?;
                 let stream =
-                    tls.connect(name, stream).await.map_err(|error| failed(path, &error))?;
-                exchange(path, TokioIo::new(stream), request).await
+                    tls.connect(name, stream).await.map_err(|error| call.failed(&error))?;
+                exchange(call, TokioIo::new(stream), request).await
             }
         }
     }
 }
 
 async fn exchange<S>(
-    path: &str,
+    call: &Call<'_>,
     stream: S,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, Error>
 where
     S: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
-        .await
-        .map_err(|error| failed(path, &error))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(stream).await.map_err(|error| call.failed(&error))?;
     // Ends with the body, or when the body is dropped.
     tokio::spawn(connection);
-    sender.send_request(request).await.map_err(|error| failed(path, &error))
+    sender.send_request(request).await.map_err(|error| call.failed(&error))
 }
 
-async fn within<T>(
-    path: &str,
-    limit: Duration,
-    work: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::time::timeout(limit, work)
-        .await
-        .unwrap_or_else(|_| Err(failed(path, &format!("no answer within {} s", limit.as_secs()))))
+/// What is asked, for errors.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
 }
 
-fn failed(path: &str, error: &dyn std::fmt::Display) -> Error {
-    let path = path.split('?').next().unwrap_or(path);
-    Error::Kubernetes(format!("GET {path}: {error}"))
+impl Call<'_> {
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let late = || format!("no answer within {} s", limit.as_secs());
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(self.failed(&late())))
+    }
+
+    fn failed(&self, error: &dyn std::fmt::Display) -> Error {
+        let path = self.path.split('?').next().unwrap_or(self.path);
+        Error::Kubernetes(format!("{} {path}: {error}", self.method))
+    }
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -1,50 +1,68 @@
-//! What the HPAs that KEDA made want and see: one list request now and then.
+//! The HPAs that KEDA made: what they want and see, and whether they ask for our metric.
+//! One list request now and then.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::Client;
-use crate::object::{ObjectKey, lock};
+use crate::object::ObjectKey;
+use crate::service::is_ours;
 
 const EVERY: Duration = Duration::from_secs(5);
-/// KEDA labels the HPAs it makes.
-const MADE_BY_KEDA: &str = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dkeda-operator";
 
-/// Replica counts of an HPA's status.
+/// An HPA's counts and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HpaCounts {
-    /// `desiredReplicas`: what the last sync wrote.
+pub struct HpaFacts {
+    /// `desiredReplicas` of its status: what the last sync wrote.
     pub desired: i32,
-    /// `currentReplicas`: what it saw.
+    /// `currentReplicas` of its status: what that sync saw.
     pub current: i32,
+    /// Whether a metric of ours is in its spec; without one it never asks.
+    pub has_metric: bool,
 }
 
-/// Counts by namespace and name of the ScaledObject.
+pub(crate) type ByObject = HashMap<(String, String), (String, HpaFacts)>;
+
+/// HPAs by namespace and name of the ScaledObject.
 #[derive(Debug, Default)]
 pub struct Hpas {
-    counts: Mutex<HashMap<(String, String), HpaCounts>>,
+    seen: watch::Sender<ByObject>,
 }
 
 impl Hpas {
-    /// Counts of an object's HPA, where they are known.
-    pub fn of(&self, key: &ObjectKey) -> Option<HpaCounts> {
-        let counts = lock(&self.counts);
-        if counts.is_empty() {
-            return None;
-        }
-        counts.get(&(key.namespace.clone(), key.name.clone())).copied()
+    /// Facts of an object's HPA, where they are known.
+    pub fn of(&self, key: &ObjectKey) -> Option<HpaFacts> {
+        self.found(key, |(_, facts)| *facts)
     }
 
-    /// Keeps the counts fresh for ever. While they cannot be read there are none.
-    pub async fn follow(self: std::sync::Arc<Self>, client: Client) {
+    /// Its name, when it has no metric of ours.
+    pub fn without_metric(&self, key: &ObjectKey) -> Option<String> {
+        self.found(key, |(name, facts)| (!facts.has_metric).then(|| name.clone())).flatten()
+    }
+
+    fn found<T>(&self, key: &ObjectKey, what: impl Fn(&(String, HpaFacts)) -> T) -> Option<T> {
+        let seen = self.seen.borrow();
+        if seen.is_empty() {
+            return None;
+        }
+        seen.get(&(key.namespace.clone(), key.name.clone())).map(what)
+    }
+
+    /// Changes with each list.
+    pub(crate) fn listed(&self) -> watch::Receiver<ByObject> {
+        self.seen.subscribe()
+    }
+
+    /// Keeps them fresh for ever. While they cannot be read there are none.
+    pub async fn follow(self: Arc<Self>, client: Client) {
         let path = match &client.options().namespace {
             Some(namespace) => {
-                format!(
-                    "/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers?{MADE_BY_KEDA}"
-                )
+                format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
             }
-            None => format!("/apis/autoscaling/v2/horizontalpodautoscalers?{MADE_BY_KEDA}"),
+            None => "/apis/autoscaling/v2/horizontalpodautoscalers".to_owned(),
         };
         let mut failing = false;
         loop {
@@ -57,31 +75,37 @@ impl Hpas {
                 }
                 Err(_) => {}
             }
-            *lock(&self.counts) = read.map(|list| counts(&list)).unwrap_or_default();
+            self.seen.send_replace(read.map(|list| by_object(&list)).unwrap_or_default());
             tokio::time::sleep(EVERY).await;
         }
     }
 }
 
-/// KEDA names the HPA after the object, unless it was told otherwise; the label says it.
-fn counts(list: &serde_json::Value) -> HashMap<(String, String), HpaCounts> {
+/// The object is what owns the HPA. Its labels do not say it: KEDA puts the object's own over
+/// those that it gives, `app.kubernetes.io/managed-by` among them.
+fn by_object(list: &serde_json::Value) -> ByObject {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items
         .iter()
         .filter_map(|hpa| {
             let namespace = hpa["metadata"]["namespace"].as_str()?;
-            let label = hpa["metadata"]["labels"]["scaledobject.keda.sh/name"].as_str();
-            let name = hpa["metadata"]["name"].as_str();
-            let name = label.or_else(|| name?.strip_prefix("keda-hpa-"))?;
+            let name = hpa["metadata"]["name"].as_str()?;
+            let owners = hpa["metadata"]["ownerReferences"].as_array()?;
+            let owner = owners.iter().find(|owner| owner["kind"] == "ScaledObject")?;
+            let object = owner["name"].as_str()?;
             let number = |field: &str| {
                 let value = hpa["status"][field].as_i64().unwrap_or(0);
                 i32::try_from(value).ok()
             };
-            let counts = HpaCounts {
+            let metrics = hpa["spec"]["metrics"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let facts = HpaFacts {
                 desired: number("desiredReplicas")?,
                 current: number("currentReplicas")?,
+                has_metric: metrics.iter().any(|metric| {
+                    metric["external"]["metric"]["name"].as_str().is_some_and(is_ours)
+                }),
             };
-            Some(((namespace.to_owned(), name.to_owned()), counts))
+            Some(((namespace.to_owned(), object.to_owned()), (name.to_owned(), facts)))
         })
         .collect()
 }
@@ -91,17 +115,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_found_by_label_or_by_name() {
+    fn hpas_are_found_by_their_owner_and_say_whether_they_ask() {
+        let cpu = serde_json::json!({"type": "Resource", "resource": {"name": "cpu"}});
+        let external = |name: &str| serde_json::json!({"type": "External", "external": {"metric": {"name": name}}});
+        let metadata = |name: &str, kind: &str, object: &str| {
+            serde_json::json!({"namespace": "a", "name": name,
+                "labels": {"app.kubernetes.io/managed-by": "Helm"},
+                "ownerReferences": [{"kind": kind, "name": object}]})
+        };
         let list = serde_json::json!({"items": [
-            {"metadata": {"namespace": "a", "name": "own-name", "labels": {"scaledobject.keda.sh/name": "so"}},
+            {"metadata": metadata("own-name", "ScaledObject", "so"),
+             "spec": {"metrics": [cpu, external("s1-tidegate-pods")]},
              "status": {"desiredReplicas": 7, "currentReplicas": 5}},
-            {"metadata": {"namespace": "a", "name": "keda-hpa-other"}, "status": {"desiredReplicas": 1}},
-            {"metadata": {"namespace": "a", "name": "not-ours"}, "status": {}},
+            {"metadata": metadata("keda-hpa-other", "ScaledObject", "other"),
+             "spec": {"metrics": [cpu]}, "status": {"desiredReplicas": 1}},
+            {"metadata": metadata("keda-hpa-kafka", "ScaledObject", "kafka"),
+             "spec": {"metrics": [external("s0-kafka-trades")]}, "status": {}},
+            {"metadata": metadata("keda-hpa-of-others", "Operator", "of-others"), "status": {}},
+            {"metadata": {"namespace": "a", "name": "made-by-hand"}, "status": {}},
         ]});
-        let counts = counts(&list);
-        let of = |name: &str| counts.get(&("a".to_owned(), name.to_owned())).copied();
-        assert_eq!(of("so"), Some(HpaCounts { desired: 7, current: 5 }));
-        assert_eq!(of("other"), Some(HpaCounts { desired: 1, current: 0 }));
-        assert_eq!(counts.len(), 2);
+        let hpas = by_object(&list);
+        let of = |object: &str| hpas.get(&("a".to_owned(), object.to_owned())).cloned();
+        let facts = |desired, current, has_metric| HpaFacts { desired, current, has_metric };
+        assert_eq!(of("so"), Some(("own-name".into(), facts(7, 5, true))));
+        assert_eq!(of("other"), Some(("keda-hpa-other".into(), facts(1, 0, false))));
+        assert_eq!(of("kafka"), Some(("keda-hpa-kafka".into(), facts(0, 0, false))));
+        assert_eq!(hpas.len(), 3);
     }
 }

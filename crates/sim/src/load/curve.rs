@@ -20,12 +20,19 @@ const LONG_STEP_US: i64 = 1_000_000;
 /// From this many records on, Poisson's law is drawn as the normal law it has become.
 const MANY: f64 = 1_000.0;
 
+/// Where a step of the curve begins.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    /// Records that arrived until then.
+    records: f64,
+    /// 1 / records of the step; 0 without any.
+    per_record: f64,
+}
+
 /// Records that arrived, at every step since the start.
 #[derive(Debug, Clone)]
 pub(crate) struct ArrivalCurve {
-    at: Vec<f64>,
-    /// 1 / records of the step that begins here; 0 without any.
-    per_record: Vec<f64>,
+    at: Vec<Step>,
     /// Width of a step, microseconds, and its inverse.
     step_us: f64,
     steps_per_us: f64,
@@ -34,9 +41,20 @@ pub(crate) struct ArrivalCurve {
     before_us: f64,
 }
 
-/// A place on the curve that moves little from one look to the next.
+/// A place on the curve, and how far it moved at the last look: the next one is likely to
+/// be as far away.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Place(usize);
+pub(crate) struct Place {
+    step: u32,
+    stride: u32,
+}
+
+#[cfg(test)]
+impl Place {
+    fn at(step: usize) -> Self {
+        Self { step: step as u32, stride: 0 }
+    }
+}
 
 impl ArrivalCurve {
     /// The curve of a profile over a time, after an initial backlog.
@@ -63,12 +81,12 @@ impl ArrivalCurve {
             at.push(sum);
         }
         let steps_per_us = step_us.recip();
-        let risen = |step: usize| at.get(step + 1).map_or(0.0, |next| next - at[step]);
-        let per_record = (0..at.len()).map(risen);
-        let per_record = per_record.map(|rise| if rise > 0.0 { rise.recip() } else { 0.0 });
+        let begins = |(step, records): (usize, &f64)| {
+            let rise = at.get(step + 1).map_or(0.0, |next| next - records);
+            Step { records: *records, per_record: if rise > 0.0 { rise.recip() } else { 0.0 } }
+        };
         Self {
-            per_record: per_record.collect(),
-            at,
+            at: at.iter().enumerate().map(begins).collect(),
             step_us,
             steps_per_us,
             before,
@@ -87,57 +105,75 @@ impl ArrivalCurve {
         let step = place as usize;
         let last = self.at.len() - 1;
         if step >= last {
-            return self.before + self.at[last];
+            return self.before + self.at[last].records;
         }
-        let low = self.at[step];
-        self.before + low + (self.at[step + 1] - low) * (place - step as f64)
-    }
-
-    /// The place of a time.
-    pub(crate) fn place_at(&self, at_us: i64) -> Place {
-        Place((at_us.max(0) as f64 * self.steps_per_us) as usize)
+        let low = self.at[step].records;
+        self.before + low + (self.at[step + 1].records - low) * (place - step as f64)
     }
 
     /// When the curve reaches a number of records, microseconds; `None` when it never
     /// does. Times before the start are negative.
+    #[inline]
     pub(crate) fn reached_us(&self, records: f64, place: &mut Place) -> Option<i64> {
+        let wanted = records - self.before;
+        let guess = place.step.saturating_add(place.stride);
+        let part = self.part_of(wanted, guess as usize);
+        if wanted > 0.0 && part > 0.0 && part <= 1.0 {
+            place.step = guess;
+            return Some(self.us_at(guess as usize, part));
+        }
+        self.reached_elsewhere_us(records, place)
+    }
+
+    #[inline(never)]
+    fn reached_elsewhere_us(&self, records: f64, place: &mut Place) -> Option<i64> {
         if records <= self.before {
             let share = if self.before > 0.0 { 1.0 - records / self.before } else { 0.0 };
             return Some((-share * self.before_us).round() as i64);
         }
         let wanted = records - self.before;
         let last = self.at.len() - 1;
-        if wanted > self.at[last] {
+        if wanted > self.at[last].records {
             return None;
         }
-        let (mut step, mut part) = self.part_of(wanted, place.0.min(last));
+        let from = (place.step as usize).min(last);
+        let (mut step, mut part) = (from, self.part_of(wanted, from));
         if !(part > 0.0 && part <= 1.0) {
             // A straight line from here is there or near, unless the rate changed.
-            let guess = (step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as usize;
-            (step, part) = self.part_of(wanted, guess.min(last));
+            step = ((step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as usize).min(last);
+            part = self.part_of(wanted, step);
             if !(part > 0.0 && part <= 1.0) {
-                (step, part) = self.part_of(wanted, self.step_before(wanted, step));
+                step = self.step_before(wanted, step);
+                part = self.part_of(wanted, step);
             }
         }
-        place.0 = step;
+        *place = Place { step: step as u32, stride: step.saturating_sub(from) as u32 };
+        Some(self.us_at(step, part))
+    }
+
+    /// The moment when a part of a step is over, rounded up.
+    #[inline]
+    fn us_at(&self, step: usize, part: f64) -> i64 {
         let exact_us = (step as f64 + part) * self.step_us;
         let whole_us = exact_us as i64;
-        Some(whole_us + i64::from((whole_us as f64) < exact_us))
+        whole_us + i64::from((whole_us as f64) < exact_us)
     }
 
     /// Time from one record to the next, microseconds, where the curve reaches a number of
     /// records, at a place that [`Self::reached_us`] found.
+    #[inline]
     pub(crate) fn us_per_record(&self, records: f64, place: Place) -> f64 {
         if records <= self.before {
             return self.before_us / self.before.max(1.0);
         }
-        self.per_record[place.0] * self.step_us
+        self.at[place.step as usize].per_record * self.step_us
     }
 
     /// How much of a step has passed when the wanted number is reached, if the curve went on
-    /// as there; 0 in a step without arrivals.
-    fn part_of(&self, wanted: f64, step: usize) -> (usize, f64) {
-        (step, (wanted - self.at[step]) * self.per_record[step])
+    /// as there; 0 in a step without arrivals, and beyond the end.
+    #[inline]
+    fn part_of(&self, wanted: f64, step: usize) -> f64 {
+        self.at.get(step).map_or(0.0, |at| (wanted - at.records) * at.per_record)
     }
 
     /// The last step that is below the wanted number, 0 at least; some later step is not.
@@ -145,12 +181,12 @@ impl ArrivalCurve {
     /// ones cost a logarithm.
     fn step_before(&self, wanted: f64, guess: usize) -> usize {
         let (mut low, mut high, mut stride) = (guess, guess, 1);
-        while low > 0 && self.at[low] >= wanted {
+        while low > 0 && self.at[low].records >= wanted {
             high = low;
             low = low.saturating_sub(stride);
             stride *= 2;
         }
-        while self.at[high] < wanted {
+        while self.at[high].records < wanted {
             low = high;
             high = (high + stride).min(self.at.len() - 1);
             stride *= 2;
@@ -158,7 +194,8 @@ impl ArrivalCurve {
         if high <= low + 1 {
             return low;
         }
-        low + self.at[low..high].partition_point(|records| *records < wanted).saturating_sub(1)
+        let below = self.at[low..high].partition_point(|at| at.records < wanted);
+        low + below.saturating_sub(1)
     }
 }
 
@@ -214,9 +251,21 @@ mod tests {
     fn a_guess_changes_the_cost_and_not_the_answer() {
         let curve = curve(STEPS, 0.0);
         for records in [0.5, 1.0, 99.9, 100.0, 100.1, 333.0, 449.0] {
-            let answers: Vec<_> =
-                (0..1001).step_by(77).map(|at| curve.reached_us(records, &mut Place(at))).collect();
+            let answers: Vec<_> = (0..1001)
+                .step_by(77)
+                .map(|at| curve.reached_us(records, &mut Place::at(at)))
+                .collect();
             assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{records}: {answers:?}");
+        }
+    }
+
+    #[test]
+    fn a_stride_that_was_right_once_may_be_wrong() {
+        let curve = curve(STEPS, 0.0);
+        let mut place = Place::default();
+        let fresh = |records| curve.reached_us(records, &mut Place::default());
+        for records in [1.0, 21.0, 41.0, 61.0, 101.0, 121.0, 30.0, 440.0, 449.9, 450.0, 451.0] {
+            assert_eq!(curve.reached_us(records, &mut place), fresh(records), "{records}");
         }
     }
 

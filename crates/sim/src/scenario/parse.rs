@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Scenario;
 
@@ -35,7 +35,9 @@ impl Scenario {
 }
 
 fn yaml(text: &str) -> Result<Value, String> {
-    serde_saphyr::from_str(text).map_err(|error| one_line(&error.to_string()))
+    let document = serde_saphyr::from_str(text).map_err(|error| one_line(&error.to_string()))?;
+    // A file with nothing in it lacks its keys, as in TOML.
+    Ok(if document == Value::Null { Value::Object(Map::new()) } else { document })
 }
 
 fn toml_document(text: &str) -> Result<Value, String> {

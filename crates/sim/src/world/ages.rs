@@ -28,28 +28,49 @@ impl Ages {
     }
 
     /// Records of ages that spread evenly between two values.
+    #[inline]
     pub(crate) fn add(&mut self, records: u64, oldest_s: f64, youngest_s: f64) {
         let mean_s = f64::midpoint(oldest_s, youngest_s);
         let spread_s = oldest_s - youngest_s;
         if records < PARTS || spread_s < FINE_S + ALIKE * oldest_s {
             self.bins[bin(mean_s)] += records;
         } else {
-            let (each, step_s) = (records / PARTS, spread_s / PARTS as f64);
-            let mut age_s = youngest_s + step_s / 2.0;
-            for _ in 1..PARTS {
-                self.bins[bin(age_s)] += each;
-                age_s += step_s;
-            }
-            self.bins[bin(age_s)] += records - (PARTS - 1) * each;
+            self.add_in_parts(records, youngest_s, spread_s);
         }
         self.second.0 += records;
         self.second.1 += records as f64 * mean_s;
-        self.max_s = self.max_s.max(oldest_s);
+        if oldest_s > self.max_s {
+            self.max_s = oldest_s;
+        }
+    }
+
+    fn add_in_parts(&mut self, records: u64, youngest_s: f64, spread_s: f64) {
+        let (each, step_s) = (records / PARTS, spread_s / PARTS as f64);
+        let mut age_s = youngest_s + step_s / 2.0;
+        for _ in 1..PARTS {
+            self.bins[bin(age_s)] += each;
+            age_s += step_s;
+        }
+        self.bins[bin(age_s)] += records - (PARTS - 1) * each;
     }
 
     /// Records and the sum of their ages since the last call.
     pub(crate) fn take_second(&mut self) -> (u64, f64) {
         std::mem::take(&mut self.second)
+    }
+
+    /// The highest age, to a bin's width, that this bin and those above hold more than so
+    /// many records of; 0 when there are not that many.
+    pub(crate) fn exceeded_s(&self, records: f64) -> f64 {
+        let top = bin(self.max_s);
+        let mut sum = 0;
+        for index in (0..=top).rev() {
+            sum += self.bins[index];
+            if sum as f64 > records {
+                return upper_s(index).min(self.max_s);
+            }
+        }
+        0.0
     }
 
     /// The age that a share of the records does not exceed, to a bin's width.
@@ -66,6 +87,7 @@ impl Ages {
     }
 }
 
+#[inline]
 fn bin(age_s: f64) -> usize {
     let fine = (age_s * FINE_S.recip()) as usize;
     if fine < FINE {
@@ -108,6 +130,22 @@ mod tests {
         assert_eq!((records, ages.max_s), (1000, 999.05));
         assert!((sum_s - 499_550.0).abs() < 1e-6);
         assert_eq!(ages.take_second(), (0, 0.0));
+    }
+
+    #[test]
+    fn what_is_certain_of_a_quantile_before_the_end() {
+        let mut ages = Ages::new();
+        for second in 0..100 {
+            ages.add(10, f64::from(second), f64::from(second));
+            // Whatever comes, 1,500 in all: the 99th percentile is at least this.
+            let least_s = ages.exceeded_s(15.0);
+            let mut rest = Ages { bins: ages.bins.clone(), ..Ages::new() };
+            rest.max_s = ages.max_s;
+            rest.add(1500 - 10 * (u64::try_from(second).expect("small") + 1), 0.0, 0.0);
+            assert!(least_s <= rest.quantile_s(0.99), "{second}: {least_s}");
+        }
+        assert!((98.0..98.2).contains(&ages.exceeded_s(15.0)), "{}", ages.exceeded_s(15.0));
+        assert_eq!(ages.exceeded_s(1e9), 0.0);
     }
 
     #[test]

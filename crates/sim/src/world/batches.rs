@@ -15,9 +15,30 @@ use super::pods::{Next, Pod, State};
 /// Records of one partition in a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
-    partition: usize,
-    records: u64,
+    partition: u32,
     epoch: u32,
+    records: u64,
+}
+
+/// How a batch of so many records divides among so many partitions; kept because it
+/// rarely changes and a division takes as long as all else.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Split {
+    records: u64,
+    partitions: usize,
+    each: u64,
+    /// So many get one more.
+    more: usize,
+}
+
+impl Split {
+    fn of(self, records: u64, partitions: usize) -> Self {
+        if (self.records, self.partitions) == (records, partitions) {
+            return self;
+        }
+        let count = partitions.max(1) as u64;
+        Self { records, partitions, each: records / count, more: (records % count) as usize }
+    }
 }
 
 /// A wake is never planned earlier than this, so that rounding cannot stop the time.
@@ -27,10 +48,8 @@ const LEAST_WAIT_US: i64 = 1_000;
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     records: u64,
-    /// Where the curve of all records stands when the first one arrives.
-    first: f64,
-    /// Its partition.
-    of: usize,
+    /// Of the partitions that have any, the least that one has.
+    least: u64,
 }
 
 impl World<'_> {
@@ -44,12 +63,16 @@ impl World<'_> {
                 self.go_on(pod);
             }
         } else {
+            let mut next_us = super::NEVER_US;
             for index in 0..self.present.len() {
                 let pod = self.present[index];
                 while self.pods[pod].next_us <= until_us {
                     self.go_on(pod);
                 }
+                next_us = next_us.min(self.pods[pod].next_us);
             }
+            self.next_pod_us = next_us;
+            return;
         }
         let next = self.present.iter().map(|pod| self.pods[*pod].next_us);
         self.next_pod_us = next.min().unwrap_or(super::NEVER_US);
@@ -100,14 +123,20 @@ impl World<'_> {
         let full = if state.short_batch { 1 } else { state.batch_limit };
         let joined_us = state.joined_us;
         let waiting = self.look_for_records(pod);
-        if waiting.records >= full || (close && waiting.records > 0) {
-            self.start_batch(pod, full, waiting);
+        if waiting.records > full {
+            self.start_batch(pod, full, waiting, self.now_us);
             return;
         }
-        let Some(first_us) = self.arrival_us(waiting) else { return };
+        let Some(first_us) = self.first_arrival_us(pod) else {
+            if waiting.records == full || (close && waiting.records > 0) {
+                self.start_batch(pod, full, waiting, self.now_us);
+            }
+            return;
+        };
         let deadline_us = first_us.max(joined_us) + us(self.scenario.pod.batch_timeout_s);
-        if waiting.records > 0 && deadline_us <= self.now_us {
-            self.start_batch_since(pod, full, waiting, first_us);
+        let is_due = waiting.records == full || close || deadline_us <= self.now_us;
+        if is_due && waiting.records > 0 {
+            self.start_batch(pod, full, waiting, first_us);
             return;
         }
         if self.troubles.paused_us.is_some() {
@@ -117,33 +146,47 @@ impl World<'_> {
         self.plan(pod, at_us.max(self.now_us + LEAST_WAIT_US), Next::Look { close });
     }
 
-    /// Fills the pod's batch with everything that waits, and says what that is.
+    /// Fills the pod's batch with everything that waits, and says what that is. The next
+    /// look begins with the next partition.
     fn look_for_records(&mut self, pod: usize) -> Waiting {
         let records = self.curve.records(self.log_us());
         let Pod { batch, partitions, turn, .. } = &mut self.pods[pod];
         batch.clear();
         *turn = if *turn + 1 < partitions.len() { *turn + 1 } else { 0 };
         let (last, first) = partitions.split_at(*turn);
-        let mut waiting = Waiting { records: 0, first: f64::INFINITY, of: 0 };
-        for partition in first.iter().chain(last).copied() {
-            let part = &self.partitions[partition];
-            let available = part.end(records).saturating_sub(part.read);
-            if available > 0 {
-                batch.push(Taken { partition, records: available, epoch: part.epoch });
-                waiting.records += available;
+        let mut waiting = Waiting { records: 0, least: u64::MAX };
+        let mut look = |owned: &[usize]| {
+            for partition in owned {
+                let part = &self.partitions[*partition];
+                let available = part.end(records).saturating_sub(part.read);
+                if available > 0 {
+                    let partition = *partition as u32;
+                    batch.push(Taken { partition, epoch: part.epoch, records: available });
+                    waiting.records += available;
+                    waiting.least = waiting.least.min(available);
+                }
             }
-            let on_curve = part.on_curve(part.read);
-            if on_curve < waiting.first {
-                (waiting.first, waiting.of) = (on_curve, partition);
-            }
-        }
+        };
+        look(first);
+        look(last);
         waiting
     }
 
-    /// Arrival of the oldest record that the pod has not read, or of the next one.
-    fn arrival_us(&mut self, waiting: Waiting) -> Option<i64> {
-        let place = &mut self.partitions[waiting.of].place;
-        self.curve.reached_us(waiting.first, place)
+    /// Arrival of the oldest record that the pod has not read, or of the next one, by the
+    /// order of the look before.
+    fn first_arrival_us(&mut self, pod: usize) -> Option<i64> {
+        let Pod { partitions, turn, .. } = &self.pods[pod];
+        let (last, first) = partitions.split_at(*turn);
+        let mut oldest = (f64::INFINITY, 0);
+        for partition in first.iter().chain(last) {
+            let part = &self.partitions[*partition];
+            let on_curve = part.on_curve(part.read);
+            if on_curve < oldest.0 {
+                oldest = (on_curve, *partition);
+            }
+        }
+        let place = &mut self.partitions[oldest.1].place;
+        self.curve.reached_us(oldest.0, place)
     }
 
     /// When to look again: when the first record arrives, when the batch should be full,
@@ -173,22 +216,16 @@ impl World<'_> {
         parts.map(|part| part.end(records).saturating_sub(part.read)).sum()
     }
 
-    fn start_batch(&mut self, pod: usize, full: u64, waiting: Waiting) {
-        let takes_all = waiting.records <= full;
-        let first_us = if takes_all { self.arrival_us(waiting) } else { None };
-        let first_us = first_us.unwrap_or(self.now_us);
-        self.start_batch_since(pod, full, waiting, first_us);
-    }
-
     /// Starts what [`Self::look_for_records`] filled, cut down to `full`.
-    fn start_batch_since(&mut self, pod: usize, full: u64, waiting: Waiting, first_us: i64) {
+    fn start_batch(&mut self, pod: usize, full: u64, waiting: Waiting, first_us: i64) {
         let records = waiting.records.min(full);
         let state = &mut self.pods[pod];
         if waiting.records > full {
-            share_out(&mut state.batch, full);
+            state.split = state.split.of(full, state.batch.len());
+            share_out(&mut state.batch, state.split, waiting.least);
         }
         for taken in &state.batch {
-            self.partitions[taken.partition].read += taken.records;
+            self.partitions[taken.partition as usize].read += taken.records;
         }
         state.even = waiting.records <= full && first_us >= state.started_us;
         state.first_us = first_us;
@@ -225,8 +262,7 @@ impl World<'_> {
             return alone_us;
         }
         let rows_s = records as f64 / self.scenario.sink.rows_per_s * self.troubles.slowdown;
-        self.sink_free_us = self.sink_free_us.max(self.now_us) + us(rows_s);
-        alone_us.max(self.sink_free_us)
+        self.sink.write(self.now_us, alone_us, us(rows_s))
     }
 
     /// A pod's batch is written.
@@ -236,14 +272,32 @@ impl World<'_> {
         let even = state.even;
         let (first_us, started_us) = (state.first_us, state.started_us);
         let batch = std::mem::take(&mut state.batch);
+        let commits = !self.group.refuses_commits();
+        let shows = commits && self.scenario.group.commit_interval_s <= 0.0;
+        let now_us = self.now_us as f64;
         let (mut total, mut lost) = (0, 0);
         for taken in &batch {
             total += taken.records;
-            if self.partitions[taken.partition].epoch != taken.epoch {
+            let part = &mut self.partitions[taken.partition as usize];
+            if part.epoch != taken.epoch {
                 // It was lost meanwhile, and is read again by somebody.
                 lost += taken.records;
-            } else {
-                self.end_part(*taken, !even);
+                continue;
+            }
+            if !even {
+                let (middle_us, spread_us) = part.arrivals_us(taken.records, self.curve);
+                let age_s = |at_us: f64| (now_us - at_us).max(0.0) / 1e6;
+                let half_us = spread_us / 2.0;
+                let (oldest_s, youngest_s) =
+                    (age_s(middle_us - half_us), age_s(middle_us + half_us));
+                self.ages.add(taken.records, oldest_s, youngest_s);
+            }
+            self.counts.expired += part.write(taken.records);
+            if commits {
+                part.committed = part.written();
+            }
+            if shows {
+                part.visible = part.committed;
             }
         }
         self.counts.processed += total;
@@ -254,23 +308,6 @@ impl World<'_> {
         }
         self.pods[pod].batch = batch;
         self.adapt(pod, total);
-    }
-
-    fn end_part(&mut self, taken: Taken, counts_ages: bool) {
-        let part = &mut self.partitions[taken.partition];
-        if counts_ages {
-            let (middle_us, spread_us) = part.arrivals_us(taken.records, self.curve);
-            let age_s = |at_us: f64| (self.now_us as f64 - at_us).max(0.0) / 1e6;
-            let half_us = spread_us / 2.0;
-            self.ages.add(taken.records, age_s(middle_us - half_us), age_s(middle_us + half_us));
-        }
-        self.counts.expired += part.write(taken.records);
-        if !self.group.refuses_commits() {
-            part.committed = part.written;
-            if self.scenario.group.commit_interval_s <= 0.0 {
-                part.visible = part.committed;
-            }
-        }
     }
 
     /// With a stated latency the next batch may be as large as keeps it, judged by the time
@@ -299,16 +336,12 @@ fn unit(number: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Cuts what waits down to `wanted` records in all, the same number from each as far as it
-/// goes; whoever comes first gets one more.
-fn share_out(batch: &mut Vec<Taken>, wanted: u64) {
-    let total: u64 = batch.iter().map(|taken| taken.records).sum();
-    if total <= wanted {
-        return;
-    }
-    let each = wanted / batch.len() as u64;
-    if each > 0 && batch.iter().all(|taken| taken.records > each) {
-        let more = (wanted % batch.len() as u64) as usize;
+/// Cuts what waits, which is more, down to what a split holds: the same number from each
+/// as far as it goes, `least` being the least that one has; whoever comes first gets one
+/// more.
+fn share_out(batch: &mut Vec<Taken>, split: Split, least: u64) {
+    let Split { records: wanted, each, more, .. } = split;
+    if each > 0 && least > each {
         for (index, taken) in batch.iter_mut().enumerate() {
             taken.records = each + u64::from(index < more);
         }
@@ -346,9 +379,16 @@ mod tests {
         let mut batch: Vec<Taken> = waiting
             .iter()
             .enumerate()
-            .map(|(partition, records)| Taken { partition, records: *records, epoch: 0 })
+            .map(|(partition, records)| Taken {
+                partition: partition as u32,
+                records: *records,
+                epoch: 0,
+            })
             .collect();
-        share_out(&mut batch, wanted);
+        if waiting.iter().sum::<u64>() > wanted {
+            let least = waiting.iter().copied().min().unwrap_or(0);
+            share_out(&mut batch, Split::default().of(wanted, waiting.len()), least);
+        }
         batch.iter().map(|taken| taken.records).collect()
     }
 

@@ -1,7 +1,7 @@
 //! The law's side: what it sees, when it looks, what it orders.
 
 use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Facts, SloOptions, StockLaw, StockOptions};
+use tidegate_autoscale::law::{Facts, Law, SloOptions, StockLaw, StockOptions, ThroughKeda};
 use tidegate_autoscale::scaled_object::ScaledObject;
 
 use super::World;
@@ -23,13 +23,25 @@ impl Control {
 
 /// Stock KEDA and HPA with a scenario's phases, created when the scenario starts.
 pub fn stock_law(object: ScaledObject, control: &scenario::Control) -> StockLaw {
+    StockLaw::new(object, phases(control), 0)
+}
+
+/// A law carried out by KEDA and the HPA with a scenario's phases.
+pub fn through_keda<L: Law>(
+    law: L,
+    object: &ScaledObject,
+    control: &scenario::Control,
+) -> ThroughKeda<L> {
+    ThroughKeda::new(law, object, phases(control))
+}
+
+fn phases(control: &scenario::Control) -> StockOptions {
     let ms = |seconds: f64| (seconds * 1000.0).round() as i64;
-    let options = StockOptions {
+    StockOptions {
         hpa_sync_period_ms: ms(control.sync_period_s),
         poll_offset_ms: ms(control.poll_offset_s),
         sync_offset_ms: ms(control.sync_offset_s),
-    };
-    StockLaw::new(object, options, 0)
+    }
 }
 
 /// What the operator of a scenario's pods could tell the SLO law; the rest it measures.
@@ -79,8 +91,10 @@ impl World<'_> {
     /// Brings the facts up to date.
     fn look(&mut self) {
         self.facts.spec_replicas = self.control.spec_replicas;
-        self.facts.status_replicas = self.replicas();
-        self.facts.ready_replicas = self.ready_replicas();
+        (self.facts.status_replicas, self.facts.ready_replicas) = self.replicas_and_ready();
+        // Without a shared sink nobody could be told of it.
+        self.facts.sink =
+            (self.scenario.sink.rows_per_s > 0.0).then(|| self.sink.facts(self.now_us));
         let hidden = if self.troubles.paused_us.is_some() {
             Some("the broker does not answer")
         } else {

@@ -108,14 +108,17 @@ impl World<'_> {
     fn targets(&self, without: &[usize]) -> Vec<Option<usize>> {
         let members: Vec<usize> =
             self.group.members.iter().copied().filter(|pod| !without.contains(pod)).collect();
-        let place = |pod: usize| members.iter().position(|member| *member == pod);
         let target = match self.scenario.group.assignor {
             Assignor::Range => range(self.partitions.len(), members.len()),
             Assignor::Sticky => {
+                let mut place = vec![NOBODY; self.pods.len()];
+                for (index, member) in members.iter().enumerate() {
+                    place[*member] = index;
+                }
                 let owners: Vec<usize> = self
                     .partitions
                     .iter()
-                    .map(|part| part.heir.and_then(place).unwrap_or(NOBODY))
+                    .map(|part| part.heir.map_or(NOBODY, |pod| place[pod]))
                     .collect();
                 sticky(&owners, members.len())
             }

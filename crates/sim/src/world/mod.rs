@@ -16,10 +16,11 @@ mod nodes;
 mod partitions;
 mod pods;
 mod sample;
+mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use control::{slo_options, stock_law};
+pub use control::{slo_options, stock_law, through_keda};
 
 pub(crate) use ages::Ages;
 use control::Control;
@@ -31,12 +32,13 @@ use partitions::Partition;
 use pods::Pod;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sink::Sink;
 use tidegate_autoscale::law::{Facts, Law};
 use tidegate_autoscale::series::Second;
 
-use crate::load::{ArrivalCurve, partition_weights};
+use crate::load::{ArrivalCurve, Place, partition_weights};
 use crate::scenario::{GroupTimes, Range, Scenario};
-use crate::summary::{Counts, Summary, Tally};
+use crate::summary::{Counts, SoFar, Summary, Tally};
 
 /// What a simulation gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +77,8 @@ pub struct Prepared<'a> {
     seed: u64,
     weights: Vec<f64>,
     curve: ArrivalCurve,
+    /// Records of the whole run.
+    expected: f64,
 }
 
 impl<'a> Prepared<'a> {
@@ -83,12 +87,19 @@ impl<'a> Prepared<'a> {
         let mut arrivals = stream(seed.wrapping_add(scenario.load.seed), 1);
         let before = (f64::from(scenario.topic.backlog_records), us(scenario.topic.backlog_age_s));
         let duration_us = us(f64::from(scenario.duration_s));
+        let curve = ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals);
         Self {
             scenario,
             seed,
             weights: partition_weights(&scenario.topic, &scenario.load),
-            curve: ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals),
+            expected: curve.records(duration_us),
+            curve,
         }
+    }
+
+    /// Traffic and world.
+    pub fn scenario(&self) -> &'a Scenario {
+        self.scenario
     }
 
     /// Runs a law.
@@ -99,6 +110,27 @@ impl<'a> Prepared<'a> {
     /// The same figures without the series.
     pub fn summarize(&self, law: &mut dyn Law) -> Summary {
         World::new(self, law, false).run().summary
+    }
+
+    /// The same, unless what is certain before the end is enough to stop: then `None`.
+    /// `stops` is asked every few simulated seconds.
+    pub fn summarize_unless(
+        &self,
+        law: &mut dyn Law,
+        stops: &mut dyn FnMut(&SoFar<'_>) -> bool,
+    ) -> Option<Summary> {
+        let mut world = World::new(self, law, false);
+        world.start();
+        let mut look_s = LOOK_S;
+        while world.goes_on() {
+            if world.tally.seconds() >= look_s {
+                look_s += LOOK_S;
+                if stops(&world.so_far(self.expected)) {
+                    return None;
+                }
+            }
+        }
+        Some(world.into_run().summary)
     }
 }
 
@@ -121,6 +153,8 @@ fn draw_us(range: Range, random: &mut ChaCha8Rng) -> i64 {
     us(range.min + (range.max - range.min) * random.random::<f64>())
 }
 
+/// How often a run is asked whether it should stop, simulated seconds.
+const LOOK_S: u32 = 16;
 /// When nothing is planned.
 const NEVER_US: i64 = i64::MAX;
 
@@ -136,14 +170,15 @@ struct World<'a> {
     random: Random,
     curve: &'a ArrivalCurve,
     partitions: Vec<Partition>,
+    /// Where on the curve the oldest record that waits arrived.
+    oldest_place: Place,
     /// All pods that ever were; ids are places.
     pods: Vec<Pod>,
     /// Those that are not gone, the oldest first.
     present: Vec<usize>,
     /// No pod goes on by itself before.
     next_pod_us: i64,
-    /// When the shared sink has written all that it was given.
-    sink_free_us: i64,
+    sink: Sink,
     group: GroupState,
     nodes: NodePool,
     control: Control,
@@ -161,7 +196,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(prepared: &'a Prepared<'a>, law: &'a mut dyn Law, keeps_series: bool) -> Self {
-        let Prepared { scenario, seed, ref weights, ref curve } = *prepared;
+        let Prepared { scenario, seed, ref weights, ref curve, .. } = *prepared;
         let rows = if keeps_series { scenario.duration_s as usize } else { 0 };
         let partitions = weights.iter().enumerate();
         Self {
@@ -178,10 +213,11 @@ impl<'a> World<'a> {
             },
             curve,
             partitions: partitions.map(|(index, weight)| Partition::new(index, *weight)).collect(),
+            oldest_place: Place::default(),
             pods: Vec::new(),
             present: Vec::new(),
             next_pod_us: NEVER_US,
-            sink_free_us: 0,
+            sink: Sink::new(),
             group: GroupState::default(),
             nodes: NodePool::new(scenario.nodes.clone()),
             control: Control::new(scenario.pod.replicas as i32),
@@ -217,16 +253,31 @@ impl<'a> World<'a> {
 
     fn run(mut self) -> Run {
         self.start();
-        while self.tally.seconds() < self.scenario.duration_s {
-            let Some((at_us, event)) = self.queue.pop() else { break };
-            self.pods_until(at_us);
-            self.now_us = at_us;
-            if event.needs_broker() && self.troubles.paused_us.is_some() {
-                self.waiting.push((at_us, event));
-            } else {
-                self.handle(event);
-            }
+        while self.goes_on() {}
+        self.into_run()
+    }
+
+    /// The next event; false when the time is over.
+    fn goes_on(&mut self) -> bool {
+        if self.tally.seconds() >= self.scenario.duration_s {
+            return false;
         }
+        let Some((at_us, event)) = self.queue.pop() else { return false };
+        self.pods_until(at_us);
+        self.now_us = at_us;
+        if event.needs_broker() && self.troubles.paused_us.is_some() {
+            self.waiting.push((at_us, event));
+        } else {
+            self.handle(event);
+        }
+        true
+    }
+
+    fn so_far(&self, expected: f64) -> SoFar<'_> {
+        SoFar { tally: &self.tally, ages: &self.ages, expected }
+    }
+
+    fn into_run(self) -> Run {
         let summary = Summary::new(self.scenario, &self.tally, &self.ages, self.counts);
         Run { seconds: self.seconds, ages: self.second_ages, summary }
     }

@@ -23,7 +23,9 @@ pub(crate) struct Partition {
     /// Changes with each assignment; an older one on its way is void.
     pub(crate) claim: u32,
     pub(crate) read: u64,
-    pub(crate) written: u64,
+    written: u64,
+    /// Where the curve of all records stands when the next one to be written arrives.
+    oldest_on_curve: f64,
     pub(crate) committed: u64,
     /// What readers of the lag see of it.
     pub(crate) visible: u64,
@@ -35,10 +37,11 @@ impl Partition {
     pub(crate) fn new(index: usize, weight: f64) -> Self {
         /// The golden ratio's multiples spread evenly over 0 to 1.
         const SPREAD: f64 = 0.618_033_988_749_895;
-        Self {
+        let mut part = Self {
             weight,
             spacing: weight.recip(),
             phase: (index as f64 * SPREAD).fract(),
+            oldest_on_curve: 0.0,
             place: Place::default(),
             owner: None,
             heir: None,
@@ -50,24 +53,44 @@ impl Partition {
             committed: 0,
             visible: 0,
             log_start: 0,
-        }
+        };
+        part.set_written(0);
+        part
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Where the curve of all records stands when the next one to be written arrives.
+    pub(crate) fn oldest_on_curve(&self) -> f64 {
+        self.oldest_on_curve
+    }
+
+    #[inline]
+    fn set_written(&mut self, written: u64) {
+        self.written = written;
+        self.oldest_on_curve = self.on_curve(written);
     }
 
     /// Records in it when this many arrived in all partitions.
+    #[inline]
     pub(crate) fn end(&self, records: f64) -> u64 {
         (self.weight * records + self.phase) as i64 as u64
     }
 
     /// Where the curve of all records stands when this one arrives.
+    #[inline]
     pub(crate) fn on_curve(&self, record: u64) -> f64 {
         ((record + 1) as i64 as f64 - self.phase) * self.spacing
     }
 
     /// When the middle one of its next records to be written arrived, and how far its first
     /// and last are apart, microseconds.
+    #[inline]
     pub(crate) fn arrivals_us(&mut self, records: u64, curve: &ArrivalCurve) -> (f64, f64) {
         let others = (records - 1) as f64;
-        let middle = self.on_curve(self.written) + others / 2.0 * self.spacing;
+        let middle = self.oldest_on_curve + others / 2.0 * self.spacing;
         let Some(middle_us) = curve.reached_us(middle, &mut self.place) else {
             return (f64::MAX, 0.0);
         };
@@ -79,15 +102,16 @@ impl Partition {
         let again = self.written - self.committed;
         self.epoch += 1;
         self.read = self.committed;
-        self.written = self.committed;
+        self.set_written(self.committed);
         again
     }
 
     /// Records of its batch are written. Returns how many were skipped after them, because
     /// they are deleted.
+    #[inline]
     pub(crate) fn write(&mut self, records: u64) -> u64 {
         let next = self.written + records;
-        self.written = next.max(self.log_start);
+        self.set_written(next.max(self.log_start));
         self.read = self.read.max(self.written);
         self.written - next
     }
@@ -100,8 +124,8 @@ impl Partition {
             return 0;
         }
         let skipped = self.log_start - self.written;
-        (self.read, self.written, self.committed) =
-            (self.log_start, self.log_start, self.log_start);
+        self.set_written(self.log_start);
+        (self.read, self.committed) = (self.log_start, self.log_start);
         skipped
     }
 }

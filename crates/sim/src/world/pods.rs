@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::batches::Taken;
+use super::batches::{Split, Taken};
 use super::events::{Event, us};
 use super::{NEVER_US, World, draw_us};
 use crate::scenario::OnStop;
@@ -70,6 +70,8 @@ pub(crate) struct Pod {
     pub(crate) short_batch: bool,
     /// Where the next batch begins to take records, for fairness.
     pub(crate) turn: usize,
+    /// How its last full batch divided.
+    pub(crate) split: Split,
 }
 
 impl Pod {
@@ -93,6 +95,7 @@ impl Pod {
             batch_limit,
             short_batch: false,
             turn: 0,
+            split: Split::default(),
         }
     }
 
@@ -145,8 +148,10 @@ impl World<'_> {
         self.present().filter(|pod| pod.counts()).count() as i32
     }
 
-    pub(super) fn ready_replicas(&self) -> i32 {
-        self.present().filter(|pod| pod.counts() && pod.ready).count() as i32
+    /// Replicas, and those of them that are Ready.
+    pub(super) fn replicas_and_ready(&self) -> (i32, i32) {
+        let counted = self.present().filter(|pod| pod.counts());
+        counted.fold((0, 0), |(all, ready), pod| (all + 1, ready + i32::from(pod.ready)))
     }
 
     /// Creates or stops pods until the wanted number exists.

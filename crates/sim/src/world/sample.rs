@@ -29,10 +29,10 @@ impl World<'_> {
         for part in &self.partitions {
             let end = part.end(records);
             sum.end += end;
-            sum.written += part.written;
+            sum.written += part.written();
             sum.visible += part.visible;
-            if part.written < end {
-                sum.oldest = sum.oldest.min(part.on_curve(part.written));
+            if part.written() < end && part.oldest_on_curve() < sum.oldest {
+                sum.oldest = part.oldest_on_curve();
             }
         }
         sum
@@ -43,18 +43,19 @@ impl World<'_> {
         self.counts.arrived = sum.end;
         self.counts.rebalances = self.group.rebalances;
         self.counts.moves = self.group.moves;
+        let (replicas_current, pods_ready) = self.replicas_and_ready();
+        let lag = (sum.end - sum.visible) as i64;
+        let partitions = self.partitions.len() as i64;
         let mut second = Second {
             t_s: (self.now_us / 1_000_000) as u64,
             arrival_per_s: (sum.end - self.last.0) as f64,
             processed_per_s: (self.counts.processed - self.last.1) as f64,
             backlog: (sum.end - sum.written) as i64,
-            lag_metric: self
-                .law
-                .seen_lag((sum.end - sum.visible) as i64, self.partitions.len() as i64),
+            lag_metric: if self.keeps_series { self.law.seen_lag(lag, partitions) } else { lag },
             oldest_age_s: self.age_s(sum.oldest),
             replicas_desired: self.control.spec_replicas,
-            replicas_current: self.replicas(),
-            pods_ready: self.ready_replicas(),
+            replicas_current,
+            pods_ready,
             nodes: self.nodes.count(),
             reason: String::new(),
         };
@@ -69,11 +70,11 @@ impl World<'_> {
     }
 
     /// Age of a record by its place on the curve, seconds; 0 without a record.
-    fn age_s(&self, on_curve: f64) -> f64 {
+    fn age_s(&mut self, on_curve: f64) -> f64 {
         if on_curve.is_infinite() {
             return 0.0;
         }
-        let at_us = self.curve.reached_us(on_curve, &mut self.curve.place_at(self.now_us));
+        let at_us = self.curve.reached_us(on_curve, &mut self.oldest_place);
         at_us.map_or(0.0, |at_us| (self.now_us - at_us).max(0) as f64 / 1e6)
     }
 

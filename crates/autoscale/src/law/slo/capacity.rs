@@ -11,6 +11,8 @@ const GAIN: f64 = 0.25;
 /// The same of one below this share: a sink that slows down is to be known at once.
 const FAR_BELOW: f64 = 0.8;
 const GAIN_FALL: f64 = 0.6;
+/// As much is done as arrives when the two differ by less than this share.
+const BALANCE: f64 = 0.05;
 /// A rate below the best one measured is held for this long after the last evidence,
 /// seconds; each time that it proves right, twice as long ...
 const FADE_AFTER_S: f64 = 120.0;
@@ -35,8 +37,11 @@ pub(super) struct Counts {
 #[derive(Debug, Clone, Copy)]
 struct Done {
     span_s: f64,
+    arrived: f64,
     records: f64,
     busy: bool,
+    /// No pod came or went; without it pods that are not Ready yet may have helped.
+    still: bool,
 }
 
 /// Records a second of one pod. What pods did is a lower bound at any time; what
@@ -45,7 +50,12 @@ struct Done {
 ///
 /// A slow spell of the sink teaches a low rate, and pods that are then plenty never
 /// have work waiting to teach a better one. So a rate below the best one measured is
-/// believed for a while only, and longer each time that it is confirmed.
+/// believed for a while only, and longer each time that it is confirmed; or until writes
+/// are seen to take what they took before.
+///
+/// While pods start, those that are Ready do what they did, and those that are not may
+/// help: what is seen then can be too much for one pod and not too little, so that it may
+/// lower the rate and not raise it.
 #[derive(Debug, Clone)]
 pub(super) struct PodRate {
     rate_per_s: f64,
@@ -57,6 +67,8 @@ pub(super) struct PodRate {
     window: VecDeque<Done>,
     counts: Option<Counts>,
     steady_since_s: f64,
+    /// Since when the same number is Ready.
+    ready_since_s: f64,
 }
 
 impl PodRate {
@@ -71,6 +83,7 @@ impl PodRate {
             window: VecDeque::new(),
             counts: None,
             steady_since_s: 0.0,
+            ready_since_s: 0.0,
         }
     }
 
@@ -109,6 +122,26 @@ impl PodRate {
         self.best_per_s = self.best_per_s.max(self.rate_per_s);
     }
 
+    /// A pod that was given so much fell behind.
+    pub(super) fn at_most(&mut self, now_s: f64, given_per_s: f64) {
+        if given_per_s < self.rate_per_s {
+            self.rate_per_s = given_per_s;
+            self.evidence_s = now_s;
+        }
+    }
+
+    /// Whether the rate is believed to be clearly below the best.
+    pub(super) fn is_low(&self) -> bool {
+        self.is_measured && self.rate_per_s < FAR_BELOW * self.best_per_s
+    }
+
+    /// Writes take what they took when the rate was at its best.
+    pub(super) fn recovered(&mut self, now_s: f64) {
+        self.rate_per_s = self.best_per_s;
+        self.evidence_s = now_s;
+        self.window.clear();
+    }
+
     /// Without evidence a low rate rises towards the best one.
     fn fade(&mut self, now_s: f64, span_s: f64) {
         if self.is_measured && now_s - self.evidence_s > self.fade_after_s {
@@ -130,16 +163,25 @@ impl PodRate {
     /// `records` were committed in the `span_s` before now. Nothing is learned
     /// until `settle_s` after the last change of the counts, while pods come or go.
     pub(super) fn observe(&mut self, now_s: f64, done: Sample, counts: Counts, settle_s: f64) {
-        if self.counts.replace(counts) != Some(counts) {
+        let before = self.counts.replace(counts);
+        if before != Some(counts) {
             self.steady_since_s = now_s;
         }
+        if before.is_none_or(|before| before.ready != counts.ready) {
+            self.ready_since_s = now_s;
+            self.window.clear();
+        }
         self.fade(now_s, done.span_s);
-        let still = counts.spec == counts.ready && counts.status == counts.ready;
-        if !still || counts.ready == 0 || now_s - self.steady_since_s < settle_s + done.span_s {
+        let since = |since_s: f64| now_s - since_s >= settle_s + done.span_s;
+        let Counts { spec, status, ready } = counts;
+        let still = spec == ready && status == ready && since(self.steady_since_s);
+        let starting = spec > ready && status >= ready && since(self.ready_since_s);
+        if ready == 0 || !(still || starting) {
             self.window.clear();
             return;
         }
-        self.window.push_back(Done { span_s: done.span_s, records: done.records, busy: done.busy });
+        let Sample { span_s, arrived, records, busy, .. } = done;
+        self.window.push_back(Done { span_s, arrived, records, busy, still });
         while self.span_s() > WINDOW_S && self.window.len() > 2 {
             self.window.pop_front();
         }
@@ -151,21 +193,35 @@ impl PodRate {
         self.window.iter().map(|done| done.span_s).sum()
     }
 
+    /// Whether what waits became more or less. Where as much is done as arrives, pods may
+    /// have time to spare although much is in flight: slow writes look like that.
+    fn is_out_of_balance(&self, records: f64) -> bool {
+        let arrived: f64 = self.window.iter().map(|done| done.arrived).sum();
+        (arrived - records).abs() > BALANCE * records + 2.0 * records.sqrt()
+    }
+
     fn learn(&mut self, now_s: f64, pods: f64) {
         let span_s = self.span_s();
         if span_s < LEAST_S {
             return;
         }
         let records: f64 = self.window.iter().map(|done| done.records).sum();
-        if self.window.iter().all(|done| done.busy) {
-            let seen_per_s = records / span_s / pods;
+        let still = self.window.iter().all(|done| done.still);
+        let seen_per_s = records / span_s / pods;
+        let lowers = seen_per_s < self.rate_per_s;
+        let tells = if lowers {
+            (still || seen_per_s < FAR_BELOW * self.rate_per_s) && self.is_out_of_balance(records)
+        } else {
+            still
+        };
+        if tells && self.window.iter().all(|done| done.busy) {
             if now_s - self.evidence_s > self.fade_after_s && seen_per_s < 0.9 * self.rate_per_s {
                 self.fade_after_s = (2.0 * self.fade_after_s).min(FADE_MOST_S);
             }
             self.evidence_s = now_s;
             self.learn_rate(seen_per_s);
         }
-        if span_s >= 0.8 * WINDOW_S {
+        if still && span_s >= 0.8 * WINDOW_S {
             // Commits come in lumps: one may be in the window by chance.
             let (least, most) = self
                 .window
@@ -184,6 +240,8 @@ impl PodRate {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     pub(super) span_s: f64,
+    /// Records that arrived meanwhile.
+    pub(super) arrived: f64,
     pub(super) records: f64,
     /// Whether all pods had work waiting all the time.
     pub(super) busy: bool,
@@ -248,7 +306,8 @@ mod tests {
     fn fed(guess: f64, records: f64, busy: bool, seconds: u32) -> f64 {
         let mut rate = PodRate::new(guess);
         for second in 0..seconds {
-            let sample = Sample { span_s: 1.0, records, busy, partitions: 24 };
+            let sample =
+                Sample { span_s: 1.0, arrived: 1.5 * records, records, busy, partitions: 24 };
             rate.observe(f64::from(second), sample, COUNTS, 2.0);
         }
         rate.per_s()
@@ -270,7 +329,13 @@ mod tests {
     fn fewer_pods_are_trusted_with_what_was_proven() {
         let mut rate = PodRate::new(500.0);
         assert_eq!(rate.sure_per_s(), 250.0, "half of the guess");
-        let sample = Sample { span_s: 1.0, records: 1200.0, busy: false, partitions: 24 };
+        let sample = Sample {
+            span_s: 1.0,
+            arrived: 1.5 * 1200.0,
+            records: 1200.0,
+            busy: false,
+            partitions: 24,
+        };
         for second in 0..20 {
             rate.observe(f64::from(second), sample, COUNTS, 2.0);
         }
@@ -288,7 +353,8 @@ mod tests {
         let mut feed = |seconds: u32, records: f64, busy: bool, rate: &mut PodRate| {
             for _ in 0..seconds {
                 now_s += 1.0;
-                let sample = Sample { span_s: 1.0, records, busy, partitions: 24 };
+                let sample =
+                    Sample { span_s: 1.0, arrived: 1.5 * records, records, busy, partitions: 24 };
                 rate.observe(now_s, sample, COUNTS, 2.0);
             }
             rate.per_s()
@@ -316,7 +382,13 @@ mod tests {
         rate.report(2.0, 0.0);
         assert_eq!(rate.per_s(), 90.0);
         for second in 3..40 {
-            let sample = Sample { span_s: 1.0, records: 400.0, busy: true, partitions: 24 };
+            let sample = Sample {
+                span_s: 1.0,
+                arrived: 1.5 * 400.0,
+                records: 400.0,
+                busy: true,
+                partitions: 24,
+            };
             rate.observe(f64::from(second), sample, COUNTS, 2.0);
         }
         let seen = rate.per_s();
@@ -328,9 +400,68 @@ mod tests {
     fn nothing_is_learned_while_pods_come_and_go() {
         let mut rate = PodRate::new(100.0);
         for second in 0..40 {
-            let sample = Sample { span_s: 1.0, records: 4000.0, busy: true, partitions: 24 };
+            let sample = Sample {
+                span_s: 1.0,
+                arrived: 1.5 * 4000.0,
+                records: 4000.0,
+                busy: true,
+                partitions: 24,
+            };
             let counts = Counts { ready: 3 + second % 2, ..COUNTS };
             rate.observe(f64::from(second), sample, counts, 2.0);
+        }
+        assert_eq!(rate.per_s(), 100.0);
+    }
+
+    #[test]
+    fn while_pods_start_a_rate_is_lowered_and_not_raised() {
+        let mut rate = PodRate::new(100.0);
+        let feed = |rate: &mut PodRate, seconds: std::ops::Range<u32>, records, counts| {
+            for second in seconds {
+                let sample = Sample {
+                    span_s: 1.0,
+                    arrived: 1.5 * records,
+                    records,
+                    busy: true,
+                    partitions: 24,
+                };
+                rate.observe(f64::from(second), sample, counts, 2.0);
+            }
+        };
+        feed(&mut rate, 0..20, 400.0, COUNTS);
+        assert!((rate.per_s() - 100.0).abs() < 1.0);
+        // The sink slows down, and more are ordered before that is known.
+        let starting = Counts { spec: 8, status: 8, ready: 4 };
+        feed(&mut rate, 20..32, 120.0, starting);
+        assert!(rate.per_s() < 40.0, "{}", rate.per_s());
+        assert!(rate.is_low());
+        let low = rate.per_s();
+        feed(&mut rate, 32..50, 800.0, starting);
+        assert_eq!(rate.per_s(), low, "who is not Ready may have helped");
+        rate.recovered(50.0);
+        assert!((rate.per_s() - 100.0).abs() < 1.0 && !rate.is_low());
+    }
+
+    #[test]
+    fn a_low_rate_rises_with_time_and_not_with_looks() {
+        let mut rate = PodRate::new(100.0);
+        rate.learn_rate(100.0);
+        rate.at_most(0.0, 50.0);
+        rate.at_most(0.0, 60.0);
+        rate.fade(FADE_AFTER_S, 10.0);
+        assert_eq!(rate.per_s(), 50.0, "too early");
+        rate.fade(FADE_AFTER_S + 10.0, 10.0);
+        assert!((rate.per_s() - 51.0).abs() < 1e-9, "{}", rate.per_s());
+    }
+
+    #[test]
+    fn what_is_in_flight_is_not_work_that_waits() {
+        let mut rate = PodRate::new(100.0);
+        // Writes are slow, much is in flight; as much is done as arrives.
+        let sample =
+            Sample { span_s: 1.0, arrived: 200.0, records: 200.0, busy: true, partitions: 24 };
+        for second in 0..40 {
+            rate.observe(f64::from(second), sample, COUNTS, 2.0);
         }
         assert_eq!(rate.per_s(), 100.0);
     }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::SloOptions;
 use super::arrival::{Arrivals, Level};
+use super::behind::Behind;
 use super::capacity::{Counts, PodRate, PodStart, Sample};
 use super::partition::{Moved, Partition};
 use super::plan::Situation;
 use super::rebalance::Rebalance;
+use super::wait::Wait;
 use crate::lag::PartitionOffsets;
 use crate::law::SinkFacts;
 
@@ -17,6 +19,8 @@ const SHARE_S: f64 = 30.0;
 const BUSY_PARTITIONS: f64 = 0.9;
 /// Work is waiting beyond this many times what is in flight anyway.
 const BUSY_FACTOR: f64 = 1.5;
+/// The fullest pods fall behind when this share of their partitions has work waiting.
+const BEHIND_PARTITIONS: f64 = 0.5;
 
 /// After this many looks at which nothing moved, the facts are taken to be old ...
 const FROZEN_LOOKS: u32 = 5;
@@ -31,6 +35,8 @@ pub(super) struct Estimator {
     pod_rate: PodRate,
     pod_start: PodStart,
     rebalance: Rebalance,
+    wait: Wait,
+    behind: Behind,
     /// Looks in a row at which nothing moved though records wait, and their time.
     unmoved: (u32, f64),
     /// Weight of what the shares have seen, seconds.
@@ -75,6 +81,8 @@ impl Estimator {
             pod_rate: PodRate::new(options.pod_rate_per_s),
             pod_start: PodStart::new(options.pod_start_s),
             rebalance: Rebalance::new(options.rebalance_s),
+            wait: Wait::default(),
+            behind: Behind::default(),
             unmoved: (0, 0.0),
             share_weight_s: 0.0,
             last_s: None,
@@ -110,13 +118,60 @@ impl Estimator {
         // What arrived meanwhile arrived over all of the time.
         let (_, unmoved_s) = std::mem::take(&mut self.unmoved);
         self.arrivals.observe(now_s, span_s + unmoved_s, moved.arrived as f64);
+        let busy = self.busy(options);
         let sample = Sample {
             span_s,
+            arrived: moved.arrived as f64,
             records: moved.processed as f64,
-            busy: self.all_busy(options),
+            busy: busy >= BUSY_PARTITIONS * self.partitions.len() as f64,
             partitions: i32::try_from(self.partitions.len()).unwrap_or(i32::MAX),
         };
         self.pod_rate.observe(now_s, sample, counts, self.rebalance.cost_s() + 1.0);
+        self.observe_wait(now_s, span_s, sample.busy, counts);
+        self.observe_behind(now_ms, span_s, busy, counts);
+    }
+
+    /// Where the fullest pods fall behind, what they were given is too much for a pod.
+    fn observe_behind(&mut self, now_ms: i64, span_s: f64, busy: f64, counts: Counts) {
+        let now_s = seconds(now_ms);
+        let still = counts.spec == counts.ready && counts.status == counts.ready;
+        let partitions = self.partitions.len();
+        let pods = usize::try_from(counts.ready).unwrap_or(0).min(partitions);
+        if !still || now_s < self.settled_at_s || pods == 0 {
+            self.behind.disturbed();
+            return;
+        }
+        let level = self.arrivals.level(self.pod_start.start_s(now_s));
+        let mut rates: Vec<f64> = self.shares().iter().map(|s| s * level.rate_per_s).collect();
+        let ages = self.partitions.values().zip(&rates);
+        let oldest_s =
+            ages.map(|(m, rate)| m.partition.oldest_age_s(now_ms, *rate)).fold(0.0, f64::max);
+        if !self.behind.observe(span_s, oldest_s) {
+            return;
+        }
+        let most = partitions.div_ceil(pods);
+        let of_the_fullest = most * (partitions - pods * (most - 1));
+        if busy >= BEHIND_PARTITIONS * of_the_fullest as f64 {
+            rates.sort_unstable_by(|a, b| b.total_cmp(a));
+            let given_per_s = rates.iter().take(most).sum::<f64>() + 2.0 * level.noise_per_s;
+            self.pod_rate.at_most(now_s, given_per_s);
+        }
+    }
+
+    fn observe_wait(&mut self, now_s: f64, span_s: f64, busy: bool, counts: Counts) {
+        let rate_per_s = self.arrivals.level(self.pod_start.start_s(now_s)).rate_per_s;
+        let still = counts.spec == counts.ready && counts.status == counts.ready;
+        let is_low = self.pod_rate.is_low();
+        // A level above what is in flight as a rule is what a slow spell looks like.
+        let busy = busy && !is_low;
+        if busy || !still || now_s < self.settled_at_s || rate_per_s <= 0.0 {
+            self.wait.disturbed();
+            return;
+        }
+        let backlog: f64 = self.partitions.values().map(|m| m.partition.backlog()).sum();
+        if self.wait.observe(span_s, backlog / rate_per_s, is_low) {
+            self.pod_rate.recovered(now_s);
+        }
     }
 
     pub(super) fn observe_sink(&mut self, now_ms: i64, sink: SinkFacts) {
@@ -197,16 +252,15 @@ impl Estimator {
         1.0 - 0.5 * (self.share_weight_s / SHARE_S).min(1.0)
     }
 
-    fn all_busy(&self, options: &SloOptions) -> bool {
+    /// How many partitions have work waiting.
+    fn busy(&self, options: &SloOptions) -> f64 {
         let level = self.arrivals.level(options.pod_start_s);
         let in_flight = level.rate_per_s * options.in_flight_s * BUSY_FACTOR;
-        let busy = self
-            .partitions
+        self.partitions
             .values()
             .zip(self.shares())
             .filter(|(m, share)| m.partition.backlog() > in_flight * share + 1.0)
-            .count();
-        busy as f64 >= BUSY_PARTITIONS * self.partitions.len() as f64
+            .count() as f64
     }
 
     pub(super) fn estimate(&self, now_ms: i64, options: &SloOptions) -> Estimate {

@@ -14,12 +14,15 @@
 //! - [`estimate`]: all of these together
 //! - [`plan`]: estimates to replica counts
 //! - [`regret`]: a decrease that had to be taken back makes the next one wait longer
+//! - [`behind`]: whether the fullest pods fall behind, though most are not busy
+//! - [`wait`]: whether writes have become fast again
 //! - [`terms`]: what a decision rests on, in words
 //!
 //! Rejected: a controller on the age itself (it is late by construction: age grows
 //! only after the damage), and on the lag (it does not know what arrives).
 
 mod arrival;
+mod behind;
 mod capacity;
 mod estimate;
 mod options;
@@ -28,6 +31,7 @@ mod plan;
 mod rebalance;
 mod regret;
 mod terms;
+mod wait;
 
 use std::collections::VecDeque;
 

@@ -8,6 +8,8 @@
 //!   largest ones together (the worst that an assignment can do) fit into a pod;
 //! - drain: what waits in the `k` fullest partitions when the pods are ready is gone
 //!   within the drain time: `waiting + (k·rate − capacity now)·lead <= (pod − rate)·drain`.
+//!   A decrease must work off what it holds up itself in that time, and what the way back
+//!   would hold up in what the promise leaves where no pod starts.
 //!
 //! A partition that alone needs more than a pod is taken out of both sums, counts as
 //! one pod, and is named: the group's assignor cannot keep its pod free for it. Near
@@ -28,9 +30,9 @@ const WORST_EXTRA: f64 = 0.12;
 const DUE_EXTRA: f64 = 0.05;
 /// ... or needs this many times the drain time.
 const DUE_DRAIN: f64 = 1.25;
-/// A decrease must leave this much more than `headroom` leaves ...
-const DOWN_LESS: f64 = 0.01;
-/// ... and drain in this share of the drain time.
+/// A decrease must drain in this share of the drain time. It must leave what `headroom`
+/// leaves with the arrivals' noise added, which is room enough below what makes an increase
+/// due: that has the noise taken off, and [`DUE_EXTRA`].
 const DOWN_DRAIN: f64 = 0.8;
 /// A partition is hot above this many pods; less counts when an increase is due and
 /// more when fewer may do, so that one at the edge does not move the count.
@@ -92,14 +94,23 @@ struct Criteria {
     rate: f64,
     utilisation: f64,
     drain_s: f64,
-    /// Rebalances to be worked off on top of the backlog.
-    stalls: f64,
+    /// What a rescale holds up is to be worked off too.
+    rescale: Option<Rescale>,
     /// Age that waiting records may have when pods are used to the full, seconds.
     full_age_s: f64,
     /// How many times as dear the next count must be for that.
     full_from: f64,
     /// Share by which pods used to the full may fall behind.
     drift: f64,
+}
+
+/// In which time a decrease must work off what rebalances hold up, on top of the backlog.
+#[derive(Debug, Clone, Copy)]
+struct Rescale {
+    /// Its own one: or else it would itself make an increase due.
+    there_s: f64,
+    /// Its own one and that of the way back. No pod has to start for it.
+    back_s: f64,
 }
 
 /// A partition that no number of pods can serve.
@@ -139,13 +150,13 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(situation: &Situation, options: &SloOptions) -> Self {
-        let drain_s = drain_time_s(situation, options);
+        let drain_s = drain_time_s(situation, options, situation.pod_start_s);
         let lead_s = situation.pod_start_s + situation.rebalance_s;
         let aim = Criteria {
             rate: 1.0 + situation.trend * lead_s * AHEAD,
             utilisation: options.headroom,
             drain_s,
-            stalls: 0.0,
+            rescale: None,
             full_age_s: 0.0,
             full_from: f64::MAX,
             drift: 0.0,
@@ -155,16 +166,19 @@ impl Plan {
             rate: (1.0 - SURE_SIGMA * situation.noise).max(0.0) + situation.trend * lead_s,
             utilisation: options.headroom + DUE_EXTRA,
             drain_s: drain_s * DUE_DRAIN,
-            stalls: 0.0,
+            rescale: None,
             full_age_s: FULL_STAY * options.target_age_s,
             full_from: FULL_STILL,
             drift: 2.0 * drift,
         };
         let down = Criteria {
             rate: 1.0 + SURE_SIGMA * situation.noise + situation.trend * lead_s,
-            utilisation: options.headroom - DOWN_LESS,
+            utilisation: options.headroom,
             drain_s: drain_s * DOWN_DRAIN,
-            stalls: 2.0,
+            rescale: Some(Rescale {
+                there_s: drain_s,
+                back_s: drain_time_s(situation, options, 0.0) * DOWN_DRAIN,
+            }),
             full_age_s: FULL_DOWN * options.target_age_s,
             full_from: FULL_FROM,
             drift,
@@ -200,11 +214,11 @@ impl Plan {
     }
 }
 
-/// A backlog may take what the promise leaves after the pods' start and the
+/// A backlog may take what the promise leaves after the pods' start, if any start, and the
 /// rebalance. When that is nothing the promise is broken anyway: a quarter of it.
-fn drain_time_s(situation: &Situation, options: &SloOptions) -> f64 {
+fn drain_time_s(situation: &Situation, options: &SloOptions, pod_start_s: f64) -> f64 {
     let target_s = options.target_age_s;
-    let left_s = target_s - situation.pod_start_s - situation.rebalance_s;
+    let left_s = target_s - pod_start_s - situation.rebalance_s;
     let promise_s = left_s.max(target_s / 4.0).max(1.0);
     options.drain_s.map_or(promise_s, |drain_s| drain_s.min(promise_s))
 }
@@ -307,9 +321,13 @@ impl<'a> Load<'a> {
             self.situation.starting_left_s
         };
         let capacity = f64::from(ready).min(partitions) * pod * k as f64 / partitions;
-        let stalled = criteria.stalls * self.situation.rebalance_s * rate;
-        let waiting = (self.backlogs[k] + (rate - capacity) * lead_s).max(0.0) + stalled;
-        waiting <= (pod - rate).max(0.0) * criteria.drain_s
+        let waiting = (self.backlogs[k] + (rate - capacity) * lead_s).max(0.0);
+        let stalled = self.situation.rebalance_s * rate;
+        let spare = (pod - rate).max(0.0);
+        waiting <= spare * criteria.drain_s
+            && criteria.rescale.is_none_or(|Rescale { there_s, back_s }| {
+                waiting + stalled <= spare * there_s && waiting + 2.0 * stalled <= spare * back_s
+            })
     }
 
     /// The least candidate that fits; one more than the partitions when none does.

@@ -133,8 +133,12 @@ fn a_hot_partition_is_named_and_left_out() {
 
 #[test]
 fn fewer_pods_must_leave_more_room_than_more_pods_need() {
-    // 0.845 busy with 12: right to go up to, not to come down to.
-    let plan = Plan::new(&with_spec(24, situation(24, 5070.0, 500.0)), &options());
+    // 0.845 busy with 12: right to go up to, and to come down to if that is certain.
+    let quiet = situation(24, 5070.0, 500.0);
+    let plan = Plan::new(&with_spec(24, quiet.clone()), &options());
+    assert_eq!((plan.steady, plan.enough), (12, 12));
+    let noisy = Situation { noise: 0.01, ..quiet };
+    let plan = Plan::new(&with_spec(24, noisy), &options());
     assert_eq!((plan.steady, plan.enough), (12, 24));
 }
 
@@ -242,4 +246,22 @@ proptest! {
         let all = plan.enough == there.rates.len() as i32;
         prop_assert!(all || !(next.steady_due || next.drain_due), "{plan:?} then {next:?}");
     }
+}
+
+#[test]
+fn a_decrease_works_off_what_it_holds_up_itself_and_what_the_way_back_would() {
+    // 60 pods have 16.7 records a second to spare. Rebalances hold up 83.3 a second.
+    let enough = |pod_start_s, rebalance_s| {
+        let quiet = Situation {
+            is_measured: true,
+            pod_start_s,
+            rebalance_s,
+            ..situation(240, 5000.0, 100.0)
+        };
+        Plan::new(&with_spec(80, quiet), &options()).enough
+    };
+    // Pods that start slowly leave 22.5 s until an increase would be due again ...
+    assert_eq!((enough(65.0, 4.0), enough(65.0, 5.0)), (60, 80));
+    // ... and where that is long, there and back are to be done within 0.8 of what is left.
+    assert_eq!((enough(5.0, 6.0), enough(5.0, 7.0)), (60, 80));
 }

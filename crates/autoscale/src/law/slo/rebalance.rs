@@ -101,6 +101,20 @@ mod tests {
     }
 
     #[test]
+    fn two_minutes_are_the_most_that_a_rebalance_is_believed_to_take() {
+        let mut rebalance = Rebalance::new(0.5);
+        fed(&mut rebalance, 0, 60, pods(4, 4), 0.0);
+        for second in 60..400 {
+            // It never settles: each ten seconds another pod is ready.
+            let counts = pods(100, 4 + (second - 60) / 5);
+            rebalance.observe(f64::from(second), 1.0, counts, f64::from(second - 60));
+        }
+        fed(&mut rebalance, 400, 420, pods(100, 71), 340.0);
+        assert_eq!(rebalance.cost_s(), MOST_S);
+        assert_eq!(MOST_S, 120.0);
+    }
+
+    #[test]
     fn a_crash_is_not_a_rebalance() {
         let mut rebalance = Rebalance::new(0.5);
         fed(&mut rebalance, 0, 60, pods(4, 4), 1.0);

@@ -311,6 +311,28 @@ mod tests {
         assert!(error.contains("expired"), "{error}");
     }
 
+    /// MSK takes 15 minutes at most; credentials that end sooner end the token with them.
+    #[test]
+    fn a_token_of_iam_never_outlives_its_credentials() {
+        for (credentials_s, token_s) in [(Some(60), 60), (Some(3_600), 900), (None, 900)] {
+            let options = options(Secret::value("unused"));
+            options.token().expect("token");
+            let source = options.security.tokens.0.get().expect("made").clone().expect("made");
+            let credentials = aws::Credentials::new("AKID", "secret", None);
+            let before_ms = now_ms();
+            let expires_at_ms = credentials_s.map(|seconds: i64| before_ms + seconds * 1_000);
+            let kind = Kind::Aws { credentials, region: "eu-west-1".into() };
+            source.state().grant = Grant { kind, expires_at_ms };
+            let token = source.token().expect("signs");
+            assert!(
+                expires_at_ms.is_none_or(|end| token.expires_at_ms <= end),
+                "{credentials_s:?}"
+            );
+            let lived_ms = token.expires_at_ms - before_ms;
+            assert!((token_s * 1_000 - lived_ms).abs() < 5_000, "{credentials_s:?}: {lived_ms}");
+        }
+    }
+
     /// Clients that ask again and again do not push the next attempt away.
     #[test]
     fn an_expired_grant_is_fetched_again_however_often_it_is_asked_for() {

@@ -9,16 +9,16 @@ use std::path::PathBuf;
 
 use tidegate_postgres::ConnectOptions;
 
+use super::AuditTable;
 use crate::Error;
 
-/// A stored trade.
+/// A stored row; what its table does not say is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
-    pub(super) trade_id: String,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) timestamp_ms: Option<i64>,
-    pub(super) committed_at_ms: i64,
+    pub(super) trade_id: Option<String>,
+    pub(super) partition: Option<i32>,
+    pub(super) offset: Option<i64>,
+    pub(super) committed_at_ms: Option<i64>,
 }
 
 /// A dead letter.
@@ -69,6 +69,8 @@ impl Database {
 pub(super) trait Reader {
     /// Called first: the highest stored position of each partition, over all groups.
     fn positions(&mut self, positions: HashMap<i32, i64>);
+    /// Called before the rows: whether they come in commit order.
+    fn rows_are_ordered(&mut self, ordered: bool);
     fn row(&mut self, row: &Row);
     fn dead_letter(&mut self, dead: &Dead);
 }
@@ -77,11 +79,16 @@ pub(super) trait Reader {
 pub(super) fn read(
     database: &Database,
     topic: &str,
+    table: &AuditTable,
     reader: &mut (impl Reader + Send),
 ) -> Result<(), Error> {
     match database {
-        Database::Sqlite(path) => sqlite::read(path, topic, reader),
-        Database::Postgres(options) => postgres::read(options, topic, reader),
+        Database::Sqlite(path) => sqlite::read(path, topic, table, reader),
+        Database::Postgres(options) => postgres::read(options, topic, table, reader),
     }
+    .map_err(|error| {
+        let name = &table.table;
+        format!("{error} (was its table {name} written by tidegate consume?)")
+    })
     .map_err(database.error())
 }

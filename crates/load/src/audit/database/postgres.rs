@@ -11,11 +11,13 @@ use tidegate_postgres::tokio_postgres::{self, Client};
 use tidegate_postgres::{ConnectOptions, connect, describe};
 
 use super::{Dead, Reader, Row};
+use crate::audit::AuditTable;
+use crate::audit::table::Dialect;
 
 const POSITIONS: &str = "SELECT kafka_partition, max(next_offset) FROM positions \
      WHERE kafka_topic = $1::text GROUP BY 1";
-const ROWS: &str = "SELECT trade_id, kafka_partition, kafka_offset, record_timestamp_ms, committed_at_ms \
-     FROM trades WHERE kafka_topic = $1::text ORDER BY id";
+const HAS_COLUMN: &str = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass($1::text) \
+     AND attname = $2::text AND attnum > 0 AND NOT attisdropped";
 const DEAD_LETTERS: &str = "SELECT kafka_partition, kafka_offset, payload FROM dead_letters \
      WHERE kafka_topic = $1::text ORDER BY id";
 
@@ -27,13 +29,20 @@ pub(super) fn is_used(options: &ConnectOptions) -> Result<bool, String> {
     .map_err(|error| describe(&error))
 }
 
+const DIALECT: Dialect = Dialect {
+    parameter: "$1::text",
+    cast: |expression, kind| format!("{expression}::{kind}"),
+    time_ms: |time| format!("(extract(epoch FROM {time}) * 1000)::int8"),
+};
+
 pub(super) fn read(
     options: &ConnectOptions,
     topic: &str,
+    table: &AuditTable,
     reader: &mut (impl Reader + Send),
 ) -> Result<(), String> {
-    with_client(options, async |client| read_tables(client, topic, reader).await)?
-        .map_err(|error| format!("{} (was it written by tidegate consume?)", describe(&error)))
+    with_client(options, async |client| read_tables(client, topic, table, reader).await)?
+        .map_err(|error| describe(&error))
 }
 
 /// Runs `work` on a connection.
@@ -60,6 +69,7 @@ fn with_client<T: Send>(
 async fn read_tables(
     client: &Client,
     topic: &str,
+    table: &AuditTable,
     reader: &mut impl Reader,
 ) -> Result<(), tokio_postgres::Error> {
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
@@ -70,13 +80,20 @@ async fn read_tables(
     })
     .await?;
     reader.positions(positions);
-    each(client, ROWS, topic, |row| {
+    let is_numbered = match &table.number {
+        None => false,
+        Some(number) => {
+            let found = client.query_one(HAS_COLUMN, &[&table.quoted(), number]).await?;
+            found.try_get::<_, i64>(0)? > 0
+        }
+    };
+    reader.rows_are_ordered(is_numbered);
+    each(client, &table.select(is_numbered, &DIALECT), topic, |row| {
         reader.row(&Row {
             trade_id: row.try_get(0)?,
             partition: row.try_get(1)?,
             offset: row.try_get(2)?,
-            timestamp_ms: row.try_get(3)?,
-            committed_at_ms: row.try_get(4)?,
+            committed_at_ms: row.try_get(3)?,
         });
         Ok(())
     })

@@ -6,24 +6,37 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Dead, Reader, Row};
+use crate::audit::AuditTable;
+use crate::audit::table::Dialect;
 
 const POSITIONS: &str =
     "SELECT kafka_partition, max(next_offset) FROM positions WHERE kafka_topic = ?1 GROUP BY 1";
-const ROWS: &str = "SELECT trade_id, kafka_partition, kafka_offset, record_timestamp_ms, committed_at_ms \
-     FROM trades WHERE kafka_topic = ?1 ORDER BY id";
+const HAS_COLUMN: &str = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
 const DEAD_LETTERS: &str = "SELECT kafka_partition, kafka_offset, payload FROM dead_letters \
      WHERE kafka_topic = ?1 ORDER BY id";
 
-pub(super) fn read(path: &Path, topic: &str, reader: &mut impl Reader) -> Result<(), String> {
+/// It has no casts to make: a column's value has its own type.
+const DIALECT: Dialect = Dialect {
+    parameter: "?1",
+    cast: |expression, _| expression.to_owned(),
+    time_ms: |time| format!("CAST(round((julianday({time}) - 2440587.5) * 86400000.0) AS INTEGER)"),
+};
+
+pub(super) fn read(
+    path: &Path,
+    topic: &str,
+    table: &AuditTable,
+    reader: &mut impl Reader,
+) -> Result<(), String> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .map_err(|error| error.to_string())?;
-    read_tables(&connection, topic, reader)
-        .map_err(|error| format!("{error} (was it written by tidegate consume?)"))
+    read_tables(&connection, topic, table, reader).map_err(|error| error.to_string())
 }
 
 fn read_tables(
     connection: &Connection,
     topic: &str,
+    table: &AuditTable,
     reader: &mut impl Reader,
 ) -> rusqlite::Result<()> {
     let mut positions = HashMap::new();
@@ -32,13 +45,21 @@ fn read_tables(
         Ok(())
     })?;
     reader.positions(positions);
-    each(connection, ROWS, topic, |row| {
+    let is_numbered = match &table.number {
+        None => false,
+        Some(number) => {
+            let name = table.table.rsplit('.').next().unwrap_or(&table.table);
+            let found: i64 = connection.query_row(HAS_COLUMN, [name, number], |row| row.get(0))?;
+            found > 0
+        }
+    };
+    reader.rows_are_ordered(is_numbered);
+    each(connection, &table.select(is_numbered, &DIALECT), topic, |row| {
         reader.row(&Row {
             trade_id: row.get(0)?,
             partition: row.get(1)?,
             offset: row.get(2)?,
-            timestamp_ms: row.get(3)?,
-            committed_at_ms: row.get(4)?,
+            committed_at_ms: row.get(3)?,
         });
         Ok(())
     })?;

@@ -146,7 +146,12 @@ async fn a_server_without_a_free_connection_is_waited_for() {
     let holders: Vec<_> = (0..5)
         .map(|_| {
             let url = url.clone();
-            tokio::spawn(async move { prepared(&url, 1).await })
+            tokio::spawn(async move {
+                let sink = sink(&url, 1);
+                // The session that made the database may still be going.
+                prepared_in_time(&sink).await;
+                sink
+            })
         })
         .collect();
     let mut held = Vec::new();
@@ -160,8 +165,13 @@ async fn a_server_without_a_free_connection_is_waited_for() {
         other => panic!("expected a retry, got {other:?}"),
     }
     drop(held);
+    prepared_in_time(&refused).await;
+}
+
+/// Prepares a sink, again and again while the server has no free connection.
+async fn prepared_in_time(sink: &PostgresSink) {
     let deadline = Instant::now() + RECOVERY;
-    while let Err(error) = Sink::<TradeRow>::prepare(&refused, &context()).await {
+    while let Err(error) = Sink::<TradeRow>::prepare(sink, &context()).await {
         assert!(matches!(error, SinkError::Retry(_)), "{error}");
         assert!(Instant::now() < deadline, "{error}");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -302,7 +302,7 @@ impl World {
 
     pub(super) async fn deliver_records(&mut self, records: Vec<Record>) {
         self.delivered += records.len();
-        self.send(GroupEvent::Records(records)).await;
+        self.send(GroupEvent::Records(records.into_iter().collect())).await;
     }
 
     /// The next call of the engine.

@@ -228,3 +228,50 @@ async fn a_locked_database_is_written_when_it_is_released() {
     assert_eq!(rows, 30);
     assert!(world.stop().await.is_ok());
 }
+
+/// A failover that forgot commits: the partition without new records is read again too.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_comes_back_with_older_positions_gets_the_rest_again() {
+    let mut world = World::new();
+    world.assign(&[0, 1]).await;
+    world.deliver(0, 0..10).await;
+    world.deliver(1, 0..10).await;
+    while world.held() > 0 {
+        world.call().await;
+    }
+    {
+        let mut memory = world.sink.lock();
+        memory.positions.insert(1, 5);
+        memory.stored.retain(|(p, offset)| *p == 0 || *offset < 5);
+        memory.script.push_back(Script::Fails);
+    }
+    world.deliver(0, 10..20).await;
+    while world.call().await != Call::Seek(1, 5) {}
+    world.send(GroupEvent::Seeked { partition: partition(1), next_offset: 5 }).await;
+    world.deliver(1, 5..10).await;
+    while world.held() > 0 {
+        world.call().await;
+    }
+    assert_eq!(world.sink.stored(0), (0..20).collect::<Vec<_>>());
+    assert_eq!(world.sink.stored(1), (0..10).collect::<Vec<_>>());
+    assert_eq!(world.status.metrics.fenced.get(), 1);
+}
+
+/// One whose positions are as they were is left alone.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_comes_back_as_it_was_moves_nobody() {
+    let mut world = World::new();
+    world.assign(&[0, 1]).await;
+    world.deliver(1, 0..10).await;
+    while world.held() > 0 {
+        world.call().await;
+    }
+    world.sink.lock().script.push_back(Script::Fails);
+    world.deliver(0, 0..10).await;
+    while world.held() > 0 {
+        world.call().await;
+    }
+    world.stop().await.expect("drains");
+    assert!(!world.calls().iter().any(|call| matches!(call, Call::Seek(..))));
+    assert_eq!(world.status.metrics.fenced.get(), 0);
+}

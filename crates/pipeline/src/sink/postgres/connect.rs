@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::classify::{connect_error, sink_error};
 use super::schema::Column;
 use super::statements::Statements;
+use super::upsert::NewKeys;
 use super::{PostgresOptions, schema};
 use crate::sink::{SinkContext, SinkError};
 use crate::table::TableShape;
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) columns: Columns,
     /// Which of them are the key; none in append mode.
     pub(super) key_columns: Vec<usize>,
+    /// Whether a COPY is worth an attempt, with a key.
+    pub(super) new_keys: NewKeys,
     /// How a transaction begins.
     pub(super) begin: String,
 }
@@ -85,5 +88,6 @@ pub(super) async fn open(
         options.lock_timeout_ms
     );
     let key_columns = shape.key_columns();
-    Ok(Session { connected, statements, columns: Arc::new(columns), key_columns, begin })
+    let (columns, new_keys) = (Arc::new(columns), NewKeys::default());
+    Ok(Session { connected, statements, columns, key_columns, new_keys, begin })
 }

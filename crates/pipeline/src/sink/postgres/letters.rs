@@ -1,6 +1,7 @@
 //! Dead letters in PostgreSQL: reading and replaying them.
 
 use tidegate_kafka::Record;
+use tidegate_postgres::tokio_postgres::error::SqlState;
 use tidegate_postgres::tokio_postgres::types::{ToSql, Type};
 use tidegate_postgres::tokio_postgres::{Client, Error, Row};
 use tidegate_postgres::{PostgresUrl, describe};
@@ -12,7 +13,7 @@ use super::sift::{Plan, store};
 use super::statements::Query;
 use super::{PostgresOptions, Target, admin};
 use crate::batch::{Batch, Entry};
-use crate::dead_letters::{DeadLetter, Filter, PAGE, Replayed, decode};
+use crate::dead_letters::{DeadLetter, Filter, NO_TABLE, PAGE, Replayed, decode};
 use crate::decode::{Decoder, Rejection, reason};
 use crate::sink::headers::headers_from_json;
 use crate::sink::{SinkContext, SinkError};
@@ -56,7 +57,10 @@ async fn page(
         (&filter.ids, Type::INT8_ARRAY),
         (&limit, Type::INT8),
     ];
-    let failed = |error: Error| sink_error(&format!("reading dead letters of {url}"), &error);
+    let failed = |error: Error| match error.code() == Some(&SqlState::UNDEFINED_TABLE) {
+        true => SinkError::Fatal(format!("{url}: {NO_TABLE}")),
+        false => sink_error(&format!("reading dead letters of {url}"), &error),
+    };
     let rows = client.query_typed(SELECT, &values).await.map_err(failed)?;
     rows.iter().map(letter).collect::<Result<_, _>>().map_err(failed)
 }

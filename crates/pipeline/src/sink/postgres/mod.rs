@@ -36,6 +36,7 @@
 //! - `arrays`: the same rows as one array a column
 //! - `statements`: what is prepared once a session, or sent with its text
 //! - `transaction`: positions, rows, dead letters, commit
+//! - `upsert`: rows with a key
 //! - `admin`, `letters`: for the tools: tables, dead letters
 //! - `patience`: how long an answer is waited for
 //! - `sift`: the rows that the database refuses
@@ -53,6 +54,7 @@ mod schema;
 mod sift;
 mod statements;
 mod transaction;
+mod upsert;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -74,6 +76,7 @@ use self::connect::{Columns, Session};
 use self::copy::{CopyRows, Rejected};
 use self::patience::Patience;
 use crate::batch::Batch;
+use crate::dead_letters::DeadLetterTopic;
 use crate::decode::{Row, TradeRow};
 use crate::sink::{Sink, SinkContext, SinkError, Written};
 use crate::table::{MappedRow, Mapping, RecordField, TableShape};
@@ -130,6 +133,7 @@ pub struct PostgresSink<R = TradeRow> {
     options: PostgresOptions,
     patience: Patience,
     target: Arc<Target<R>>,
+    topic: Option<DeadLetterTopic>,
     /// A turn a connection.
     turns: Semaphore,
     state: Mutex<State>,
@@ -198,7 +202,14 @@ impl<R: Row> PostgresSink<R> {
     fn with_target(options: PostgresOptions, target: Target<R>) -> Self {
         let patience = Patience::new(options.answer_timeout_ms);
         let turns = Semaphore::new(options.connections.clamp(1, 64));
-        Self { options, patience, target: Arc::new(target), turns, state: Mutex::default() }
+        let target = Arc::new(target);
+        Self { options, patience, target, topic: None, turns, state: Mutex::default() }
+    }
+
+    /// Publishes dead letters to a topic as well, before each commit.
+    #[must_use]
+    pub fn dead_letter_topic(self, topic: DeadLetterTopic) -> Self {
+        Self { topic: Some(topic), ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -260,6 +271,9 @@ impl<R> fmt::Debug for PostgresSink<R> {
 impl<R: Row> Sink<R> for PostgresSink<R> {
     async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
         *self.state() = State { context: Some(context.clone()), ..State::default() };
+        if let Some(topic) = &self.topic {
+            topic.check().await?;
+        }
         let lease = self.lease().await?;
         self.put_back(lease, &Ok(()));
         Ok(())
@@ -292,14 +306,24 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
             }
             None => None,
         };
-        let lease = self.lease().await?;
+        let mut lease = self.lease().await?;
         let columns = &lease.session.columns;
         // Somebody may have altered the table between two connections.
         let (rows, rejected) = match early {
             Some((encoded, for_columns)) if for_columns == *columns => encoded,
             _ => encode(&batch, Arc::clone(columns), &self.target).await?,
         };
-        let writing = transaction::write(&lease.session, &lease.context, &batch, rows, rejected);
+        let topic = self.topic.as_ref();
+        if let Some(topic) = topic {
+            // Nothing was begun: the session is as good as before.
+            let published = topic.publish(&transaction::dead_letters(&batch, &rejected)).await;
+            if let Err(error) = published {
+                self.put_back(lease, &Ok(()));
+                return Err(error);
+            }
+        }
+        let Lease { session, context, .. } = &mut lease;
+        let writing = transaction::write(session, context, topic, &batch, rows, rejected);
         let result = self.patience.with("writing a batch", writing).await;
         self.put_back(lease, &result);
         result

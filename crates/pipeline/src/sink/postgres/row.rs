@@ -120,13 +120,13 @@ impl PostgresRow for TradeRow {
     ];
 
     fn bind(&self, binder: &mut CopyBinder<'_>) -> Result<(), BindError> {
-        binder.push(&self.account_id)?;
-        binder.push(&self.trade_id)?;
-        binder.push(&self.symbol)?;
-        binder.push(&self.trade_type)?;
-        binder.push(&self.quantity)?;
-        binder.push(&Numeric(&self.price))?;
-        binder.push(&Timestamptz(&self.timestamp))
+        binder.push(&self.account_id())?;
+        binder.push(&self.trade_id())?;
+        binder.push(&self.symbol())?;
+        binder.push(&self.trade_type())?;
+        binder.push(&self.quantity())?;
+        binder.push(&Numeric(self.price()))?;
+        binder.push(&Timestamptz(self.timestamp()))
     }
 }
 

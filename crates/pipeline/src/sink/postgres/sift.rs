@@ -29,6 +29,7 @@ use super::copy::{CopyRows, Rejected};
 use super::statements::Query;
 use super::transaction::{Failed, Pending, conclude, dead_letters, insert_dead_letters};
 use crate::batch::Batch;
+use crate::dead_letters::DeadLetterTopic;
 use crate::decode::{Rejection, reason};
 use crate::sink::{SinkContext, SinkError, Written};
 
@@ -39,6 +40,7 @@ const DOING: &str = "writing a batch in parts";
 pub(super) async fn write<R>(
     session: &Session,
     context: &SinkContext,
+    topic: Option<&DeadLetterTopic>,
     batch: &Batch<R>,
     rows: &mut CopyRows,
     mut rejected: Rejected,
@@ -56,6 +58,9 @@ pub(super) async fn write<R>(
     }));
     rejected.sort_by_key(|(entry, _)| *entry);
     let letters = dead_letters(batch, &rejected);
+    if let Some(topic) = topic {
+        topic.publish(&letters).await?;
+    }
     let burying = insert_dead_letters(session, &letters, committed_at_ms);
     match conclude(session, context, batch.positions(), async { Ok(()) }, burying).await {
         Ok(()) => Ok(Written { committed_at_ms, rejected }),

@@ -133,6 +133,35 @@ async fn the_last_record_of_a_key_wins() {
 }
 
 #[tokio::test]
+async fn new_keys_are_copied_and_known_ones_upserted() {
+    let database = new_database();
+    let mapping = mapping(ACCOUNTS);
+    let sink = prepared(options(&SERVER.url(&database)), &mapping).await;
+    let sql = |sql: &str| SERVER.psql(&database, sql).expect(sql);
+    // A COPY fires no trigger for updates, an upsert one for each statement.
+    sql("CREATE TABLE upserts (at timestamptz); \
+         CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS \
+           'BEGIN INSERT INTO upserts VALUES (now()); RETURN NULL; END'; \
+         CREATE TRIGGER tells AFTER UPDATE ON accounts FOR EACH STATEMENT EXECUTE FUNCTION tell()");
+    let upserts = || sql("SELECT count(*) FROM upserts");
+    let write = async |records: Vec<Record>, expected| {
+        let written = sink.write(Arc::new(batch(&mapping, records, expected))).await;
+        assert_eq!(written.expect("writes").rejected, []);
+    };
+    write(vec![account(0, "a", "1"), account(1, "b", "2")], None).await;
+    assert_eq!(upserts(), "0", "new keys");
+    write(vec![account(2, "c", "1"), account(3, "c", "2")], Some(2)).await;
+    assert_eq!(upserts(), "1", "one key twice");
+    write(vec![account(4, "d", "1"), account(5, "a", "3")], Some(4)).await;
+    assert_eq!(upserts(), "2", "a known key");
+    write(vec![account(6, "e", "1")], Some(6)).await;
+    assert_eq!(upserts(), "3", "no attempt so soon");
+    let all = "SELECT string_agg(id || balance, ' ' ORDER BY id) FROM accounts";
+    assert_eq!(sql(all), "a3 b2 c2 d1 e1");
+    assert_eq!(sql("SELECT next_offset FROM positions"), "7");
+}
+
+#[tokio::test]
 async fn a_table_that_does_not_fit_is_told_by_column_before_a_record_is_read() {
     let database = new_database();
     let mapping = mapping(ACCOUNTS);

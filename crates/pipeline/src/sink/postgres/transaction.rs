@@ -11,18 +11,17 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::Bytes;
-use tidegate_kafka::{Record, TopicPartition};
+use tidegate_kafka::TopicPartition;
 use tidegate_postgres::tokio_postgres::error::SqlState;
 use tidegate_postgres::tokio_postgres::types::ToSql;
 use tidegate_postgres::tokio_postgres::{CopyInSink, Error};
 
-use super::arrays::arrays;
 use super::classify::{is_rows_fault, sink_error};
 use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
-use super::sift;
+use super::{sift, upsert};
 use crate::batch::{Batch, PositionUpdate};
-use crate::decode::Rejection;
+use crate::dead_letters::{DeadLetterTopic, Letter};
 use crate::sink::headers::headers_json;
 use crate::sink::{SinkContext, SinkError, Written};
 
@@ -66,21 +65,45 @@ impl Failed {
     }
 }
 
-/// Writes the batch, encoded as `rows` and `rejected`, or nothing.
+/// Writes the batch, encoded as `rows` and `rejected`, or nothing. `topic` has those
+/// letters already; rows that turn out to be refused are published before the commit.
 pub(super) async fn write<R>(
-    session: &Session,
+    session: &mut Session,
     context: &SinkContext,
+    topic: Option<&DeadLetterTopic>,
     batch: &Batch<R>,
     mut rows: CopyRows,
     rejected: Rejected,
 ) -> Result<Written, SinkError> {
-    match write_whole(session, context, batch, &mut rows, &rejected).await {
+    let has_key = !session.key_columns.is_empty();
+    let copies = !has_key || session.new_keys.expected() && upsert::keys_differ(session, &rows);
+    let how = if copies { How::Copy } else { How::Upsert };
+    let mut result = write_whole(session, context, batch, &mut rows, &rejected, how).await;
+    if has_key && copies {
+        match &result {
+            Ok(_) => session.new_keys.were_new(),
+            Err(Failed::Row(error)) if upsert::is_repeated_key(error) => {
+                session.new_keys.were_not();
+                result =
+                    write_whole(session, context, batch, &mut rows, &rejected, How::Upsert).await;
+            }
+            Err(_) => {}
+        }
+    }
+    match result {
         Ok(committed_at_ms) => Ok(Written { committed_at_ms, rejected }),
         Err(Failed::Sink(error)) => Err(error),
         Err(Failed::Row(error)) => {
-            sift::write(session, context, batch, &mut rows, rejected, &error).await
+            sift::write(session, context, topic, batch, &mut rows, rejected, &error).await
         }
     }
+}
+
+/// What carries the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Copy,
+    Upsert,
 }
 
 /// Expects that no row is refused: two exchanges.
@@ -90,11 +113,11 @@ async fn write_whole<R>(
     batch: &Batch<R>,
     rows: &mut CopyRows,
     rejected: &Rejected,
+    how: How,
 ) -> Result<i64, Failed> {
     let client = session.client();
     let updates = batch.positions();
-    let is_upsert = !session.key_columns.is_empty();
-    let copied_rows = if is_upsert { 0 } else { rows.len() };
+    let copied_rows = if how == How::Copy { rows.len() } else { 0 };
     let (begun, stored, copy) = tokio::join!(
         client.batch_execute(&session.begin),
         read_positions(session, &context.group, updates.iter().map(|update| &update.partition)),
@@ -119,7 +142,7 @@ async fn write_whole<R>(
     let copying = async {
         match copy {
             Some(mut copy) => copy.as_mut().finish().await.map(drop),
-            None if is_upsert => upsert(session, rows).await,
+            None if how == How::Upsert => upsert::execute(session, rows).await,
             None => Ok(()),
         }
     };
@@ -221,22 +244,6 @@ async fn open_copy(session: &Session, rows: usize) -> Result<Option<Copy>, Error
     session.statements.open_copy(session.client()).await.map(Some)
 }
 
-/// The last row of each key, in one statement.
-async fn upsert(session: &Session, rows: &CopyRows) -> Result<(), Error> {
-    if rows.len() == 0 {
-        return Ok(());
-    }
-    let mut is_replaced = vec![false; rows.len()];
-    for row in rows.same_key_before(&session.key_columns).into_iter().flatten() {
-        is_replaced[row] = true;
-    }
-    let last: Vec<usize> = (0..rows.len()).filter(|row| !is_replaced[*row]).collect();
-    let columns = arrays(&session.columns, last.iter().map(|row| rows.row(*row)));
-    let values: Vec<&(dyn ToSql + Sync)> =
-        columns.iter().map(|array| array as &(dyn ToSql + Sync)).collect();
-    session.statements.insert_rows.execute(session.client(), &values).await.map(drop)
-}
-
 /// The partitions whose position is not the expected one.
 fn fenced(updates: &[PositionUpdate], stored: &[Option<i64>]) -> Vec<TopicPartition> {
     updates
@@ -282,7 +289,7 @@ async fn who_is_fenced(
 }
 
 /// Records that become dead letters, and why.
-pub(super) type DeadLetters<'a> = Vec<(&'a Record, &'a Rejection)>;
+pub(super) type DeadLetters<'a> = Vec<Letter<'a>>;
 
 pub(super) fn dead_letters<'a, R>(batch: &'a Batch<R>, rejected: &'a Rejected) -> DeadLetters<'a> {
     let refused = rejected.iter().map(|(index, why)| (&batch.entries()[*index].record, why));

@@ -29,7 +29,11 @@ pub(crate) fn check(
 }
 
 pub(super) fn read_only(options: &SqliteOptions) -> Result<Connection, SinkError> {
+    let path = options.path.display();
+    if !options.path.exists() {
+        return Err(SinkError::Fatal(format!("sqlite:{path}: there is no such file")));
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(&options.path, flags)
-        .map_err(|error| SinkError::Fatal(format!("opening {}: {error}", options.path.display())))
+        .map_err(|error| SinkError::Fatal(format!("opening {path}: {error}")))
 }

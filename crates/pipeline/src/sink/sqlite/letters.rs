@@ -6,7 +6,7 @@ use tidegate_kafka::Record;
 use super::classify::{is_rows_fault, sink_error};
 use super::transaction::{Wait, begin, insert_row, insert_row_sql};
 use super::{SqliteOptions, Target, admin, schema};
-use crate::dead_letters::{DeadLetter, Filter, PAGE, Replayed, decode};
+use crate::dead_letters::{DeadLetter, Filter, NO_TABLE, PAGE, Replayed, decode};
 use crate::decode::{Decoder, Rejection, reason};
 use crate::sink::headers::headers_from_json;
 use crate::sink::{SinkContext, SinkError};
@@ -22,8 +22,12 @@ const SELECT: &str = "SELECT id, kafka_topic, kafka_partition, kafka_offset, \
 pub(crate) fn list(options: &SqliteOptions, filter: &Filter) -> Result<Vec<DeadLetter>, SinkError> {
     let connection = admin::read_only(options)?;
     let limit = filter.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    let path = options.path.display();
     page(&connection, filter, i64::MIN, limit).map_err(|error| {
-        sink_error(&format!("reading dead letters of {}", options.path.display()), &error)
+        match error.to_string().contains("no such table: dead_letters") {
+            true => SinkError::Fatal(format!("sqlite:{path}: {NO_TABLE}")),
+            false => sink_error(&format!("reading dead letters of {path}"), &error),
+        }
     })
 }
 

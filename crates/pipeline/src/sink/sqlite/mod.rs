@@ -49,6 +49,7 @@ pub(crate) use self::schema::ddl;
 
 use self::classify::sink_error;
 use crate::batch::Batch;
+use crate::dead_letters::{DeadLetterTopic, Letter};
 use crate::decode::{Row, TradeRow};
 use crate::sink::{Sink, SinkContext, SinkError, Written};
 use crate::table::{MappedRow, Mapping, RecordField, TableShape};
@@ -113,6 +114,7 @@ pub(crate) fn mapped(mapping: &Mapping) -> Target<MappedRow> {
 type Reply<T> = oneshot::Sender<Result<T, SinkError>>;
 
 enum Command<R> {
+    Topic(DeadLetterTopic),
     Prepare(SinkContext, Reply<()>),
     Positions(Vec<TopicPartition>, Reply<Vec<Option<i64>>>),
     Write(Arc<Batch<R>>, Reply<Written>),
@@ -158,7 +160,7 @@ impl<R: Row> SqliteSink<R> {
     ) -> Result<Self, SinkError> {
         let (commands, inbox) = mpsc::channel();
         let target = Target { shape, bind };
-        let mut database = Database { options, target, context: None, open: None };
+        let mut database = Database { options, target, topic: None, context: None, open: None };
         std::thread::Builder::new()
             .name("sqlite".into())
             .spawn(move || {
@@ -170,6 +172,14 @@ impl<R: Row> SqliteSink<R> {
                 SinkError::Fatal(format!("cannot start the sqlite thread: {error}"))
             })?;
         Ok(Self { commands })
+    }
+
+    /// Publishes dead letters to a topic as well, before each commit.
+    #[must_use]
+    pub fn dead_letter_topic(self, topic: DeadLetterTopic) -> Self {
+        // If the thread has ended, the next command says so.
+        let _ = self.commands.send(Command::Topic(topic));
+        self
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command<R>) -> Result<T, SinkError> {
@@ -207,6 +217,7 @@ impl<R: Row> Sink<R> for SqliteSink<R> {
 struct Database<R> {
     options: SqliteOptions,
     target: Target<R>,
+    topic: Option<DeadLetterTopic>,
     context: Option<SinkContext>,
     open: Option<Open>,
 }
@@ -220,9 +231,11 @@ struct Open {
 impl<R: Row> Database<R> {
     fn serve(&mut self, command: Command<R>) {
         match command {
+            Command::Topic(topic) => self.topic = Some(topic),
             Command::Prepare(context, reply) => {
                 self.context = Some(context);
-                let result = self.with(|_, _, _| Ok(()));
+                let topic = self.topic.as_ref().map_or(Ok(()), DeadLetterTopic::check_blocking);
+                let result = topic.and_then(|()| self.with(|_, _, _| Ok(())));
                 let _ = reply.send(result);
             }
             Command::Positions(partitions, reply) => {
@@ -234,10 +247,21 @@ impl<R: Row> Database<R> {
             }
             Command::Write(batch, reply) => {
                 let busy_timeout_ms = self.options.busy_timeout_ms;
-                let result = self.with(|connection, target, context| {
-                    let wait = transaction::Wait::new(busy_timeout_ms, || reply.is_closed());
-                    transaction::write(connection, context, target, &batch, &wait)
+                let topic = self.topic.clone();
+                let publish = |letters: &[Letter<'_>]| match &topic {
+                    Some(topic) => topic.publish_blocking(letters),
+                    None => Ok(()),
+                };
+                // What is known before is published before the file is locked.
+                let letters: Vec<Letter<'_>> = batch.dead_letters().collect();
+                let result = publish(&letters).and_then(|()| {
+                    self.with(|connection, target, context| {
+                        let wait = transaction::Wait::new(busy_timeout_ms, || reply.is_closed());
+                        let write = transaction::Write { context, target, batch: &batch };
+                        write.run(connection, &wait, &publish)
+                    })
                 });
+                drop(letters);
                 // Freed before the answer: the engine then owns the batch alone.
                 drop(batch);
                 let _ = reply.send(result);

@@ -57,12 +57,12 @@ impl SqliteRow for TradeRow {
     ];
 
     fn bind(&self, binder: &mut RowBinder<'_, '_>) -> rusqlite::Result<()> {
-        binder.push(&self.account_id)?;
-        binder.push(&self.trade_id)?;
-        binder.push(&self.symbol)?;
-        binder.push(&self.trade_type)?;
-        binder.push(self.quantity)?;
-        binder.push(&self.price)?;
-        binder.push(&self.timestamp)
+        binder.push(self.account_id())?;
+        binder.push(self.trade_id())?;
+        binder.push(self.symbol())?;
+        binder.push(self.trade_type())?;
+        binder.push(self.quantity())?;
+        binder.push(self.price())?;
+        binder.push(self.timestamp())
     }
 }

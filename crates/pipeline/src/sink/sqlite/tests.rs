@@ -254,12 +254,10 @@ async fn a_file_put_in_its_place_is_noticed() {
 
 const CHILD_DATABASE: &str = "TIDEGATE_TEST_CHILD_DATABASE";
 
-/// The child of the next test: writes until it is killed.
-#[tokio::test]
-#[ignore = "runs as a child process of kill_9_leaves_rows_and_positions_consistent"]
-async fn child_writes_until_killed() {
-    let Ok(path) = std::env::var(CHILD_DATABASE) else { return };
-    let sink = prepared(Path::new(&path)).await;
+/// What the next test does as its own child.
+#[tokio::main(flavor = "current_thread")]
+async fn write_until_killed(path: &str) {
+    let sink = prepared(Path::new(path)).await;
     for p in 0.. {
         let mut next = sink.positions(&[partition(p % 3)]).await.unwrap()[0];
         let from = next.unwrap_or(0);
@@ -272,12 +270,15 @@ async fn child_writes_until_killed() {
 
 #[test]
 fn kill_9_leaves_rows_and_positions_consistent() {
+    if let Ok(path) = std::env::var(CHILD_DATABASE) {
+        return write_until_killed(&path);
+    }
     let directory = TempDir::new().expect("temporary directory");
     let path = directory.path().join("t.db");
     for round in 1..=4u32 {
         let mut child = Process::new(std::env::current_exe().expect("this test"))
-            .args(["--ignored", "--exact", "--nocapture"])
-            .arg("sink::sqlite::tests::child_writes_until_killed")
+            .args(["--exact", "--nocapture"])
+            .arg("sink::sqlite::tests::kill_9_leaves_rows_and_positions_consistent")
             .env(CHILD_DATABASE, &path)
             .stdout(Stdio::piped())
             .spawn()

@@ -14,6 +14,7 @@ use tidegate_kafka::{Record, TopicPartition};
 use super::classify::{is_busy, is_rows_fault, sink_error};
 use super::{RowBinder, Target};
 use crate::batch::{Batch, PositionUpdate};
+use crate::dead_letters::Letter;
 use crate::decode::{Rejection, reason};
 use crate::sink::headers::headers_json;
 use crate::sink::{SinkContext, SinkError, Written};
@@ -74,26 +75,40 @@ pub(super) fn check_statements(
     connection.prepare_cached(&insert_row_sql(shape, "")).map(drop)
 }
 
-/// Writes the batch, or nothing.
-pub(super) fn write<R>(
-    connection: &Connection,
-    context: &SinkContext,
-    target: &Target<R>,
-    batch: &Batch<R>,
-    wait: &Wait<'_>,
-) -> Result<Written, SinkError> {
-    let failed = |error: rusqlite::Error| sink_error("writing a batch", &error);
-    let transaction = begin(connection, wait)?;
-    let fenced = move_positions(&transaction, context, batch.positions()).map_err(failed)?;
-    if !fenced.is_empty() {
-        return Err(SinkError::Fenced { partitions: fenced });
+/// A batch to be written.
+pub(super) struct Write<'a, R> {
+    pub(super) context: &'a SinkContext,
+    pub(super) target: &'a Target<R>,
+    pub(super) batch: &'a Batch<R>,
+}
+
+impl<R> Write<'_, R> {
+    /// Writes the batch, or nothing. `publish` is given the refused rows before the
+    /// commit, and prevents it by an error.
+    pub(super) fn run(
+        &self,
+        connection: &Connection,
+        wait: &Wait<'_>,
+        publish: &dyn Fn(&[Letter<'_>]) -> Result<(), SinkError>,
+    ) -> Result<Written, SinkError> {
+        let Self { context, target, batch } = self;
+        let failed = |error: rusqlite::Error| sink_error("writing a batch", &error);
+        let transaction = begin(connection, wait)?;
+        let fenced = move_positions(&transaction, context, batch.positions()).map_err(failed)?;
+        if !fenced.is_empty() {
+            return Err(SinkError::Fenced { partitions: fenced });
+        }
+        let committed_at_ms = crate::clock::now_ms();
+        let rejected = insert_rows(&transaction, target, batch, committed_at_ms)?;
+        let refused = rejected.iter().map(|(index, why)| (&batch.entries()[*index].record, why));
+        let refused: Vec<Letter<'_>> = refused.collect();
+        let letters = batch.dead_letters().chain(refused.iter().copied());
+        insert_dead_letters(&transaction, letters, committed_at_ms).map_err(failed)?;
+        publish(&refused)?;
+        wait.check()?;
+        transaction.commit().map_err(|error| sink_error("committing a batch", &error))?;
+        Ok(Written { committed_at_ms, rejected })
     }
-    let committed_at_ms = crate::clock::now_ms();
-    let rejected = insert_rows(&transaction, target, batch, committed_at_ms)?;
-    insert_dead_letters(&transaction, batch, &rejected, committed_at_ms).map_err(failed)?;
-    wait.check()?;
-    transaction.commit().map_err(|error| sink_error("committing a batch", &error))?;
-    Ok(Written { committed_at_ms, rejected })
 }
 
 /// Takes the file's write lock, so that nothing after it meets a busy file.
@@ -231,15 +246,13 @@ fn iso(at_ms: i64) -> String {
         .map_or_else(|_| at_ms.to_string(), |at| format!("{at:.3}"))
 }
 
-fn insert_dead_letters<R>(
+fn insert_dead_letters<'a>(
     connection: &Connection,
-    batch: &Batch<R>,
-    rejected: &Rejected,
+    letters: impl Iterator<Item = Letter<'a>>,
     committed_at_ms: i64,
 ) -> rusqlite::Result<()> {
-    let refused = rejected.iter().map(|(index, why)| (&batch.entries()[*index].record, why));
     let mut insert = connection.prepare_cached(INSERT_DEAD_LETTER)?;
-    for (record, why) in batch.dead_letters().chain(refused) {
+    for (record, why) in letters {
         insert.execute(params![
             &*record.topic,
             record.partition,

@@ -63,7 +63,11 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`]: one line with file, field, value and what is allowed.
     pub fn from_text(name: &str, text: &str) -> Result<Self, MappingError> {
-        let wrong = |reason: String| MappingError { name: name.to_owned(), reason };
+        // A name in the file may have a line break; the message is one line all the same.
+        let wrong = |reason: String| MappingError {
+            name: name.to_owned(),
+            reason: reason.replace('\n', "\\n").replace('\r', "\\r"),
+        };
         let is_yaml = Path::new(name).extension().is_some_and(|ending| {
             ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
         });

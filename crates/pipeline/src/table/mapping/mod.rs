@@ -66,6 +66,23 @@ impl Mapping {
         &self.table
     }
 
+    /// The first column of this type that is read from a place in the payload.
+    pub fn column_from(&self, pointer: &str, kind: ColumnType) -> Option<&str> {
+        let is_it = |column: &&ColumnMapping| column.pointer == pointer && column.kind == kind;
+        self.columns.iter().find(is_it).map(|column| column.name.as_str())
+    }
+
+    /// The column that one of the record's own fields goes to.
+    pub fn record_column(&self, field: RecordField) -> Option<&str> {
+        let found = self.record.iter().find(|(known, _)| *known == field);
+        found.map(|(_, column)| column.as_str())
+    }
+
+    /// What becomes of a row whose key is there already.
+    pub fn mode(&self) -> &WriteMode {
+        &self.mode
+    }
+
     fn shape(
         &self,
         column_type: fn(ColumnType) -> &'static str,

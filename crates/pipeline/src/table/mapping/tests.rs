@@ -247,15 +247,15 @@ fn same_judgement(json: &str) {
             };
             let found = [text(0), text(1), text(2), text(3), text(5), text(6)];
             let expected = [
-                &trade.account_id,
-                &trade.trade_id,
-                &trade.symbol,
-                &trade.trade_type,
-                &trade.price,
-                &trade.timestamp,
+                trade.account_id(),
+                trade.trade_id(),
+                trade.symbol(),
+                trade.trade_type(),
+                trade.price(),
+                trade.timestamp(),
             ];
-            assert_eq!(found.map(str::to_owned), expected.map(String::clone));
-            assert_eq!(row.values()[4], Value::Bigint(trade.quantity));
+            assert_eq!(found, expected);
+            assert_eq!(row.values()[4], Value::Bigint(trade.quantity()));
         }
         other => panic!("{json}: {other:?}"),
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
 use tidegate_autoscale::law::{Law, SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
@@ -59,13 +60,17 @@ pub(crate) fn judged(
     Figures::of(&simulate(scenario, seed, law), window_s)
 }
 
+/// One a core.
+pub(crate) fn threads() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
 /// Maps over the items on all cores; the answers are in the items' order.
 pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..threads() {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);

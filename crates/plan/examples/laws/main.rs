@@ -1,23 +1,26 @@
 //! Stock KEDA and HPA against the slo law, in the simulator; the tables of `docs/laws.md`:
-//! `cargo run --release -p tidegate-sim --example laws -- --results benches/runs/DATE/laws`
+//! `cargo run --release -p tidegate-plan --example laws -- --results benches/runs/DATE/laws`
 //!
 //! Every run is simulated with the decision code that runs elsewhere. The stock law is
-//! tuned by a search with hindsight, each scenario for itself; the slo law has the same
-//! settings everywhere but for the promise and what an operator would know of his pods.
+//! tuned by the search of `tidegate tune`, each scenario for itself; the slo law has the
+//! same settings everywhere but for the promise and what an operator would know of his
+//! pods, and is then tuned by the same search too. Searches see seeds that the tables
+//! are not made with.
 //!
 //! # Layout
 //! - `figures`: what a run is judged by
-//! - `settings`: ScaledObjects to choose from
+//! - `tuned`: settings that the search of `tidegate tune` finds
 //! - `spike`: the published spike; `cheapest`: its cheapest schedule, by search
 //! - `suite`: twelve further scenarios; `promises`: what the law is told to keep in each
 #![allow(clippy::print_stdout)]
 
 mod cheapest;
 mod figures;
+#[path = "../../../sim/tests/support/promises.rs"]
 mod promises;
-mod settings;
 mod spike;
 mod suite;
+mod tuned;
 
 use std::error::Error;
 use std::fs;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use tidegate_autoscale::law::SloOptions;
+use crate::law::SloOptions;
 
 /// A key, its range and what it means; the reference of `docs/scaler.md`.
 pub const KEYS: &[(&str, &str, &str)] = &[
@@ -71,6 +71,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "0 to 0.5",
         "slo: tolerance of the HPA: 0 as the recommended behavior sets it, 0.1 where it cannot be set; default 0",
     ),
+    (
+        "podMetricsPort",
+        "1 to 65535",
+        "slo: port of the pods' /metrics, asked whether the sink is the limit; default: not asked",
+    ),
     ("lagThreshold", "1 to 1e15", "stock: records a pod; default 10"),
     ("activationLagThreshold", "0 to 1e15", "stock: active above this many records; default 0"),
 ];
@@ -97,6 +102,8 @@ pub struct Settings {
     pub topic: String,
     /// Who decides.
     pub law: LawSettings,
+    /// Port of the pods' `/metrics`; `None` is not asked.
+    pub pod_metrics_port: Option<u16>,
     /// Tolerance of the HPA.
     pub hpa_tolerance: f64,
     /// Facts that cannot be read are waited out for this long.
@@ -178,6 +185,9 @@ impl Settings {
             group: reader.required("consumerGroup", "the group whose pods are scaled")?,
             topic: reader.required("topic", "the topic that the group reads")?,
             law,
+            pod_metrics_port: reader
+                .whole("podMetricsPort", 1, 65_535)?
+                .and_then(|port| u16::try_from(port).ok()),
             hpa_tolerance: reader.real("hpaTolerance", 0.0, 0.5)?.unwrap_or(0.0),
             stale_after_s,
             fallback_replicas,
@@ -331,6 +341,7 @@ mod tests {
             ("podCost", "0.25"),
             ("joinsPerSecond", "4"),
             ("bootstrapServers", "b:9092"),
+            ("podMetricsPort", "8000"),
         ])
         .expect("allowed");
         let LawSettings::Slo(options) = settings.law else { panic!("slo") };
@@ -358,6 +369,7 @@ mod tests {
         assert_eq!(*options, expected);
         assert_eq!((settings.hpa_tolerance, settings.stale_after_s), (0.1, 45.0));
         assert_eq!(settings.bootstrap_servers.as_deref(), Some("b:9092"));
+        assert_eq!(settings.pod_metrics_port, Some(8000));
         let stock =
             read(&[("law", "stock"), ("lagThreshold", "500"), ("activationLagThreshold", "3")]);
         let stock = stock.expect("allowed").law;

@@ -7,11 +7,13 @@ use std::path::Path;
 use tidegate_autoscale::law::{Law, Schedule};
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_autoscale::series;
+use tidegate_plan::trial::{AgeKind, LawSettings, SloSettings, Worlds};
+use tidegate_plan::tune::LawKind;
 use tidegate_sim::{Run, Scenario, simulate, stock_law};
 
 use crate::cheapest::{Limits, Space, counts, search};
-use crate::figures::{Figures, in_parallel, judged, scenario, slo};
-use crate::settings::{Settings, candidates};
+use crate::figures::{Figures, judged, scenario, slo};
+use crate::tuned::{self, HELD_OUT, IN_THE_SPIKE, Tuned};
 
 const DEMO: &str = include_str!("../../../../config/scaled-object-demo.yaml");
 /// The scenarios' spikes are this long before their ends, seconds ...
@@ -23,7 +25,6 @@ const TARGET_AGE_S: f64 = 90.0;
 const MAX_REPLICAS: i32 = 100;
 const SEED: u64 = 1;
 const SEEDS: u64 = 5;
-const CANDIDATES: usize = 60;
 /// Pods that 5,000 a second need at least.
 const ENOUGH_PODS: i32 = 50;
 /// Detection that the physical bound allows, seconds.
@@ -81,17 +82,25 @@ fn part(
     let ours = row(&format!("slo, {partitions}"), world, results, &|| {
         Ok(Box::new(slo(world, object, TARGET_AGE_S)?))
     })?;
-    let (same_cost, any_cost) = tuned(world, ours.figures.pod_seconds)?;
-    let tune = |name: &str, settings: Settings| {
+    let cost = Worlds::new(&tuned::named(world), &HELD_OUT)
+        .score(
+            &LawSettings::Slo(Box::new(object.clone()), SloSettings::new(object, TARGET_AGE_S)),
+            AgeKind::Max,
+        )?
+        .pod_seconds;
+    let [same_cost, any_cost] =
+        tuned::best(world, LawKind::Stock, AgeKind::Max, IN_THE_SPIKE, [Some(cost), None])?;
+    let tune = |name: &str, tuned: &Tuned| {
         row(&format!("{name}, {partitions}"), world, results, &|| {
-            Ok(Box::new(stock_law(settings.object(MAX_REPLICAS as u32)?, &world.control)))
+            let LawSettings::Stock(object) = &tuned.law else { return Err("a stock law".into()) };
+            Ok(Box::new(stock_law((**object).clone(), &world.control)))
         })
     };
     let mut rows = vec![stock];
-    if let Some(settings) = same_cost {
-        rows.push(tune("stock tuned, at slo's cost or less", settings)?);
+    if same_cost.keeps_bound {
+        rows.push(tune("stock tuned, at slo's cost or less", &same_cost)?);
     }
-    rows.push(tune("stock tuned, whatever it costs", any_cost)?);
+    rows.push(tune("stock tuned, whatever it costs", &any_cost)?);
     rows.push(ours);
 
     let mut text = format!("## {partitions} partitions\n\n{HEAD}");
@@ -99,10 +108,8 @@ fn part(
         let _ = writeln!(text, "{}", line(row));
     }
     let _ = writeln!(text);
-    if let Some(settings) = same_cost {
-        let _ = writeln!(text, "- Tuned at slo's cost: {settings}.");
-    }
-    let _ = writeln!(text, "- Tuned whatever it costs: {any_cost}.");
+    let _ = writeln!(text, "- Tuned at slo's cost: {}.", same_cost.settings);
+    let _ = writeln!(text, "- Tuned whatever it costs: {}.", any_cost.settings);
     if let Some(ours) = rows.last() {
         text.push_str(&against_the_bounds(partitions, world, object, ours)?);
     }
@@ -166,26 +173,6 @@ fn drained_s(run: &Run, spike_s: usize) -> Option<usize> {
     Some(gone - enough)
 }
 
-/// The stock settings of the least age: at a cost, and at any.
-fn tuned(world: &Scenario, cost: f64) -> Result<(Option<Settings>, Settings), Box<dyn Error>> {
-    let candidates = candidates(CANDIDATES, 10.0);
-    let figures = in_parallel(&candidates, |settings| {
-        let object = settings.object(MAX_REPLICAS as u32).ok()?;
-        Some(judged(world, SEED, &mut stock_law(object, &world.control), Some(window_s(world))))
-    });
-    let judged: Vec<(Settings, Figures)> = candidates
-        .into_iter()
-        .zip(figures)
-        .filter_map(|(settings, figures)| Some((settings, figures?)))
-        .collect();
-    let by_age = |a: &&(Settings, Figures), b: &&(Settings, Figures)| {
-        a.1.max_age_s.total_cmp(&b.1.max_age_s).then(a.1.pod_seconds.total_cmp(&b.1.pod_seconds))
-    };
-    let same = judged.iter().filter(|(_, f)| f.pod_seconds <= cost).min_by(by_age);
-    let any = judged.iter().min_by(by_age).ok_or("no candidate is a ScaledObject")?;
-    Ok((same.map(|(settings, _)| *settings), any.0))
-}
-
 fn against_the_bounds(
     partitions: i32,
     world: &Scenario,
@@ -212,6 +199,7 @@ fn against_the_bounds(
         "- Physical bound ({most} pods ordered {DETECTION_S} s after the spike): {bound:.1} s; slo {:.2} times that.\n",
         ours.figures.max_age_s / bound
     );
+    let cheapest = found.as_ref().map_or(f64::NAN, |found| found.figures.pod_seconds);
     match found {
         Some(found) => {
             let steps: Vec<String> = found
@@ -241,8 +229,12 @@ fn against_the_bounds(
     }
     let _ = writeln!(
         text,
-        "- slo, worst of {SEEDS} seeds: oldest record {:.1} s, {:.0} pod-seconds, {} reversals.",
-        worst.0, worst.1, worst.2
+        "- slo, worst of {SEEDS} seeds: oldest record {:.1} s, {:.0} pod-seconds ({:.3} times the \
+         cheapest), {} reversals.",
+        worst.0,
+        worst.1,
+        worst.1 / cheapest,
+        worst.2
     );
     Ok(text)
 }

@@ -1,0 +1,125 @@
+//! Whether writes have become fast again, told by how long records wait where pods have
+//! time to spare.
+//!
+//! Pods that are plenty are never busy, so that nothing is learned of their rate. But the
+//! records that are in flight tell how long a write takes: by Little's law they are the
+//! arrival rate times the time from arrival to commit. Where that time was seen at rest,
+//! rose to a level while a low rate was learned, and is now what it was, writes are what
+//! they were.
+//!
+//! A slow spell that does not show at rest (a cost for each record, in small batches)
+//! leaves no level, and nothing is concluded.
+
+use std::collections::VecDeque;
+
+/// A level is at rest when so many blocks in a row ...
+const BLOCKS: usize = 4;
+/// ... of this long each, seconds ...
+const BLOCK_S: f64 = 5.0;
+/// ... differ by less than this share of their mean. A wave that passes through two blocks
+/// makes them equal for a moment, but not four.
+const AT_REST: f64 = 0.2;
+/// A spell shows when records wait this many times as long as usual ...
+const SLOW: f64 = 1.5;
+/// ... and is over when they wait at most so many times as long.
+const AGAIN_USUAL: f64 = 1.2;
+/// How much of a difference one more second at rest takes in.
+const GAIN: f64 = 0.05;
+
+/// Seconds from arrival to commit, in the mean, now and usually.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wait {
+    /// Spans and record-seconds, one level's worth.
+    recent: VecDeque<(f64, f64)>,
+    usual_s: Option<f64>,
+    /// A slow spell was seen at rest.
+    slow: bool,
+}
+
+impl Wait {
+    /// Pods came or went, or records are more than pods can do.
+    pub(super) fn disturbed(&mut self) {
+        self.recent.clear();
+    }
+
+    /// Records waited for `wait_s` in the mean in the last `span_s`; `is_low` says that the
+    /// pods' rate is believed to be below what it was at best. True when a slow spell is over.
+    pub(super) fn observe(&mut self, span_s: f64, wait_s: f64, is_low: bool) -> bool {
+        self.recent.push_back((span_s, wait_s * span_s));
+        while self.recent.iter().map(|(span_s, _)| span_s).sum::<f64>() > BLOCKS as f64 * BLOCK_S {
+            self.recent.pop_front();
+        }
+        let Some(now_s) = self.level_s() else { return false };
+        if !is_low {
+            let usual_s = self.usual_s.get_or_insert(now_s);
+            *usual_s += GAIN * (now_s - *usual_s);
+            self.slow = false;
+            return false;
+        }
+        let Some(usual_s) = self.usual_s else { return false };
+        if now_s > SLOW * usual_s {
+            self.slow = true;
+        }
+        self.slow && now_s <= AGAIN_USUAL * usual_s && {
+            self.slow = false;
+            true
+        }
+    }
+
+    /// The level, when it is at rest.
+    fn level_s(&self) -> Option<f64> {
+        let mut blocks = [(0.0, 0.0); BLOCKS];
+        let mut ago_s = 0.0;
+        for (span_s, record_s) in self.recent.iter().rev() {
+            ago_s += span_s;
+            let index = ((ago_s / BLOCK_S).ceil() as usize).clamp(1, BLOCKS) - 1;
+            blocks[index] = (blocks[index].0 + span_s, blocks[index].1 + record_s);
+        }
+        if ago_s < (BLOCKS as f64 - 0.2) * BLOCK_S || blocks.iter().any(|block| block.0 <= 0.0) {
+            return None;
+        }
+        let means = blocks.map(|(span_s, record_s)| record_s / span_s);
+        let mean = means.iter().sum::<f64>() / BLOCKS as f64;
+        let (least, most) =
+            means.iter().fold((f64::MAX, 0.0_f64), |(a, b), m| (a.min(*m), b.max(*m)));
+        (most - least < AT_REST * mean).then_some(mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fed(wait: &mut Wait, seconds: usize, wait_s: f64, is_low: bool) -> Option<usize> {
+        (0..seconds).find(|_| wait.observe(1.0, wait_s, is_low))
+    }
+
+    #[test]
+    fn a_level_that_came_and_went_is_a_spell_that_is_over() {
+        let mut wait = Wait::default();
+        assert_eq!(fed(&mut wait, 60, 1.5, false), None);
+        wait.disturbed();
+        assert_eq!(fed(&mut wait, 60, 4.5, true), None);
+        let after = fed(&mut wait, 60, 1.5, true).expect("over");
+        assert!((15..25).contains(&after), "at rest again, {after} s");
+        assert_eq!(fed(&mut wait, 60, 1.5, true), None, "said once");
+    }
+
+    #[test]
+    fn a_spell_that_does_not_show_at_rest_is_not_judged() {
+        let mut wait = Wait::default();
+        fed(&mut wait, 60, 1.5, false);
+        // A backlog that drains is no level.
+        for second in 0..40 {
+            assert!(!wait.observe(1.0, 20.0 * 0.93_f64.powi(second), true));
+        }
+        assert_eq!(fed(&mut wait, 300, 1.5, true), None);
+    }
+
+    #[test]
+    fn nothing_usual_was_seen() {
+        let mut wait = Wait::default();
+        assert_eq!(fed(&mut wait, 60, 4.5, true), None);
+        assert_eq!(fed(&mut wait, 60, 1.5, true), None);
+    }
+}

@@ -1,0 +1,283 @@
+//! Configurations whose runs are known without being simulated.
+//!
+//! Contract: a run depends on its law only through the times at which the law looks and the
+//! number it wants then. So a law that is shown what the laws before it saw, and wants what
+//! one of them wanted every time, would make the very same run. Of two such runs the search
+//! keeps the first at most: the later one scores the same to the last bit, or is beaten by
+//! a front that has only become better. Pure; read by many threads, added to by one.
+//!
+//! Stock laws only: what they make of the offsets follows from the sum, the number of
+//! partitions, and how many have a lag. With persistent lag excluded, or some partitions
+//! only, it does not, and nothing is known.
+//!
+//! Rejected: settings that cannot matter, found by reasoning (whether they do depends on the
+//! run); whole offsets (a gigabyte for ten thousand configurations); going on from the moment
+//! where two laws part (a copy of the world for each).
+
+use std::collections::BTreeMap;
+
+use tidegate_autoscale::lag::PartitionOffsets;
+use tidegate_autoscale::law::{Decision, Facts, HpaView, Law};
+
+/// Looks that are kept at most, of all runs; further runs are not known. 40 bytes each.
+const MOST_LOOKS: usize = 3_000_000;
+
+/// What a law was shown, and what it wanted then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    spec: i32,
+    status: i32,
+    ready: i32,
+    lag: Option<Lag>,
+    to: i32,
+}
+
+/// Of all partitions; `None` in a look when it could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lag {
+    records: i64,
+    partitions: u32,
+    with_lag: u32,
+}
+
+impl Lag {
+    /// `None` where a partition has no offset, or one behind the commit.
+    fn of(offsets: &[PartitionOffsets]) -> Option<Self> {
+        let mut sum = Self { records: 0, partitions: 0, with_lag: 0 };
+        for partition in offsets {
+            let lag = partition.end?.checked_sub(partition.committed?)?;
+            if lag < 0 {
+                return None;
+            }
+            sum.records = sum.records.checked_add(lag)?;
+            sum.partitions += 1;
+            sum.with_lag += u32::from(lag > 0);
+        }
+        Some(sum)
+    }
+
+    /// Offsets with these sums: one record in each partition that has any, the rest in the
+    /// first.
+    fn offsets(self, into: &mut Vec<PartitionOffsets>) {
+        into.clear();
+        into.extend((0..self.partitions).map(|partition| {
+            let one = i64::from(partition < self.with_lag);
+            let rest = if partition == 0 { self.records - i64::from(self.with_lag) } else { 0 };
+            PartitionOffsets {
+                partition: partition as i32,
+                committed: Some(0),
+                end: Some(one + rest),
+            }
+        }));
+    }
+}
+
+/// A law whose looks are kept.
+#[derive(Debug)]
+pub(crate) struct Watched<L> {
+    law: L,
+    looks: Vec<Look>,
+    is_whole: bool,
+}
+
+impl<L> Watched<L> {
+    pub(crate) fn new(law: L) -> Self {
+        Self { law, looks: Vec::new(), is_whole: true }
+    }
+
+    /// `None` when one of them cannot be told by its sums.
+    pub(crate) fn looks(self) -> Option<Vec<Look>> {
+        self.is_whole.then_some(self.looks)
+    }
+}
+
+impl<L: Law> Law for Watched<L> {
+    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+        let decisions = self.law.tick(now_ms, facts);
+        let lag = facts.offsets.as_ref().ok().map(|offsets| Lag::of(offsets));
+        self.is_whole &= lag != Some(None);
+        self.looks.push(Look {
+            spec: facts.spec_replicas,
+            status: facts.status_replicas,
+            ready: facts.ready_replicas,
+            lag: lag.flatten(),
+            to: decisions.last().map_or(facts.spec_replicas, |last| last.to),
+        });
+        decisions
+    }
+
+    fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
+        self.law.seen_lag(lag, partitions)
+    }
+
+    fn next_due_ms(&self) -> i64 {
+        self.law.next_due_ms()
+    }
+
+    fn not_followed(&mut self) {
+        self.law.not_followed();
+    }
+
+    fn hpa_view(&self) -> HpaView {
+        self.law.hpa_view()
+    }
+}
+
+/// Runs that have their beginning in common share it.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// By how often the law looks.
+    first: BTreeMap<i64, usize>,
+    stretches: Vec<Stretch>,
+    looks: usize,
+}
+
+/// Looks that follow each other; the last is a run's last. Other runs leave where they want
+/// another number.
+#[derive(Debug)]
+struct Stretch {
+    looks: Vec<Look>,
+    /// By the place of the look and the number wanted; what follows it.
+    branches: BTreeMap<(usize, i32), usize>,
+}
+
+impl Known {
+    /// Whether a law, at its beginning, would make a run that is known.
+    pub(crate) fn has_run_of(&self, interval_ms: i64, law: &mut dyn Law) -> bool {
+        let Some(mut stretch) = self.first.get(&interval_ms).map(|first| &self.stretches[*first])
+        else {
+            return false;
+        };
+        let mut facts = Facts {
+            spec_replicas: 0,
+            status_replicas: 0,
+            ready_replicas: 0,
+            offsets: Ok(Vec::new()),
+            sink: None,
+        };
+        let (mut place, mut now_ms) = (0, -1);
+        while let Some(look) = stretch.looks.get(place) {
+            // As the simulator does.
+            now_ms = law.next_due_ms().max(now_ms + 1);
+            let to = wanted(law, now_ms, look, &mut facts);
+            if to == look.to {
+                place += 1;
+                continue;
+            }
+            let Some(branch) = stretch.branches.get(&(place, to)) else { return false };
+            stretch = &self.stretches[*branch];
+            place = 0;
+        }
+        true
+    }
+
+    /// Adds a run.
+    pub(crate) fn add(&mut self, interval_ms: i64, looks: &[Look]) {
+        if self.looks + looks.len() > MOST_LOOKS {
+            return;
+        }
+        let next = self.stretches.len();
+        let mut at = *self.first.entry(interval_ms).or_insert(next);
+        let (mut place, mut rest) = (0, looks);
+        while at < next {
+            let Some((look, after)) = rest.split_first() else { return };
+            let stretch = &mut self.stretches[at];
+            let Some(known) = stretch.looks.get(place) else { return };
+            if known.to == look.to {
+                place += 1;
+            } else {
+                at = *stretch.branches.entry((place, look.to)).or_insert(next);
+                place = 0;
+            }
+            rest = after;
+        }
+        self.looks += rest.len();
+        self.stretches.push(Stretch { looks: rest.to_vec(), branches: BTreeMap::new() });
+    }
+}
+
+/// What a law wants when it is shown a look.
+fn wanted(law: &mut dyn Law, now_ms: i64, look: &Look, facts: &mut Facts) -> i32 {
+    let kept = std::mem::replace(&mut facts.offsets, Ok(Vec::new()));
+    let mut offsets = kept.unwrap_or_default();
+    facts.offsets = match look.lag {
+        Some(lag) => {
+            lag.offsets(&mut offsets);
+            Ok(offsets)
+        }
+        None => Err("it could not be read".into()),
+    };
+    facts.spec_replicas = look.spec;
+    facts.status_replicas = look.status;
+    facts.ready_replicas = look.ready;
+    law.tick(now_ms, facts).last().map_or(look.spec, |last| last.to)
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_autoscale::scaled_object::ScaledObject;
+    use tidegate_sim::{Prepared, Scenario, Summary, stock_law};
+
+    use super::*;
+
+    const DEMO: &str = include_str!("../../../config/scaled-object-demo.yaml");
+    const PUBLISHED: &str = include_str!("../../../config/scenarios/published-24min.toml");
+
+    fn run(world: &Prepared<'_>, object: &ScaledObject) -> (Summary, Vec<Look>) {
+        let mut law = Watched::new(stock_law(object.clone(), &world.scenario().control));
+        let summary = world.summarize(&mut law);
+        (summary, law.looks().expect("told by sums"))
+    }
+
+    #[test]
+    fn a_run_is_known_when_its_law_wants_the_same_and_only_then() {
+        let mut scenario = Scenario::from_text("published", PUBLISHED).expect("scenario");
+        scenario.duration_s = 400;
+        let world = Prepared::new(&scenario, 1);
+        let object = |from: &str, to: &str| {
+            let text = DEMO.replace(from, to);
+            assert!(from.is_empty() || text != DEMO, "{from}");
+            ScaledObject::from_yaml(&text, "test").expect("a manifest")
+        };
+        let law = |object: &ScaledObject| stock_law(object.clone(), &scenario.control);
+        let demo = object("", "");
+        let ms = demo.polling_interval_ms();
+        let (summary, looks) = run(&world, &demo);
+
+        let mut known = Known::default();
+        assert!(!known.has_run_of(ms, &mut law(&demo)));
+        known.add(ms, &looks);
+        assert!(known.has_run_of(ms, &mut law(&demo)));
+        assert!(!known.has_run_of(ms + 1, &mut law(&demo)), "other moments");
+
+        // The maximum is far away in 400 s: nothing comes of it.
+        let far = object("maxReplicaCount: 100", "maxReplicaCount: 99");
+        assert!(known.has_run_of(ms, &mut law(&far)));
+        assert_eq!(run(&world, &far).0, summary);
+
+        for (from, to) in [
+            ("lagThreshold: \"10000\"", "lagThreshold: \"5000\""),
+            ("maxReplicaCount: 100", "maxReplicaCount: 40"),
+        ] {
+            let other = object(from, to);
+            assert!(!known.has_run_of(ms, &mut law(&other)), "{to}");
+            let (other_summary, other_looks) = run(&world, &other);
+            assert_ne!(other_summary, summary, "{to}");
+            known.add(ms, &other_looks);
+            assert!(known.has_run_of(ms, &mut law(&other)), "{to}");
+            assert!(known.has_run_of(ms, &mut law(&demo)), "still");
+        }
+    }
+
+    #[test]
+    fn offsets_with_the_same_sums() {
+        let mut offsets = Vec::new();
+        for (records, partitions, with_lag) in [(0, 3, 0), (7, 3, 1), (7, 3, 3), (3, 3, 3)] {
+            let lag = Lag { records, partitions, with_lag };
+            lag.offsets(&mut offsets);
+            assert_eq!(Lag::of(&offsets), Some(lag));
+        }
+        let none = PartitionOffsets { partition: 0, committed: None, end: Some(1) };
+        assert_eq!(Lag::of(&[none]), None);
+    }
+}
