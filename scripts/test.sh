@@ -14,7 +14,7 @@ scripts/lint.sh
 
 # Every step selects the whole workspace: another selection has other features of the
 # dependencies, and builds them again. Tests of the crates run side by side; those in
-# tests/ have brokers and processes and run one by one.
+# tests/ have brokers and processes and run one by one; one that fails does not hide the rest.
 targets() { local file; for file in "$@"; do printf -- '--test\n%s\n' "$(basename "$file" .rs)"; done; }
 mapfile -t crate_tests < <(targets crates/*/tests/*.rs)
 mapfile -t end_to_end < <(targets tests/*.rs)
@@ -35,7 +35,7 @@ step "autoscaler vectors"
 target/debug/examples/vectors crates/autoscale/tests/data/hpa-keda-vectors.json
 
 step "end-to-end tests on real servers"
-cargo test --workspace --locked "${end_to_end[@]}" -- --test-threads 1
+cargo test --workspace --locked --no-fail-fast "${end_to_end[@]}" -- --test-threads 1
 
 step "60 faults"
 CHAOS_FAULTS=60 target/debug/tidegate-chaos --faults-a-round 20 --sqlite-every 3 --seed 4 \
