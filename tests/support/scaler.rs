@@ -27,6 +27,35 @@ pub(crate) fn said(process: &Process, what: &str) -> String {
     })
 }
 
+/// A process of the binary, as the pod of this name where one is given.
+pub(crate) fn start(
+    directory: &Path,
+    name: &str,
+    arguments: &[&str],
+    pod: Option<&str>,
+) -> Process {
+    let mut command = tidegate();
+    command.args(arguments).envs(pod.map(|pod| ("POD_NAME", pod)));
+    Process::start(command, directory, name)
+}
+
+/// A consumer's arguments.
+pub(crate) fn consume<'a>(kafka: &'a str, topic: &'a str, database: &'a str) -> Vec<&'a str> {
+    vec![
+        "consume",
+        "--brokers",
+        kafka,
+        "--topic",
+        topic,
+        "--database",
+        database,
+        "--metrics-addr",
+        "off",
+        "--protocol",
+        "consumer",
+    ]
+}
+
 /// A scaler and a client of it, as KEDA has one.
 pub(crate) struct Scaler {
     pub(crate) process: Process,
