@@ -1,7 +1,8 @@
 //! A session: a connection with its settings made, its tables there and its
 //! statements prepared.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_postgres::tokio_postgres::Client;
@@ -37,7 +38,9 @@ pub(super) struct Session {
     /// Which of them are the key; none in append mode.
     pub(super) key_columns: Vec<usize>,
     /// Whether a COPY is worth an attempt, with a key.
-    pub(super) new_keys: NewKeys,
+    new_keys: Mutex<NewKeys>,
+    /// Something failed on it: it is used for nothing new.
+    is_spoiled: AtomicBool,
     /// How a transaction begins.
     pub(super) begin: String,
 }
@@ -47,8 +50,28 @@ impl Session {
         &self.connected.client
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        !self.connected.client.is_closed()
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_spoiled.load(Relaxed) && !self.connected.client.is_closed()
+    }
+
+    /// What waits for its answers still gets them.
+    pub(super) fn spoil(&self) {
+        self.is_spoiled.store(true, Relaxed);
+    }
+
+    fn new_keys(&self) -> MutexGuard<'_, NewKeys> {
+        self.new_keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asked once a batch.
+    pub(super) fn expects_new_keys(&self) -> bool {
+        self.new_keys().expected()
+    }
+
+    /// Whether the table had none of the keys of a batch that was copied.
+    pub(super) fn keys_were(&self, new: bool) {
+        let mut keys = self.new_keys();
+        if new { keys.were_new() } else { keys.were_not() }
     }
 }
 
@@ -88,6 +111,13 @@ pub(super) async fn open(
         options.lock_timeout_ms
     );
     let key_columns = shape.key_columns();
-    let (columns, new_keys) = (Arc::new(columns), NewKeys::default());
-    Ok(Session { connected, statements, columns, key_columns, new_keys, begin })
+    Ok(Session {
+        connected,
+        statements,
+        columns: Arc::new(columns),
+        key_columns,
+        new_keys: Mutex::default(),
+        is_spoiled: AtomicBool::new(false),
+        begin,
+    })
 }

@@ -14,10 +14,12 @@
 //! Connections: a small pool, one by default, since ninety pods with two each would
 //! need more than a stock server's hundred. One write, or one reading of
 //! positions, has a connection at a time. A batch is encoded before it waits for
-//! one, so the next batch is ready when the last one has committed. Batches in
-//! flight have no partition in common: which connection writes which does not
-//! matter for order. An abandoned write takes its connection with it; if its
-//! COMMIT was on the way already, the positions keep its effect exactly once.
+//! one, and gets it as soon as the COMMIT of the one before is sent, not when it is
+//! answered: while the server makes that one durable, the next has said what it wants.
+//! Batches in flight have no partition in common: which connection writes which does not
+//! matter for order, nor does what becomes of the one before. An abandoned write takes
+//! its connection with it; if its COMMIT was on the way already, the connection is
+//! the next write's, and the positions keep the effect exactly once.
 //!
 //! Threads: tasks of the caller's runtime drive the connections; batches are
 //! encoded on the runtime's threads for blocking work.
@@ -75,6 +77,7 @@ pub(crate) use self::schema::ddl;
 use self::connect::{Columns, Session};
 use self::copy::{CopyRows, Rejected};
 use self::patience::Patience;
+use self::transaction::Failed;
 use crate::batch::Batch;
 use crate::dead_letters::DeadLetterTopic;
 use crate::decode::{Row, TradeRow};
@@ -162,14 +165,25 @@ struct State {
     context: Option<SinkContext>,
     /// Of the session opened last: what batches are encoded for before they have one.
     columns: Option<Columns>,
-    idle: Vec<Session>,
+    /// Nothing more is to be sent by whoever had it; a COMMIT's answer may be to come.
+    idle: Vec<Arc<Session>>,
+}
+
+impl State {
+    /// One that waits for no answer, if there is one.
+    fn take_idle(&mut self) -> Option<Arc<Session>> {
+        self.idle.retain(|session| session.is_usable());
+        let is_quiet = |session: &Arc<Session>| Arc::strong_count(session) == 1;
+        let at = self.idle.iter().position(is_quiet).or(self.idle.len().checked_sub(1))?;
+        Some(self.idle.swap_remove(at))
+    }
 }
 
 /// A session, and the turn it is used in.
 struct Lease<'a> {
-    session: Session,
+    session: Arc<Session>,
     context: SinkContext,
-    _turn: SemaphorePermit<'a>,
+    turn: SemaphorePermit<'a>,
 }
 
 /// A smaller batch is encoded at once: to hand it over costs more.
@@ -223,8 +237,7 @@ impl<R: Row> PostgresSink<R> {
         let turn = self.turns.acquire().await.map_err(closed)?;
         let (context, idle) = {
             let mut state = self.state();
-            state.idle.retain(Session::is_open);
-            (state.context.clone(), state.idle.pop())
+            (state.context.clone(), state.take_idle())
         };
         let Some(context) = context else {
             return Err(SinkError::Fatal("the sink was used before prepare()".into()));
@@ -234,10 +247,10 @@ impl<R: Row> PostgresSink<R> {
             None => {
                 let session = connect::open(&self.options, &self.target.shape, &context).await?;
                 self.state().columns = Some(Arc::clone(&session.columns));
-                session
+                Arc::new(session)
             }
         };
-        Ok(Lease { session, context, _turn: turn })
+        Ok(Lease { session, context, turn })
     }
 
     /// After an error other than a fence the next call starts afresh.
@@ -245,6 +258,34 @@ impl<R: Row> PostgresSink<R> {
         if matches!(result, Ok(_) | Err(SinkError::Fenced { .. })) {
             self.state().idle.push(lease.session);
         }
+    }
+
+    /// The attempt that expects nothing bad. The turn ends with its COMMIT on the way.
+    async fn attempt(
+        &self,
+        lease: Lease<'_>,
+        batch: &Batch<R>,
+        rows: &mut CopyRows,
+        rejected: &Rejected,
+    ) -> Result<i64, Failed> {
+        let Lease { session, context, turn } = lease;
+        let mut turn = Some(turn);
+        let mut hand_on = || {
+            if let Some(turn) = turn.take() {
+                self.state().idle.push(Arc::clone(&session));
+                drop(turn);
+            }
+        };
+        let writing = transaction::write(&session, &context, batch, rows, rejected, &mut hand_on);
+        let result = self.patience.with("writing a batch", writing).await;
+        match &result {
+            Ok(_)
+            | Err(Failed::Row(_) | Failed::Moved | Failed::Sink(SinkError::Fenced { .. })) => {
+                hand_on();
+            }
+            Err(Failed::Sink(_)) => session.spoil(),
+        }
+        result
     }
 }
 
@@ -306,10 +347,10 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
             }
             None => None,
         };
-        let mut lease = self.lease().await?;
+        let lease = self.lease().await?;
         let columns = &lease.session.columns;
         // Somebody may have altered the table between two connections.
-        let (rows, rejected) = match early {
+        let (mut rows, rejected) = match early {
             Some((encoded, for_columns)) if for_columns == *columns => encoded,
             _ => encode(&batch, Arc::clone(columns), &self.target).await?,
         };
@@ -322,14 +363,22 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
                 return Err(error);
             }
         }
-        let Lease { session, context, .. } = &mut lease;
-        let writing = transaction::write(session, context, topic, &batch, rows, rejected);
-        let result = self.patience.with("writing a batch", writing).await;
+        let failed = match self.attempt(lease, &batch, &mut rows, &rejected).await {
+            Ok(committed_at_ms) => return Ok(Written { committed_at_ms, rejected }),
+            Err(Failed::Sink(error)) => return Err(error),
+            Err(failed) => failed,
+        };
+        let lease = self.lease().await?;
+        let Lease { session, context, .. } = &lease;
+        let settling = transaction::settle(session, context, topic, &batch, rows, rejected, failed);
+        let result = self.patience.with("writing a batch", settling).await;
         self.put_back(lease, &result);
         result
     }
 }
 
+#[cfg(test)]
+mod hand_on_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

@@ -30,11 +30,11 @@ impl Patience {
     }
 
     /// The exchange's answer, or an error that allows a retry.
-    pub(super) async fn with<T>(
+    pub(super) async fn with<T, E: From<SinkError>>(
         &self,
         doing: &'static str,
-        exchange: impl Future<Output = Result<T, SinkError>>,
-    ) -> Result<T, SinkError> {
+        exchange: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let limit = self.limit * (1 << self.strikes.load(Relaxed).min(DOUBLINGS_MAX));
         match timeout(limit, exchange).await {
             Ok(answer) => {
@@ -43,7 +43,7 @@ impl Patience {
             }
             Err(_) => {
                 self.strikes.fetch_add(1, Relaxed);
-                Err(SinkError::Retry(format!("{doing}: no answer within {limit:?}")))
+                Err(SinkError::Retry(format!("{doing}: no answer within {limit:?}")).into())
             }
         }
     }
@@ -58,7 +58,7 @@ mod tests {
         let patience = Patience::new(100);
         let slow = |ms| async move {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            Ok(())
+            Ok::<(), SinkError>(())
         };
         assert_eq!(patience.with("writing", slow(99)).await, Ok(()));
         for limit in ["100ms", "200ms"] {

@@ -27,7 +27,9 @@ use super::classify::{is_rows_fault, sink_error};
 use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
 use super::statements::Query;
-use super::transaction::{Failed, Pending, conclude, dead_letters, insert_dead_letters};
+use super::transaction::{
+    Failed, Pending, conclude, dead_letters, insert_dead_letters, who_is_fenced,
+};
 use crate::batch::Batch;
 use crate::dead_letters::DeadLetterTopic;
 use crate::decode::{Rejection, reason};
@@ -62,8 +64,10 @@ pub(super) async fn write<R>(
         topic.publish(&letters).await?;
     }
     let burying = insert_dead_letters(session, &letters, committed_at_ms);
-    match conclude(session, context, batch.positions(), async { Ok(()) }, burying).await {
+    let updates = batch.positions();
+    match conclude(session, context, updates, async { Ok(()) }, burying, &mut || {}).await {
         Ok(()) => Ok(Written { committed_at_ms, rejected }),
+        Err(Failed::Moved) => Err(who_is_fenced(session, context, updates).await),
         Err(Failed::Sink(error)) => Err(error),
         Err(Failed::Row(error)) => Err(SinkError::Fatal(format!(
             "the database refuses a batch and no row of it: {}",

@@ -15,55 +15,55 @@ use crate::sink::{Sink, SinkContext, SinkError, Written};
 use crate::testing::{batch, partition, record, trade, trade_json};
 
 /// One server for all tests, a database for each.
-static SERVER: LazyLock<Server> =
+pub(super) static SERVER: LazyLock<Server> =
     LazyLock::new(|| Server::start(&["fsync=off"]).expect("a PostgreSQL server"));
 
-struct Fixture {
-    database: String,
-    sink: PostgresSink,
+pub(super) struct Fixture {
+    pub(super) database: String,
+    pub(super) sink: PostgresSink,
 }
 
-fn new_database() -> String {
+pub(super) fn new_database() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     SERVER.create_database(&name).expect("creates");
     name
 }
 
-fn options(url: &str) -> PostgresOptions {
-    PostgresOptions { lock_timeout_ms: 300, ..PostgresOptions::new(url.parse().expect(url)) }
+pub(super) fn options(url: &str) -> PostgresOptions {
+    PostgresOptions::new(url.parse().expect(url))
 }
 
-fn context(cluster: &str) -> SinkContext {
+pub(super) fn context(cluster: &str) -> SinkContext {
     SinkContext { group: "workers".into(), cluster_id: Some(cluster.into()), owner: "pod-1".into() }
 }
 
-async fn prepared(url: &str) -> PostgresSink {
+pub(super) async fn prepared(url: &str) -> PostgresSink {
     let sink = PostgresSink::new(options(url));
     Sink::<TradeRow>::prepare(&sink, &context("cluster-a")).await.expect("prepares");
     sink
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let database = new_database();
         let sink = prepared(&SERVER.url(&database)).await;
         Self { database, sink }
     }
 
-    fn sql(&self, sql: &str) -> String {
+    pub(super) fn sql(&self, sql: &str) -> String {
         SERVER.psql(&self.database, sql).expect(sql)
     }
 
-    fn count(&self, table: &str) -> String {
+    pub(super) fn count(&self, table: &str) -> String {
         self.sql(&format!("SELECT count(*) FROM {table}"))
     }
 
-    async fn write(&self, batch: Batch<TradeRow>) -> Result<Written, SinkError> {
+    pub(super) async fn write(&self, batch: Batch<TradeRow>) -> Result<Written, SinkError> {
         self.sink.write(Arc::new(batch)).await
     }
 
-    async fn position(&self, p: i32) -> Option<i64> {
+    pub(super) async fn position(&self, p: i32) -> Option<i64> {
         self.sink.positions(&[partition(p)]).await.expect("reads")[0]
     }
 }
@@ -75,14 +75,14 @@ fn fatal(result: Result<impl std::fmt::Debug, SinkError>) -> String {
     }
 }
 
-fn retry(result: Result<impl std::fmt::Debug, SinkError>) -> String {
+pub(super) fn retry(result: Result<impl std::fmt::Debug, SinkError>) -> String {
     match result {
         Err(SinkError::Retry(text)) => text,
         other => panic!("expected a retry, got {other:?}"),
     }
 }
 
-fn fenced(p: i32) -> Result<Written, SinkError> {
+pub(super) fn fenced(p: i32) -> Result<Written, SinkError> {
     Err(SinkError::Fenced { partitions: vec![partition(p)] })
 }
 
@@ -291,12 +291,15 @@ async fn each_way_of_refusing_a_row_makes_a_dead_letter() {
 #[tokio::test]
 async fn a_locked_table_is_a_retry_and_works_again_afterwards() {
     let f = Fixture::new().await;
+    let url = SERVER.url(&f.database);
+    let sink = PostgresSink::new(PostgresOptions { lock_timeout_ms: 300, ..options(&url) });
+    Sink::<TradeRow>::prepare(&sink, &context("cluster-a")).await.expect("prepares");
     let blocker = Blocker::new(&f.database, "LOCK TABLE trades IN EXCLUSIVE MODE").await;
-    let why = retry(f.write(batch(vec![trade(0, 0)], None)).await);
+    let why = retry(sink.write(Arc::new(batch(vec![trade(0, 0)], None))).await);
     assert!(why.contains("55P03"), "{why}");
     assert_eq!(f.position(0).await, None, "readers do not wait for a writer");
     drop(blocker);
-    write_until_it_works(&f.sink, batch(vec![trade(0, 0)], None)).await;
+    write_until_it_works(&sink, batch(vec![trade(0, 0)], None)).await;
 }
 
 /// A session that holds a lock until it is dropped.
@@ -564,7 +567,7 @@ async fn a_half_open_connection_is_given_up() {
     let wire = Arc::new(Wire::default());
     let port = wire.start().await;
     let url = SERVER.url(&database).replace(&SERVER.port().to_string(), &port.to_string());
-    let sink = PostgresSink::new(PostgresOptions { answer_timeout_ms: 400, ..options(&url) });
+    let sink = PostgresSink::new(PostgresOptions { answer_timeout_ms: 2_000, ..options(&url) });
     Sink::<TradeRow>::prepare(&sink, &context("cluster-a")).await.expect("prepares");
     let first = Arc::new(batch(vec![trade(0, 0)], None));
     sink.write(first).await.expect("the wire carries");
@@ -572,7 +575,7 @@ async fn a_half_open_connection_is_given_up() {
     let second = Arc::new(batch(vec![trade(0, 1)], Some(1)));
     let waited = tokio::time::timeout(Duration::from_secs(20), sink.write(Arc::clone(&second)));
     let error = retry(waited.await.expect("it gives up"));
-    assert!(error.contains("no answer within 400ms"), "{error}");
+    assert!(error.contains("no answer within 2s"), "{error}");
     wire.dead.store(false, Ordering::SeqCst);
     sink.write(second).await.expect("over a new connection");
     let positions = Sink::<TradeRow>::positions(&sink, &[partition(0)]).await.expect("reads");

@@ -5,6 +5,12 @@
 //! statement that fails makes the server refuse all that follow, COMMIT
 //! included. What this side could not even send would not be missed by the
 //! server, so a COMMIT goes out only behind statements that did ([`sent`]).
+//!
+//! Once the COMMIT is sent the session may be handed on ([`HandOn`]): the next batch
+//! opens its transaction behind it and does not wait for the answer to ours. It has no
+//! partition in common with this one, so what becomes of this one is nothing to it;
+//! and if this one must be asked about or written again, that is done by [`settle`] in a
+//! turn of its own.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -55,6 +61,8 @@ async fn read_positions<'a>(
 pub(super) enum Failed {
     /// A row is refused; this is what was said.
     Row(Error),
+    /// A position had moved when it was compared: somebody is fenced.
+    Moved,
     /// The batch cannot be written now, or not by us.
     Sink(SinkError),
 }
@@ -65,37 +73,62 @@ impl Failed {
     }
 }
 
-/// Writes the batch, encoded as `rows` and `rejected`, or nothing. `topic` has those
-/// letters already; rows that turn out to be refused are published before the commit.
+impl From<SinkError> for Failed {
+    fn from(error: SinkError) -> Self {
+        Self::Sink(error)
+    }
+}
+
+/// Called when the session has nothing more to be sent for a batch.
+pub(super) type HandOn<'a> = dyn FnMut() + Send + 'a;
+
+/// Writes the batch, encoded as `rows` and `rejected`, or nothing; returns the time of
+/// the commit, Unix milliseconds.
 pub(super) async fn write<R>(
-    session: &mut Session,
+    session: &Session,
+    context: &SinkContext,
+    batch: &Batch<R>,
+    rows: &mut CopyRows,
+    rejected: &Rejected,
+    hand_on: &mut HandOn<'_>,
+) -> Result<i64, Failed> {
+    if session.key_columns.is_empty() {
+        return write_whole(session, context, batch, rows, rejected, How::Copy, hand_on).await;
+    }
+    // The session is kept: a COPY may have to be written again.
+    let keep: &mut HandOn<'_> = &mut || {};
+    if session.expects_new_keys() && upsert::keys_differ(session, rows) {
+        match write_whole(session, context, batch, rows, rejected, How::Copy, keep).await {
+            Err(Failed::Row(error)) if upsert::is_repeated_key(&error) => session.keys_were(false),
+            result => {
+                if result.is_ok() {
+                    session.keys_were(true);
+                }
+                return result;
+            }
+        }
+    }
+    write_whole(session, context, batch, rows, rejected, How::Upsert, keep).await
+}
+
+/// What is left to be done about a batch of which a row was refused or a position had
+/// moved. `topic` has the letters of `rejected` already; rows that turn out to be
+/// refused are published before the commit.
+pub(super) async fn settle<R>(
+    session: &Session,
     context: &SinkContext,
     topic: Option<&DeadLetterTopic>,
     batch: &Batch<R>,
     mut rows: CopyRows,
     rejected: Rejected,
+    failed: Failed,
 ) -> Result<Written, SinkError> {
-    let has_key = !session.key_columns.is_empty();
-    let copies = !has_key || session.new_keys.expected() && upsert::keys_differ(session, &rows);
-    let how = if copies { How::Copy } else { How::Upsert };
-    let mut result = write_whole(session, context, batch, &mut rows, &rejected, how).await;
-    if has_key && copies {
-        match &result {
-            Ok(_) => session.new_keys.were_new(),
-            Err(Failed::Row(error)) if upsert::is_repeated_key(error) => {
-                session.new_keys.were_not();
-                result =
-                    write_whole(session, context, batch, &mut rows, &rejected, How::Upsert).await;
-            }
-            Err(_) => {}
-        }
-    }
-    match result {
-        Ok(committed_at_ms) => Ok(Written { committed_at_ms, rejected }),
-        Err(Failed::Sink(error)) => Err(error),
-        Err(Failed::Row(error)) => {
+    match failed {
+        Failed::Row(error) => {
             sift::write(session, context, topic, batch, &mut rows, rejected, &error).await
         }
+        Failed::Moved => Err(who_is_fenced(session, context, batch.positions()).await),
+        Failed::Sink(error) => Err(error),
     }
 }
 
@@ -114,6 +147,7 @@ async fn write_whole<R>(
     rows: &mut CopyRows,
     rejected: &Rejected,
     how: How,
+    hand_on: &mut HandOn<'_>,
 ) -> Result<i64, Failed> {
     let client = session.client();
     let updates = batch.positions();
@@ -148,7 +182,7 @@ async fn write_whole<R>(
     };
     let letters = dead_letters(batch, rejected);
     let burying = insert_dead_letters(session, &letters, committed_at_ms);
-    conclude(session, context, updates, copying, burying).await?;
+    conclude(session, context, updates, copying, burying, hand_on).await?;
     Ok(committed_at_ms)
 }
 
@@ -160,25 +194,28 @@ pub(super) async fn conclude(
     updates: &[PositionUpdate],
     copying: impl Future<Output = Result<(), Error>>,
     burying: impl Future<Output = Result<(), Error>>,
+    hand_on: &mut HandOn<'_>,
 ) -> Result<(), Failed> {
-    let failed = |error: Error| Failed::new("writing a batch", error);
+    let unsent = |error: Error| Failed::Sink(sink_error("writing a batch", &error));
     let (mut copying, mut burying) = (pin!(copying), pin!(burying));
     let mut moving = pin!(move_positions(session, context, updates));
-    let copied = sent(copying.as_mut()).await.map_err(failed)?;
-    let buried = sent(burying.as_mut()).await.map_err(failed)?;
-    let moved = sent(moving.as_mut()).await.map_err(failed)?;
-    let committing = session.client().batch_execute("COMMIT");
+    let mut committing = pin!(session.client().batch_execute("COMMIT"));
+    let copied = sent(copying.as_mut()).await.map_err(unsent)?;
+    let buried = sent(burying.as_mut()).await.map_err(unsent)?;
+    let moved = sent(moving.as_mut()).await.map_err(unsent)?;
+    let committed = sent(committing.as_mut()).await.map_err(unsent)?;
+    hand_on();
     let (copied, buried, moved, committed) = tokio::join!(
         answer(copied, copying),
         answer(buried, burying),
         answer(moved, moving),
-        committing
+        answer(committed, committing)
     );
-    copied.map_err(failed)?;
+    copied.map_err(|error| Failed::new("writing a batch", error))?;
     buried.map_err(|error| Failed::Sink(sink_error("inserting dead letters", &error)))?;
     match moved {
         Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
-            return Err(Failed::Sink(who_is_fenced(session, context, updates).await));
+            return Err(Failed::Moved);
         }
         moved => moved.map_err(|error| Failed::Sink(sink_error("moving positions", &error)))?,
     }
@@ -271,7 +308,7 @@ async fn move_positions(
 }
 
 /// Asked after the rollback.
-async fn who_is_fenced(
+pub(super) async fn who_is_fenced(
     session: &Session,
     context: &SinkContext,
     updates: &[PositionUpdate],
