@@ -2,7 +2,6 @@
 
 #![allow(dead_code)]
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 
@@ -90,7 +89,5 @@ fn call<T: Send + 'static>(thread: &Sender<Job>, job: impl FnOnce() -> T + Send 
 
 /// Ports nobody listens on now.
 pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind(("127.0.0.1", 0)).expect("binds"));
-    listeners.map(|listener| listener.local_addr().expect("address").port())
+    tidegate_ports::free().expect("free ports")
 }

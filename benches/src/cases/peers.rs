@@ -6,7 +6,7 @@
 //! first reader of each kind after the broker's start) and warm.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -160,7 +160,7 @@ impl World<'_> {
     /// Records a second that a consumer without a database reads and decodes.
     fn discard(&self, round: usize) -> anyhow::Result<f64> {
         let group = format!("read-{round}");
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let [port] = tidegate_ports::free()?;
         let child = Command::new(&self.bench.tidegate)
             .args(["consume", "--database", "none", "--group", &group])
             .args(["--config", "benches/profiles/postgres.toml", "--brokers", self.bootstrap])

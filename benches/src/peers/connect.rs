@@ -2,7 +2,6 @@
 //! fastest for it (two tasks, 3,000 records a statement, arrays through unnest).
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -55,7 +54,7 @@ pub(crate) fn start(
 }
 
 fn worker_properties(peers: &Peers, bootstrap: &str, directory: &Path) -> anyhow::Result<String> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let [port] = tidegate_ports::free()?;
     Ok(format!(
         "bootstrap.servers={bootstrap}\n\
          key.converter=org.apache.kafka.connect.storage.StringConverter\n\

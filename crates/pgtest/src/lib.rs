@@ -22,7 +22,6 @@ mod disk;
 mod session;
 mod standby;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -310,8 +309,8 @@ fn wait_until_gone(pid: u32) -> Result<(), Error> {
 }
 
 fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| Error(format!("127.0.0.1: {error}")))
+    let [port] = tidegate_ports::free().map_err(|error| Error(format!("127.0.0.1: {error}")))?;
+    Ok(port)
 }
 
 /// Whether the process exists and is not a zombie.

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -334,12 +333,8 @@ impl Java<'_> {
 
 /// Two ports nobody listens on now. Both listeners are held until both are known.
 fn free_ports(directory: &Path) -> Result<Ports, Error> {
-    let bind = || TcpListener::bind(("127.0.0.1", 0)).map_err(Error::file(directory));
-    let (first, second) = (bind()?, bind()?);
-    let port = |listener: &TcpListener| {
-        listener.local_addr().map(|address| address.port()).map_err(Error::file(directory))
-    };
-    Ok(Ports { broker: port(&first)?, controller: port(&second)? })
+    let [broker, controller] = tidegate_ports::free().map_err(Error::file(directory))?;
+    Ok(Ports { broker, controller })
 }
 
 fn check_free_space(directory: &Path) -> Result<(), Error> {
