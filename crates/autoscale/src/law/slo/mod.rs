@@ -374,6 +374,7 @@ impl SloLaw {
             let what = match short {
                 Short::Arrivals => "the arrivals",
                 Short::Backlog => "the backlog, to be gone in time,",
+                Short::Reserve => &format!("{} times the arrivals", terms.overprovisioning),
             };
             let max = self.options.most_replicas();
             let bound = if max < self.options.max_replicas.min(terms.partitions) {
@@ -384,6 +385,9 @@ impl SloLaw {
                 "one a partition".into()
             };
             binding.push_str(&format!("; {what} would need more than {bound}"));
+        } else if terms.overprovisioning > 1.0 && terms.partitions_per_pod > 0 {
+            binding
+                .push_str(&format!("; kept ready for {} times the load", terms.overprovisioning));
         }
         binding
     }
@@ -419,6 +423,7 @@ impl SloLaw {
             partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
             partitions_per_pod: i32::try_from(most).unwrap_or(i32::MAX),
             utilisation: most as f64 * mean_per_s / pod_rate_per_s,
+            overprovisioning: self.options.overprovisioning,
         };
         let binding = self.binding(verdict.note, &terms, plan);
         Decision {
