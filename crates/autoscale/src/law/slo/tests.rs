@@ -134,6 +134,20 @@ fn fewer_after_the_hold_in_one_step() {
 }
 
 #[test]
+fn a_decrease_that_saves_a_tenth_or_less_is_not_made() {
+    // Twelve hold two of 24 partitions each, as 13 and 14 do.
+    let held = |spec| {
+        let options = SloOptions { max_replicas: 14, hold_s: 5.0, ..options() };
+        Topic::new(options, spec).seconds(200, 4800)
+    };
+    let decision = held(13);
+    assert_eq!(decision.to, 13, "12 save a thirteenth");
+    let words = "12 would do, which saves too little to rebalance for";
+    assert_eq!(decision.binding.split(';').next(), Some(words));
+    assert_eq!(held(14).to, 12, "two of fourteen");
+}
+
+#[test]
 fn the_sink_as_the_limit_holds_the_count() {
     let mut topic = Topic::new(options(), 3);
     topic.seconds(30, 960);
