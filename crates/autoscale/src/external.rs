@@ -47,6 +47,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ),
     ("headroom", "0.5 to 0.95", "slo: share of a pod that steady load may use; default 0.85"),
     (
+        "overprovisioning",
+        "1 to 20",
+        "slo: so many times the present load the pods that run can take, without one more; default 1",
+    ),
+    (
         "holdSeconds",
         "0 to 86400",
         "slo: fewer pods only when fewer would have done for this long; default 60",
@@ -280,6 +285,7 @@ impl Reader<'_> {
             rebalance_s: real("rebalanceSeconds", 0.0, 3600.0, default.rebalance_s)?,
             in_flight_s: real("inFlightSeconds", 0.0, 600.0, default.in_flight_s)?,
             headroom: real("headroom", 0.5, 0.95, default.headroom)?,
+            overprovisioning: real("overprovisioning", 1.0, 20.0, default.overprovisioning)?,
             hold_s: real("holdSeconds", 0.0, 86_400.0, default.hold_s)?,
             cooldown_s: real("cooldownSeconds", 0.0, 86_400.0, default.cooldown_s)?,
             stale_after_s,
@@ -331,6 +337,7 @@ mod tests {
             ("rebalanceSeconds", "3"),
             ("inFlightSeconds", "2"),
             ("headroom", "0.7"),
+            ("overprovisioning", "2.5"),
             ("holdSeconds", "90"),
             ("cooldownSeconds", "120"),
             ("staleAfterSeconds", "45"),
@@ -357,6 +364,7 @@ mod tests {
             rebalance_s: 3.0,
             in_flight_s: 2.0,
             headroom: 0.7,
+            overprovisioning: 2.5,
             hold_s: 90.0,
             cooldown_s: 120.0,
             max_cost: Some(12.5),
@@ -387,6 +395,7 @@ mod tests {
             "metadata.maxReplicas = \"4\": allowed is a whole number from 5 to 100000"
         );
         assert!(error(&[("headroom", "nan")]).contains("0.5 to 0.95"));
+        assert!(error(&[("overprovisioning", "0.9")]).contains("1 to 20"));
         assert!(error(&[("law", "pid")]).ends_with("allowed is slo, stock"));
         assert!(error(&[("lagThreshold", "10")]).ends_with("only together with law: stock"));
         let unknown = error(&[("targetAgeSecond", "3")]);

@@ -217,6 +217,23 @@ fn wrong_guesses_cost_no_reversal() {
     }
 }
 
+/// A step of three times the load where pods take two minutes, and a promise of one.
+#[test]
+fn pods_kept_ready_for_a_step_keep_a_promise_that_no_start_could() {
+    let step = |t_s: f64| if t_s < 180.0 { 1000.0 } else { 2900.0 };
+    let run = |overprovisioning: f64| {
+        let world = WorldOptions { first_pods: 13, pod_start_s: 120.0, ..demo_world() };
+        let options =
+            SloOptions { overprovisioning, target_age_s: 60.0, pod_start_s: 120.0, ..demo_slo() };
+        World::new(world).run(&mut slo(options), 900.0, step)
+    };
+    let (lean, ready) = (run(1.0), run(3.0));
+    println!("step, lean {lean}\n     ready {ready} {:?}", ready.changes);
+    assert!(lean.max_age_s > 60.0, "{lean}");
+    assert!(ready.max_age_s < 6.0, "{ready}");
+    assert_eq!(ready.ups_after_downs, 0, "{:?}", ready.changes);
+}
+
 #[test]
 fn what_rises_and_falls_is_followed_down_in_few_steps() {
     let load = |t_s: f64| match t_s {
@@ -243,6 +260,7 @@ proptest! {
         poisson in any::<bool>(),
         first_pods in 0..60_i32,
         guess in 0.5..2.0_f64,
+        overprovisioning in prop_oneof![Just(1.0), 1.0..6.0_f64],
         seed in any::<u64>(),
     ) {
         let mut world = World::new(WorldOptions {
@@ -259,6 +277,7 @@ proptest! {
             pod_start_s: 5.0,
             rebalance_s: 0.5,
             cooldown_s: 300.0,
+            overprovisioning,
             ..SloOptions::default()
         });
         let rate = busy_pods * pod_rate_per_s;

@@ -63,6 +63,8 @@ pub struct SloSettings {
     pub target_age_s: f64,
     /// Share of a pod's rate that steady traffic may use.
     pub headroom: f64,
+    /// Times the present arrivals that the pods that run can take.
+    pub overprovisioning: f64,
     /// Fewer pods only when fewer would have done for this long, seconds.
     pub hold_s: f64,
     /// A backlog is gone within this, seconds; `None` is what the promise leaves.
@@ -80,6 +82,7 @@ impl SloSettings {
         Self {
             target_age_s,
             headroom: options.headroom,
+            overprovisioning: options.overprovisioning,
             hold_s: options.hold_s,
             drain_s: options.drain_s,
             min_replicas: object.min_replicas(),
@@ -97,6 +100,7 @@ pub fn slo_options(
     SloOptions {
         target_age_s: settings.target_age_s,
         headroom: settings.headroom,
+        overprovisioning: settings.overprovisioning,
         hold_s: settings.hold_s,
         drain_s: settings.drain_s,
         min_replicas: settings.min_replicas,

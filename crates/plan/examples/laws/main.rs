@@ -26,32 +26,40 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const USAGE: &str = "laws [--results DIR] [spike|suite|SCENARIO]";
+use tuned::Tries;
+
+const USAGE: &str = "laws [--results DIR] [--tries STOCK,SLO] [spike|suite|SCENARIO]...";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut results, mut only) = (None, None);
+    let (mut results, mut only, mut tries) = (None, Vec::new(), Tries::default());
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--results" => results = Some(PathBuf::from(words.next().ok_or(USAGE)?)),
-            "spike" | "suite" => only = Some(word),
-            name if suite::names().any(|known| known == name) => only = Some(word),
+            "--tries" => tries = Tries::read(&words.next().ok_or(USAGE)?).ok_or(USAGE)?,
+            "spike" | "suite" => only.push(word),
+            name if suite::names().any(|known| known == name) => only.push(word),
             _ => return Err(format!("{word:?}: {USAGE}").into()),
         }
     }
-    if only.as_deref().is_none_or(|only| only == "spike") {
-        keep(results.as_deref(), "spike.md", &spike::table(results.as_deref())?)?;
+    let all = |part: &str| only.is_empty() || only.iter().any(|only| only == part);
+    let results = results.as_deref();
+    if all("spike") {
+        let text = spike::table(results)?;
+        println!("{text}");
+        keep(results, "spike.md", &text)?;
     }
-    let one = only.as_deref().filter(|only| !["spike", "suite"].contains(only));
-    if only.as_deref() != Some("spike") {
-        keep(results.as_deref(), "suite.md", &suite::table(one, results.as_deref())?)?;
+    let named: Vec<&str> = suite::names()
+        .filter(|name| all("suite") || only.iter().any(|only| only == name))
+        .collect();
+    if !named.is_empty() {
+        println!("{}", suite::table(&named, tries, results)?);
     }
     Ok(())
 }
 
-/// Prints a result and writes it where results go.
+/// Writes a result where results go.
 fn keep(results: Option<&Path>, name: &str, text: &str) -> Result<(), Box<dyn Error>> {
-    println!("{text}");
     if let Some(results) = results {
         fs::create_dir_all(results)?;
         fs::write(results.join(name), text)?;

@@ -12,8 +12,9 @@ use tidegate_plan::tune::LawKind;
 use tidegate_sim::{Scenario, simulate, stock_law};
 
 use crate::figures::{scenario, slo};
+use crate::keep;
 use crate::promises::SUITE;
-use crate::tuned::{self, DEMO, HELD_OUT, SLO, STOCK};
+use crate::tuned::{self, DEMO, HELD_OUT, Tries};
 
 /// Of the run whose decisions are kept.
 const SEED: u64 = 1;
@@ -25,11 +26,16 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     SUITE.iter().map(|(name, _)| *name)
 }
 
-/// The table of all scenarios, or of one.
-pub(crate) fn table(one: Option<&str>, results: Option<&Path>) -> Result<String, Box<dyn Error>> {
+/// The table of the named scenarios; written after each, since a search takes long.
+pub(crate) fn table(
+    named: &[&str],
+    tries: Tries,
+    results: Option<&Path>,
+) -> Result<String, Box<dyn Error>> {
+    let Tries { stock, slo } = tries;
     let mut text = format!(
         "# Twelve scenarios\n\nThe worst of {} seeds in age, their mean in pod-seconds. Tuned is the best of \
-         {STOCK} configurations ({SLO} of the slo law) for each scenario by the search of `tidegate tune`, with other \
+         {stock} configurations ({slo} of the slo law) for each scenario by the search of `tidegate tune`, with other \
          seeds: the least p99 at slo's cost or less.\n\n\
          | scenario | promise | slo: p99 / oldest | reversals | pod-seconds | stock tuned: p99 / oldest | \
          pod-seconds | slo tuned: p99 / oldest | pod-seconds | stock tuned at any cost: p99 | pod-seconds | \
@@ -38,11 +44,12 @@ pub(crate) fn table(one: Option<&str>, results: Option<&Path>) -> Result<String,
         HELD_OUT.len()
     );
     for (name, target_age_s) in
-        SUITE.into_iter().filter(|(name, _)| one.is_none_or(|one| one == *name))
+        SUITE.into_iter().filter(|(name, _)| named.iter().any(|named| named == name))
     {
-        let line = row(name, target_age_s, results)?;
+        let line = row(name, target_age_s, tries, results)?;
         progress(&line);
         text.push_str(&line);
+        keep(results, "suite.md", &text)?;
     }
     Ok(text)
 }
@@ -52,7 +59,12 @@ fn progress(line: &str) {
     eprint!("{line}");
 }
 
-fn row(name: &str, target_age_s: f64, results: Option<&Path>) -> Result<String, Box<dyn Error>> {
+fn row(
+    name: &str,
+    target_age_s: f64,
+    tries: Tries,
+    results: Option<&Path>,
+) -> Result<String, Box<dyn Error>> {
     let world = scenario(&format!("suite/{name}.toml"))?;
     let demo = ScaledObject::from_yaml(DEMO, "scaled-object-demo.yaml")?;
     if let Some(results) = results {
@@ -64,8 +76,9 @@ fn row(name: &str, target_age_s: f64, results: Option<&Path>) -> Result<String, 
     let ours = worlds.score(&ours, AgeKind::P99)?;
     let published = worlds.score(&LawSettings::Stock(Box::new(demo)), AgeKind::P99)?;
     let cost = Some(ours.pod_seconds);
-    let [stock, any] = tuned::best(&world, LawKind::Stock, AgeKind::P99, STOCK, [cost, None])?;
-    let [best] = tuned::best(&world, LawKind::Slo, AgeKind::P99, SLO, [cost])?;
+    let [stock, any] =
+        tuned::best(&world, LawKind::Stock, AgeKind::P99, tries.stock, [cost, None])?;
+    let [best] = tuned::best(&world, LawKind::Slo, AgeKind::P99, tries.slo, [cost])?;
     if let Some(results) = results {
         for (law, tuned) in [("stock", &stock), ("stock-any-cost", &any), ("slo", &best)] {
             fs::write(results.join(format!("{name}.{law}.yaml")), &tuned.yaml)?;

@@ -14,12 +14,33 @@ pub(crate) const DEMO: &str = include_str!("../../../../config/scaled-object-dem
 /// Configurations that a search tries in the spike, and in each further scenario; the slo
 /// law's settings are few, and its simulations cost ten times as much.
 pub(crate) const IN_THE_SPIKE: u64 = 2000;
-pub(crate) const STOCK: u64 = 1000;
-pub(crate) const SLO: u64 = 200;
+const STOCK: u64 = 1000;
+const SLO: u64 = 200;
 /// Seeds that it sees ...
 const SEEDS: [u64; 2] = [1, 2];
 /// ... and seeds that the tables are made with.
 pub(crate) const HELD_OUT: [u64; 5] = [11, 12, 13, 14, 15];
+
+/// Configurations that are tried in a further scenario.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tries {
+    pub(crate) stock: u64,
+    pub(crate) slo: u64,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { stock: STOCK, slo: SLO }
+    }
+}
+
+impl Tries {
+    /// From `STOCK,SLO`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let (stock, slo) = text.split_once(',')?;
+        Some(Self { stock: stock.parse().ok()?, slo: slo.parse().ok()? })
+    }
+}
 
 /// What was found.
 pub(crate) struct Tuned {

@@ -73,6 +73,7 @@ fn slo_settings(space: &Space, genes: &[u8]) -> SloSettings {
     SloSettings {
         target_age_s: value("targetAgeSeconds"),
         headroom: value("headroom"),
+        overprovisioning: value("overprovisioning"),
         hold_s: value("holdSeconds"),
         drain_s: Some(value("drainSeconds")).filter(|seconds| *seconds > 0.0),
         min_replicas: bounds(space, genes).0,
@@ -196,6 +197,7 @@ fn slo_manifest(base: &Base, space: &Space, genes: &[u8], scenario: &Scenario) -
     for (name, value) in [
         ("targetAgeSeconds", Some(options.target_age_s)),
         ("headroom", Some(options.headroom)),
+        ("overprovisioning", Some(options.overprovisioning)),
         ("holdSeconds", Some(options.hold_s)),
         ("drainSeconds", options.drain_s),
         ("cooldownSeconds", Some(options.cooldown_s)),

@@ -140,6 +140,7 @@ fn slo(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<Dimension> {
             ],
         ),
         dimension("headroom", &steps),
+        dimension("overprovisioning", OVERPROVISIONING),
         dimension(
             "holdSeconds",
             &[5.0, 10.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0],
@@ -153,6 +154,10 @@ fn slo(scenarios: &[NamedScenario], object: &ScaledObject) -> Vec<Dimension> {
         dimension("maxReplicaCount", &useful_counts(scenarios, object.max_replicas())),
     ]
 }
+
+/// The least threshold keeps some three times the pods that the load needs, from the second
+/// of records that is in flight at any time; the slo law may keep as many, and more.
+const OVERPROVISIONING: &[f64] = &[1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0];
 
 /// Who tunes knows the load of so many seconds, and may keep pods for some times that load
 /// at all times; what comes later is what scaling is for.

@@ -313,3 +313,7 @@ impl Estimator {
 pub(super) fn seconds(at_ms: i64) -> f64 {
     at_ms as f64 / 1000.0
 }
+
+#[cfg(test)]
+#[path = "estimate_tests.rs"]
+mod tests;

@@ -52,9 +52,12 @@ const WARMUP_SAMPLES: usize = 2;
 /// before a guess of it may raise the count.
 const UNPROVEN_SAMPLES: usize = 12;
 /// A decrease that saves this share is made after the hold; a smaller one after so many
-/// times the hold: few, large steps.
+/// times the hold: few, large steps. One that saves no more than this share is not made:
+/// all partitions stand still for a rebalance, and what is known of arrivals and pods is
+/// not surer than that. It is the HPA's default tolerance.
 const LARGE_SAVING: f64 = 0.25;
 const SMALL_SAVING_HOLDS: f64 = 5.0;
+const LEAST_SAVING: f64 = 0.1;
 /// A backlog that asks for more this soon after an increase gets twice as many, seconds.
 const AGAIN_S: f64 = 60.0;
 /// So many seconds' worth of joins may be ordered at once.
@@ -306,10 +309,16 @@ impl SloLaw {
         let most = self.enough.iter().map(|(_, enough)| *enough).max().unwrap_or(spec);
         let held_s = now_s - self.last_change_s;
         let fewer_s = self.fewer_since_s.map_or(0.0, |since_s| now_s - since_s);
-        let saved = f64::from(spec.saturating_sub(most)) / f64::from(spec.max(1));
-        let worth_it = saved >= LARGE_SAVING || fewer_s >= SMALL_SAVING_HOLDS * self.hold_s();
+        let share = |fewer: i32| f64::from(spec.saturating_sub(fewer)) / f64::from(spec.max(1));
+        let large = share(most) >= LARGE_SAVING;
+        let lasting = fewer_s >= SMALL_SAVING_HOLDS * self.hold_s();
+        let worth_it = large || lasting && share(most) > LEAST_SAVING;
         if most < spec && held_s >= self.hold_s() && worth_it {
             return Verdict::new(most, SloTerm::Fewer);
+        }
+        if plan.enough < spec && share(plan.enough) <= LEAST_SAVING {
+            let note = format!("{} would do, which saves too little to rebalance for", plan.enough);
+            return Verdict::new(spec, SloTerm::Enough).noted(note);
         }
         if plan.enough < spec {
             return Verdict::new(spec, SloTerm::Hold);
@@ -374,6 +383,7 @@ impl SloLaw {
             let what = match short {
                 Short::Arrivals => "the arrivals",
                 Short::Backlog => "the backlog, to be gone in time,",
+                Short::Reserve => &format!("{} times the arrivals", terms.overprovisioning),
             };
             let max = self.options.most_replicas();
             let bound = if max < self.options.max_replicas.min(terms.partitions) {
@@ -384,6 +394,9 @@ impl SloLaw {
                 "one a partition".into()
             };
             binding.push_str(&format!("; {what} would need more than {bound}"));
+        } else if terms.overprovisioning > 1.0 && terms.partitions_per_pod > 0 {
+            binding
+                .push_str(&format!("; kept ready for {} times the load", terms.overprovisioning));
         }
         binding
     }
@@ -419,6 +432,7 @@ impl SloLaw {
             partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
             partitions_per_pod: i32::try_from(most).unwrap_or(i32::MAX),
             utilisation: most as f64 * mean_per_s / pod_rate_per_s,
+            overprovisioning: self.options.overprovisioning,
         };
         let binding = self.binding(verdict.note, &terms, plan);
         Decision {

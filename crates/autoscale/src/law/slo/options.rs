@@ -54,6 +54,9 @@ pub struct SloOptions {
     pub joins_per_s: f64,
     /// Share of a pod's rate that steady traffic may use, 0.5 to 0.95.
     pub headroom: f64,
+    /// So many times the present arrivals the pods that run are kept able to take, at full
+    /// use and without one more; 1 keeps what `headroom` leaves.
+    pub overprovisioning: f64,
     /// Fewer pods are taken only when fewer would have done for this long, and
     /// this long after the last change.
     pub hold_s: f64,
@@ -84,6 +87,7 @@ impl Default for SloOptions {
             in_flight_s: 1.0,
             joins_per_s: 20.0,
             headroom: 0.85,
+            overprovisioning: 1.0,
             hold_s: 60.0,
             cooldown_s: 300.0,
             period_ms: 1000,
@@ -134,6 +138,7 @@ impl SloOptions {
         real("in_flight_s", self.in_flight_s, 0.0, 600.0)?;
         real("joins_per_s", self.joins_per_s, 0.1, 10_000.0)?;
         real("headroom", self.headroom, 0.5, 0.95)?;
+        real("overprovisioning", self.overprovisioning, 1.0, 20.0)?;
         real("hold_s", self.hold_s, 0.0, 86_400.0)?;
         real("cooldown_s", self.cooldown_s, 0.0, 86_400.0)?;
         real("stale_after_s", self.stale_after_s, 0.0, 86_400.0)?;

@@ -11,6 +11,10 @@
 //!   A decrease must work off what it holds up itself in that time, and what the way back
 //!   would hold up in what the promise leaves where no pod starts.
 //!
+//! Where `overprovisioning` is more than 1, that many times the arrivals must fit into the
+//! pods as well, used to the full ([`Load::takes`]): a step or a sink that slows down then
+//! finds the pods there. What waits is drained as it is: nobody knows what will wait.
+//!
 //! A partition that alone needs more than a pod is taken out of both sums, counts as
 //! one pod, and is named: the group's assignor cannot keep its pod free for it. Near
 //! one pod it still gains from few neighbours, so it then sets a floor, at most twice
@@ -93,6 +97,8 @@ pub(super) struct Situation {
 struct Criteria {
     rate: f64,
     utilisation: f64,
+    /// Times the arrivals that pods used to the full must take; 0 asks for nothing.
+    reserve: f64,
     drain_s: f64,
     /// What a rescale holds up is to be worked off too.
     rescale: Option<Rescale>,
@@ -125,6 +131,8 @@ pub(super) struct HotPartition {
 pub(super) enum Short {
     Arrivals,
     Backlog,
+    /// The multiple of the arrivals that pods are to be kept ready for.
+    Reserve,
 }
 
 /// What the promise asks for.
@@ -152,9 +160,13 @@ impl Plan {
     pub(super) fn new(situation: &Situation, options: &SloOptions) -> Self {
         let drain_s = drain_time_s(situation, options, situation.pod_start_s);
         let lead_s = situation.pod_start_s + situation.rebalance_s;
+        let is_reserved = options.overprovisioning > 1.0;
+        let reserve = if is_reserved { options.overprovisioning } else { 0.0 };
+        let aim_rate = 1.0 + situation.trend * lead_s * AHEAD;
         let aim = Criteria {
-            rate: 1.0 + situation.trend * lead_s * AHEAD,
+            rate: aim_rate,
             utilisation: options.headroom,
+            reserve: reserve * aim_rate,
             drain_s,
             rescale: None,
             full_age_s: 0.0,
@@ -162,18 +174,22 @@ impl Plan {
             drift: 0.0,
         };
         let drift = DRIFT_SHARE * options.target_age_s / DRIFT_S;
+        let due_rate = (1.0 - SURE_SIGMA * situation.noise).max(0.0) + situation.trend * lead_s;
         let due = Criteria {
-            rate: (1.0 - SURE_SIGMA * situation.noise).max(0.0) + situation.trend * lead_s,
+            rate: due_rate,
             utilisation: options.headroom + DUE_EXTRA,
+            reserve: reserve * due_rate / (1.0 + DUE_EXTRA),
             drain_s: drain_s * DUE_DRAIN,
             rescale: None,
             full_age_s: FULL_STAY * options.target_age_s,
             full_from: FULL_STILL,
             drift: 2.0 * drift,
         };
+        let down_rate = 1.0 + SURE_SIGMA * situation.noise + situation.trend * lead_s;
         let down = Criteria {
-            rate: 1.0 + SURE_SIGMA * situation.noise + situation.trend * lead_s,
+            rate: down_rate,
             utilisation: options.headroom,
+            reserve: reserve * down_rate,
             drain_s: drain_s * DOWN_DRAIN,
             rescale: Some(Rescale {
                 there_s: drain_s,
@@ -187,11 +203,17 @@ impl Plan {
         let load = Load::new(situation, pod, HOT);
         let load_due = Load::new(situation, pod, HOT_DUE);
         let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN);
-        let steady = load.least(|n| load.carries(n, aim));
-        let wanted = load.least(|n| load.carries(n, aim) && load.drains(n, aim));
-        let roomy = load_down.least(|n| load_down.carries(n, down) && load_down.drains(n, down));
+        // What fewer pods do is to be proven; what they would do if more came is believed.
+        let believed = is_reserved.then(|| Load::new(situation, pod, HOT_DOWN));
+        let reserved = |n| believed.as_ref().is_none_or(|load| load.takes(n, down));
+        let carries = |n| load.carries(n, aim) && load.takes(n, aim);
+        let steady = load.least(carries);
+        let wanted = load.least(|n| carries(n) && load.drains(n, aim));
+        let holds = |n| load_down.carries(n, down) && load_down.drains(n, down);
+        let roomy = load_down.least(|n| holds(n) && reserved(n));
         let carried = load_down.least(|n| load_down.carries(n, down));
-        let enough = load_down.least(|n| n >= roomy || load_down.lasts(n, carried, down));
+        let lasts = |n| load_down.lasts(n, carried, down) && reserved(n);
+        let enough = load_down.least(|n| n >= roomy || lasts(n));
         let spec = situation.spec;
         let partitions = i32::try_from(situation.rates.len()).unwrap_or(i32::MAX);
         let most = options.most_replicas().min(partitions.max(1));
@@ -201,13 +223,9 @@ impl Plan {
             doubled: load.bounded(spec.saturating_mul(2), options),
             steady: load.bounded(steady, options),
             enough: load.bounded(enough, options),
-            steady_due: !stays && !load_due.carries(spec, due),
+            steady_due: !stays && !load_due.carries(spec, due) || !load_due.takes(spec, due),
             drain_due: !stays && !load_due.drains(spec, due),
-            short: match (steady > most, wanted > most) {
-                (true, _) => Some(Short::Arrivals),
-                (false, true) => Some(Short::Backlog),
-                (false, false) => None,
-            },
+            short: (wanted > most).then(|| load.short_of(most, aim)),
             hot: load.hottest(),
             drain_s,
         }
@@ -284,6 +302,20 @@ impl<'a> Load<'a> {
         mean <= criteria.utilisation * pod && worst <= (criteria.utilisation + WORST_EXTRA) * pod
     }
 
+    /// Whether `n` pods, used to the full, take the multiple of the arrivals that they are to
+    /// be ready for. Where partitions differ, twice the pods that the mean needs are enough:
+    /// nobody knows which partition will grow.
+    fn takes(&self, n: i32, criteria: Criteria) -> bool {
+        let k = self.most(n);
+        let mean = self.mean_rate * criteria.reserve;
+        if n <= 0 || k as f64 * mean > self.pod {
+            return n <= 0;
+        }
+        let fits = self.rates[k] * criteria.reserve <= (1.0 + WORST_EXTRA) * self.pod;
+        let of_the_mean = self.partitions() as f64 / (self.pod / mean).floor();
+        fits || k == 1 || f64::from(n) >= f64::from(HOT_PRICE) * of_the_mean.ceil()
+    }
+
     /// Whether `n` pods may be used to the full, where `roomy` would leave headroom.
     fn lasts(&self, n: i32, roomy: i32, criteria: Criteria) -> bool {
         let Situation { is_measured, starting_left_s, .. } = *self.situation;
@@ -349,6 +381,15 @@ impl<'a> Load<'a> {
         // None spares the hot one: as many as others may cost.
         let none = i32::try_from(partitions).unwrap_or(i32::MAX).saturating_add(1);
         fitting.map_or(none, |_| none - 1)
+    }
+
+    /// What `most` pods lack. The arrivals come first.
+    fn short_of(&self, most: i32, criteria: Criteria) -> Short {
+        if self.least(|n| self.carries(n, criteria)) > most {
+            return Short::Arrivals;
+        }
+        let wanted = self.least(|n| self.carries(n, criteria) && self.drains(n, criteria));
+        if wanted > most { Short::Backlog } else { Short::Reserve }
     }
 
     /// Inside the bounds, at most one a partition, and no pod that buys nothing.

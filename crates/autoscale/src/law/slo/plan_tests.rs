@@ -142,6 +142,70 @@ fn fewer_pods_must_leave_more_room_than_more_pods_need() {
     assert_eq!((plan.steady, plan.enough), (12, 24));
 }
 
+#[test]
+fn pods_are_kept_for_a_multiple_of_the_load_and_no_backlog_is_made_up() {
+    let plan = |overprovisioning, spec| {
+        let options = SloOptions { overprovisioning, ..options() };
+        let there = Situation { is_measured: true, ..situation(100, 1000.0, 100.0) };
+        Plan::new(&with_spec(spec, there), &options)
+    };
+    // Ten records a second in a partition: ten partitions fill a pod, three do with three
+    // times as much.
+    let counts = |plan: Plan| (plan.steady, plan.target, plan.enough);
+    assert_eq!(counts(plan(1.0, 13)), (13, 13, 13));
+    assert_eq!(counts(plan(3.0, 13)), (34, 34, 34));
+    assert!(plan(3.0, 25).steady_due && !plan(3.0, 25).drain_due);
+    assert!(!plan(3.0, 34).steady_due);
+    // What the default leaves is a seventh more already.
+    assert_eq!(counts(plan(1.1, 13)), (13, 13, 13));
+    // Two partitions of 50 fill a pod: stayed with, but not ready for anything.
+    let full = |overprovisioning| {
+        let options = SloOptions { overprovisioning, ..options() };
+        let rebalanced = Situation { rebalance_s: 0.5, ..situation(100, 5000.0, 100.0) };
+        Plan::new(&with_spec(50, Situation { is_measured: true, ..rebalanced }), &options)
+    };
+    assert_eq!((full(1.0).enough, full(1.0).steady_due), (50, false));
+    assert_eq!((full(1.2).enough, full(1.2).steady_due), (100, true));
+}
+
+#[test]
+fn a_multiple_that_no_allowed_count_takes_is_said_and_costs_what_is_allowed() {
+    let options =
+        SloOptions { overprovisioning: 5.0, max_replicas: 34, target_age_s: 90.0, ..options() };
+    let plan = Plan::new(&with_spec(34, situation(100, 1000.0, 100.0)), &options);
+    assert_eq!((plan.target, plan.enough, plan.short), (34, 34, Some(Short::Reserve)));
+    // The arrivals themselves come first.
+    let plan = Plan::new(&with_spec(34, situation(100, 4000.0, 100.0)), &options);
+    assert_eq!(plan.short, Some(Short::Arrivals));
+    let mut waiting = with_spec(34, situation(100, 1000.0, 100.0));
+    waiting.backlogs = vec![1e6; 100];
+    assert_eq!(Plan::new(&waiting, &options).short, Some(Short::Backlog));
+}
+
+#[test]
+fn one_large_partition_costs_at_most_twice_what_the_mean_is_kept_ready_with() {
+    let counts = |large_per_s: f64| {
+        let mut skewed = situation(24, 1200.0, 500.0);
+        skewed.rates[7] = large_per_s;
+        let options = SloOptions { overprovisioning: 3.0, ..options() };
+        let plan = Plan::new(&with_spec(12, skewed), &options);
+        (plan.steady, plan.short)
+    };
+    assert_eq!(counts(50.0), (8, None));
+    // Three times 200 is more than a pod: none can help it.
+    assert_eq!(counts(200.0), (24, None));
+    assert_eq!(counts(510.0).1, None);
+}
+
+#[test]
+fn nothing_times_any_number_is_nothing() {
+    let options = SloOptions { overprovisioning: 20.0, ..options() };
+    let plan = Plan::new(&with_spec(3, situation(24, 0.0, 500.0)), &options);
+    assert_eq!((plan.steady, plan.enough, plan.steady_due), (1, 1, false));
+    let plan = Plan::new(&with_spec(0, situation(24, 0.0, 500.0)), &options);
+    assert!(!plan.steady_due);
+}
+
 #[derive(Debug, Clone)]
 struct Any {
     situation: Situation,
@@ -154,11 +218,13 @@ fn any_case() -> impl Strategy<Value = Any> {
     let counts = (0..150_i32, 0..150_i32, 0..20_i32, 0..200_i32);
     let pods =
         (1.0..2000.0_f64, 0.3..1.0_f64, 0.0..90.0_f64, 0.0..10.0_f64, 0.0..0.3_f64, 0.0..0.02_f64);
-    let promise = (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64, any::<bool>());
+    let reserve = prop_oneof![Just(1.0), 1.0..8.0_f64];
+    let promise =
+        (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64, any::<bool>(), reserve);
     (partitions, counts, pods, promise).prop_map(|(partitions, counts, pods, promise)| {
         let (spec, ready, min, above) = counts;
         let (pod_rate_per_s, sure, pod_start_s, rebalance_s, noise, trend) = pods;
-        let (target_age_s, drain_s, headroom, measured) = promise;
+        let (target_age_s, drain_s, headroom, measured, overprovisioning) = promise;
         let (rates, backlogs): (Vec<f64>, Vec<f64>) = partitions.into_iter().unzip();
         let situation = Situation {
             partitions: (0..rates.len() as i32).collect(),
@@ -181,6 +247,7 @@ fn any_case() -> impl Strategy<Value = Any> {
             target_age_s,
             drain_s,
             headroom,
+            overprovisioning,
             ..SloOptions::default()
         };
         Any { situation, options }
@@ -205,6 +272,19 @@ proptest! {
         let lax = Plan::new(&case.situation, &SloOptions { target_age_s, ..case.options });
         prop_assert!(strict.target >= lax.target, "{strict:?} {lax:?}");
         prop_assert!(strict.enough >= lax.enough, "{strict:?} {lax:?}");
+    }
+
+    #[test]
+    fn to_be_ready_for_more_never_asks_for_fewer(case in any_case(), factor in 1.0..6.0_f64) {
+        let overprovisioning = (case.options.overprovisioning * factor).min(20.0);
+        let lean = Plan::new(&case.situation, &case.options);
+        let ready =
+            Plan::new(&case.situation, &SloOptions { overprovisioning, ..case.options });
+        prop_assert!(ready.steady >= lean.steady, "{ready:?} {lean:?}");
+        prop_assert!(ready.target >= lean.target, "{ready:?} {lean:?}");
+        prop_assert!(ready.enough >= lean.enough, "{ready:?} {lean:?}");
+        prop_assert!(ready.steady_due || !lean.steady_due, "{ready:?} {lean:?}");
+        prop_assert_eq!(ready.drain_due, lean.drain_due);
     }
 
     #[test]

@@ -65,6 +65,18 @@ pub struct SloTerms {
     pub partitions_per_pod: i32,
     /// Share of a pod's rate that they need.
     pub utilisation: f64,
+    /// Times the arrivals that pods are kept ready for; left out when it is 1.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub overprovisioning: f64,
+}
+
+fn once() -> f64 {
+    1.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_once(times: &f64) -> bool {
+    *times == 1.0
 }
 
 impl SloTerms {
@@ -86,6 +98,7 @@ impl SloTerms {
             partitions: 0,
             partitions_per_pod: 0,
             utilisation: 0.0,
+            overprovisioning: once(),
         }
     }
 
@@ -117,13 +130,18 @@ impl SloTerms {
             self.partitions,
             self.utilisation * 100.0
         );
+        let arrivals = if is_once(&self.overprovisioning) {
+            "the arrivals need".into()
+        } else {
+            format!("{} times the arrivals need", self.overprovisioning)
+        };
         match self.term {
             SloTerm::Enough => share,
             SloTerm::Rate if self.wanted_replicas > self.steady_replicas => format!(
-                "the arrivals need {}, what waits meanwhile {}: {share}",
+                "{arrivals} {}, what waits meanwhile {}: {share}",
                 self.steady_replicas, self.wanted_replicas
             ),
-            SloTerm::Rate => format!("the arrivals need {}: {share}", self.steady_replicas),
+            SloTerm::Rate => format!("{arrivals} {}: {share}", self.steady_replicas),
             SloTerm::Backlog => {
                 format!("the backlog is to be gone {:.0} s after they are ready", self.drain_s)
             }

@@ -78,6 +78,33 @@ fn a_step_is_followed_in_one_and_told_in_one_sentence() {
 }
 
 #[test]
+fn pods_are_kept_ready_for_a_multiple_and_the_sentence_says_so() {
+    let mut topic = Topic::new(SloOptions { overprovisioning: 2.4, ..options() }, 3);
+    // Four of 24 partitions a pod take 2.4 times 50 a second each.
+    let decision = topic.seconds(20, 1200);
+    assert_eq!(topic.spec, 6, "{}", decision.explanation());
+    let words = "4 of 24 partitions a pod, 40 % busy; kept ready for 2.4 times the load";
+    assert_eq!(decision.binding, words, "{}", decision.explanation());
+    // Twice the load finds the pods there; then they are ready for more than that.
+    let decision = topic.second(2400, 2400);
+    assert_eq!((decision.from, decision.to), (6, 12), "{}", decision.explanation());
+    assert!(decision.binding.starts_with("2.4 times the arrivals need 12"), "{}", decision.binding);
+    let decision = topic.second(4800, 4800);
+    let words = "2.4 times the arrivals would need more than the 16 allowed";
+    assert!(decision.binding.contains(words), "{}", decision.binding);
+    // Nothing arrives: to zero all the same.
+    assert_eq!(topic.seconds(16, 0).to, 0);
+}
+
+#[test]
+fn a_multiple_does_not_go_against_the_sink() {
+    let mut topic = Topic::new(SloOptions { overprovisioning: 3.0, ..options() }, 3);
+    topic.law.set_sink_limited(true);
+    let decision = topic.seconds(40, 1200);
+    assert_eq!((topic.spec, decision.terms.map(|terms| terms.term)), (3, Some(SloTerm::Sink)));
+}
+
+#[test]
 fn from_zero_to_what_the_records_need() {
     let mut topic = Topic::new(options(), 0);
     assert_eq!(topic.seconds(5, 0).to, 0);
@@ -104,6 +131,20 @@ fn fewer_after_the_hold_in_one_step() {
     let decisions: Vec<i32> = (0..30).map(|_| topic.second(960, 960).to).collect();
     assert_eq!(decisions.last(), Some(&3));
     assert!(decisions.iter().all(|to| [12, 3].contains(to)), "{decisions:?}");
+}
+
+#[test]
+fn a_decrease_that_saves_a_tenth_or_less_is_not_made() {
+    // Twelve hold two of 24 partitions each, as 13 and 14 do.
+    let held = |spec| {
+        let options = SloOptions { max_replicas: 14, hold_s: 5.0, ..options() };
+        Topic::new(options, spec).seconds(200, 4800)
+    };
+    let decision = held(13);
+    assert_eq!(decision.to, 13, "12 save a thirteenth");
+    let words = "12 would do, which saves too little to rebalance for";
+    assert_eq!(decision.binding.split(';').next(), Some(words));
+    assert_eq!(held(14).to, 12, "two of fourteen");
 }
 
 #[test]
