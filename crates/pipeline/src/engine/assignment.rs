@@ -152,6 +152,10 @@ where
             Ok(positions) => positions,
             Err(error) => return self.fail_sink("read positions", error),
         };
+        // Not only for whoever looks at the lag: it is a question to the group. A member
+        // whose join was swallowed on its way believes that it still owns what others write
+        // by now; the commit finds the dead connection, or is told that nobody knows it.
+        let mut commit = Vec::new();
         for ((partition, epoch), position) in fenced.into_iter().zip(positions) {
             if !self.partitions.awaits_position(&partition, epoch) {
                 continue;
@@ -161,7 +165,12 @@ where
             };
             self.partitions.reposition(&partition, epoch, next_offset);
             Repositioned { partition: &partition, next_offset }.emit();
+            let TopicPartition { topic, partition: number } = partition.clone();
+            commit.push(Position { topic, partition: number, next_offset });
             self.group.seek(partition, next_offset);
+        }
+        if !commit.is_empty() {
+            self.group.commit(commit);
         }
     }
 

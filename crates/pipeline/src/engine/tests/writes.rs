@@ -103,6 +103,7 @@ async fn a_fenced_partition_goes_on_from_the_other_owners_position() {
     sleep(ms(500)).await;
     world.sink.lock().positions.insert(0, 7); // Another owner, while the write is in flight.
     assert_eq!(world.call().await, Call::Seek(0, 7));
+    assert_eq!(world.call().await, Call::Commit(0, 7), "which asks the group, too");
     // Still on their way from before the seek: not ours to write.
     world.deliver(0, 5..9).await;
     world.send(GroupEvent::Seeked { partition: partition(0), next_offset: 7 }).await;
