@@ -6,12 +6,13 @@ use std::sync::atomic::AtomicBool;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use tidegate_autoscale::law::Recorder;
 use tidegate_sim::stock_law;
 
 use super::front::{Front, Point};
 use super::manifest::{Base, settings};
 use super::space::{Genes, LawKind, Space};
-use crate::known::{Known, Look, Watched};
+use crate::known::{Known, Look, Looks};
 use crate::parallel;
 use crate::trial::{AgeKind, LawSettings, NamedScenario, Score, Worlds, score_in};
 
@@ -242,9 +243,10 @@ impl<'a> Search<'a> {
             if self.known.has_run_of(interval_ms, &mut law()) {
                 return Ok(Raced::default());
             }
-            let mut law = Watched::new(law());
+            let mut law = Recorder::<_, Looks>::keeping(law());
             let score = score_in(world, &mut law, age, &stops);
-            return Ok(Raced { score, run: law.looks().map(|looks| (interval_ms, looks)) });
+            let looks = law.decisions.whole();
+            return Ok(Raced { score, run: looks.map(|looks| (interval_ms, looks)) });
         }
         let score = self.race.score_unless(&law, age, &stops)?;
         Ok(Raced { score, run: None })
