@@ -11,8 +11,8 @@
 //! only, it does not, and nothing is known.
 //!
 //! Rejected: settings that cannot matter, found by reasoning (whether they do depends on the
-//! run); whole offsets (a gigabyte for ten thousand configurations); going on from the moment
-//! where two laws part (a copy of the world for each).
+//! run); whole offsets (a gigabyte for ten thousand configurations). Runs that are new share
+//! their beginnings within a generation: see [`together`](crate::together).
 
 use std::collections::BTreeMap;
 
