@@ -11,13 +11,13 @@
 //! only, it does not, and nothing is known.
 //!
 //! Rejected: settings that cannot matter, found by reasoning (whether they do depends on the
-//! run); whole offsets (a gigabyte for ten thousand configurations); going on from the moment
-//! where two laws part (a copy of the world for each).
+//! run); whole offsets (a gigabyte for ten thousand configurations). Runs that are new share
+//! their beginnings within a generation: see [`together`](crate::together).
 
 use std::collections::BTreeMap;
 
 use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Decision, Facts, HpaView, Law};
+use tidegate_autoscale::law::{Decision, Facts, Keep, Law};
 
 /// Looks that are kept at most, of all runs; further runs are not known. 40 bytes each.
 const MOST_LOOKS: usize = 3_000_000;
@@ -72,30 +72,25 @@ impl Lag {
     }
 }
 
-/// A law whose looks are kept.
-#[derive(Debug)]
-pub(crate) struct Watched<L> {
-    law: L,
+/// The looks of a run, for a [`Recorder`](tidegate_autoscale::law::Recorder).
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
     looks: Vec<Look>,
-    is_whole: bool,
+    /// One of them cannot be told by its sums.
+    is_blurred: bool,
 }
 
-impl<L> Watched<L> {
-    pub(crate) fn new(law: L) -> Self {
-        Self { law, looks: Vec::new(), is_whole: true }
-    }
-
+impl Looks {
     /// `None` when one of them cannot be told by its sums.
-    pub(crate) fn looks(self) -> Option<Vec<Look>> {
-        self.is_whole.then_some(self.looks)
+    pub(crate) fn whole(self) -> Option<Vec<Look>> {
+        (!self.is_blurred).then_some(self.looks)
     }
 }
 
-impl<L: Law> Law for Watched<L> {
-    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
-        let decisions = self.law.tick(now_ms, facts);
+impl Keep for Looks {
+    fn keep(&mut self, facts: &Facts, decisions: &[Decision]) {
         let lag = facts.offsets.as_ref().ok().map(|offsets| Lag::of(offsets));
-        self.is_whole &= lag != Some(None);
+        self.is_blurred |= lag == Some(None);
         self.looks.push(Look {
             spec: facts.spec_replicas,
             status: facts.status_replicas,
@@ -103,23 +98,6 @@ impl<L: Law> Law for Watched<L> {
             lag: lag.flatten(),
             to: decisions.last().map_or(facts.spec_replicas, |last| last.to),
         });
-        decisions
-    }
-
-    fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
-        self.law.seen_lag(lag, partitions)
-    }
-
-    fn next_due_ms(&self) -> i64 {
-        self.law.next_due_ms()
-    }
-
-    fn not_followed(&mut self) {
-        self.law.not_followed();
-    }
-
-    fn hpa_view(&self) -> HpaView {
-        self.law.hpa_view()
     }
 }
 
@@ -215,6 +193,7 @@ fn wanted(law: &mut dyn Law, now_ms: i64, look: &Look, facts: &mut Facts) -> i32
 
 #[cfg(test)]
 mod tests {
+    use tidegate_autoscale::law::Recorder;
     use tidegate_autoscale::scaled_object::ScaledObject;
     use tidegate_sim::{Prepared, Scenario, Summary, stock_law};
 
@@ -224,9 +203,10 @@ mod tests {
     const PUBLISHED: &str = include_str!("../../../config/scenarios/published-24min.toml");
 
     fn run(world: &Prepared<'_>, object: &ScaledObject) -> (Summary, Vec<Look>) {
-        let mut law = Watched::new(stock_law(object.clone(), &world.scenario().control));
+        let law = stock_law(object.clone(), &world.scenario().control);
+        let mut law = Recorder::<_, Looks>::keeping(law);
         let summary = world.summarize(&mut law);
-        (summary, law.looks().expect("told by sums"))
+        (summary, law.decisions.whole().expect("told by sums"))
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! # Layout
 //! - [`trial`]: one law with one scenario and one seed, as figures
 //! - `known`: runs that are known without being simulated
-//! - `parallel`: work on all cores, results in the order of the input
+//! - `together`: many laws in one world, their common beginnings once
+//! - `parallel`: work on all cores
 //! - [`tune`]: the search
 //! - [`plan`]: the capacity plan
 #![deny(missing_docs)]
@@ -16,5 +17,6 @@
 mod known;
 mod parallel;
 pub mod plan;
+mod together;
 pub mod trial;
 pub mod tune;

@@ -1,7 +1,7 @@
 //! Laws in scenarios with seeds, and what they are worth there.
 
 use serde::{Deserialize, Serialize};
-use tidegate_autoscale::law::{Law, SloLaw, SloOptions};
+use tidegate_autoscale::law::{SloLaw, SloOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_sim::{Prepared, Scenario, SoFar, Summary, stock_law};
 
@@ -136,6 +136,14 @@ impl<'a> Worlds<'a> {
         self.len() == 0
     }
 
+    /// All worlds, and what each counts for in its scenario.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Prepared<'a>, f64)> {
+        self.prepared.iter().flat_map(|seeds| {
+            let share = 1.0 / seeds.len().max(1) as f64;
+            seeds.iter().map(move |world| (world, share))
+        })
+    }
+
     /// The world, where there is one scenario and one seed.
     pub(crate) fn only(&self) -> Option<&Prepared<'a>> {
         match &self.prepared[..] {
@@ -164,22 +172,20 @@ impl<'a> Worlds<'a> {
         stops: &dyn Fn(&Score) -> bool,
     ) -> Result<Option<Score>, String> {
         let mut score = Score::NOTHING;
-        for prepared in &self.prepared {
-            let share = 1.0 / prepared.len().max(1) as f64;
-            for world in prepared {
-                let stops = &mut |run: &SoFar<'_>| stops(&score.at_least(run, share, age));
-                let Some(summary) = run(world, law, stops)? else { return Ok(None) };
-                score = score.and(&summary, share, age);
-            }
+        for (world, share) in self.iter() {
+            let stops = &mut |run: &SoFar<'_>| stops(&score.at_least(run, share, age));
+            let Some(summary) = run(world, law, stops)? else { return Ok(None) };
+            score = score.and(&summary, share, age);
         }
         Ok(Some(score))
     }
 }
 
 impl Score {
-    const NOTHING: Self = Self { age_s: 0.0, max_age_s: 0.0, pod_seconds: 0.0, reversals: 0.0 };
+    pub(crate) const NOTHING: Self =
+        Self { age_s: 0.0, max_age_s: 0.0, pod_seconds: 0.0, reversals: 0.0 };
 
-    fn and(self, run: &Summary, share: f64, age: AgeKind) -> Self {
+    pub(crate) fn and(self, run: &Summary, share: f64, age: AgeKind) -> Self {
         Self {
             age_s: self.age_s.max(age_of(run, age)),
             max_age_s: self.max_age_s.max(run.max_age_s),
@@ -189,7 +195,7 @@ impl Score {
     }
 
     /// With what is certain of one more run.
-    fn at_least(self, run: &SoFar<'_>, share: f64, age: AgeKind) -> Self {
+    pub(crate) fn at_least(self, run: &SoFar<'_>, share: f64, age: AgeKind) -> Self {
         let max_age_s = run.max_age_s();
         let age_s = if age == AgeKind::P99 { run.p99_age_s() } else { max_age_s };
         Self {
@@ -199,18 +205,6 @@ impl Score {
             reversals: self.reversals,
         }
     }
-}
-
-/// What a law is worth in one world, as [`Worlds::score_unless`] says it.
-pub(crate) fn score_in(
-    world: &Prepared<'_>,
-    law: &mut dyn Law,
-    age: AgeKind,
-    stops: &dyn Fn(&Score) -> bool,
-) -> Option<Score> {
-    let stops = &mut |run: &SoFar<'_>| stops(&Score::NOTHING.at_least(run, 1.0, age));
-    let summary = world.summarize_unless(law, stops)?;
-    Some(Score::NOTHING.and(&summary, 1.0, age))
 }
 
 fn run(

@@ -62,7 +62,7 @@ pub(crate) struct Counts {
 }
 
 /// Sums and extremes of the seconds so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tally {
     partitions: u32,
     capacity_per_s: f64,

@@ -7,7 +7,7 @@
 //! - [`StockLaw`]: KEDA's trigger and executor, and the HPA
 //! - [`SloLaw`]: the least pods that keep a promised age
 //! - [`Compared`]: a law, and what another one would have said
-//! - [`Recorder`]: a law whose decisions are kept
+//! - [`Recorder`]: a law of which something is kept: [`Keep`]
 //! - [`ThroughKeda`]: a law whose number KEDA and the HPA carry out
 //! - [`Schedule`]: replicas by the clock, whatever the facts
 //! - [`SinkFacts`]: what the pods report of their sink
@@ -25,7 +25,7 @@ mod through_keda;
 
 pub use compared::Compared;
 pub use decision::{Alternative, Decider, Decision, HpaView};
-pub use recorder::Recorder;
+pub use recorder::{Keep, Recorder};
 pub use schedule::Schedule;
 pub use sink::{PodSink, SinkFacts};
 pub use slo::{SloLaw, SloOptions, SloOptionsError, SloTerm, SloTerms};

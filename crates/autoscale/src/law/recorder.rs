@@ -1,26 +1,49 @@
-//! A law whose decisions are kept, for logs and golden traces.
+//! A law of which something is kept, tick by tick: for logs, golden traces, comparisons.
+//!
+//! Rejected: a recorder for each thing that somebody keeps (each passes the whole [`Law`]
+//! through, and forgets what the trait gets later).
 
 use super::{Decision, Facts, HpaView, Law};
 
+/// Takes down what a law was shown, and what it decided then.
+pub trait Keep {
+    /// One tick.
+    fn keep(&mut self, facts: &Facts, decisions: &[Decision]);
+}
+
+/// Every decision, those that changed nothing included.
+impl Keep for Vec<Decision> {
+    fn keep(&mut self, _: &Facts, decisions: &[Decision]) {
+        self.extend_from_slice(decisions);
+    }
+}
+
 /// Passes everything through and keeps what was decided.
 #[derive(Debug, Clone)]
-pub struct Recorder<L> {
+pub struct Recorder<L, K = Vec<Decision>> {
     law: L,
-    /// Every decision so far, those that changed nothing included.
-    pub decisions: Vec<Decision>,
+    /// Its decisions so far, as they are kept.
+    pub decisions: K,
 }
 
 impl<L: Law> Recorder<L> {
-    /// Keeps what this law decides from now on.
+    /// Keeps all that this law decides from now on.
     pub fn new(law: L) -> Self {
         Self { law, decisions: Vec::new() }
     }
 }
 
-impl<L: Law> Law for Recorder<L> {
+impl<L: Law, K: Keep + Default> Recorder<L, K> {
+    /// Keeps of this law, from now on, what `K` takes down.
+    pub fn keeping(law: L) -> Self {
+        Self { law, decisions: K::default() }
+    }
+}
+
+impl<L: Law, K: Keep> Law for Recorder<L, K> {
     fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
         let decisions = self.law.tick(now_ms, facts);
-        self.decisions.extend_from_slice(&decisions);
+        self.decisions.keep(facts, &decisions);
         decisions
     }
 

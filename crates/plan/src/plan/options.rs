@@ -11,7 +11,7 @@ use tidegate_sim::{Run, Scenario, simulate};
 use super::limits::Limits;
 use super::partitions::{divisors, options, with_partitions};
 use super::{Budget, Inputs, Plan, Stretch, mean_rate_per_s, peak_rate_per_s};
-use crate::parallel;
+use crate::parallel::{self, Crew};
 use crate::trial::{SloSettings, slo_options};
 
 /// The law is told the promise, and parts of it: a stricter law wastes pods and keeps more.
@@ -197,9 +197,8 @@ fn try_all(
         }
         Ok(tried)
     };
-    let Some(results) = parallel::map(cases, inputs.wishes.threads, stop, work) else {
-        return Ok(None);
-    };
+    let crew = Crew { threads: inputs.wishes.threads, stop };
+    let Some(results) = parallel::map(cases, crew, work) else { return Ok(None) };
     results.into_iter().collect::<Result<Vec<_>, _>>().map(Some)
 }
 

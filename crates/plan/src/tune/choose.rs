@@ -8,7 +8,6 @@ use super::manifest::{Comments, yaml};
 use super::policies::{DOWN, UP, words};
 use super::search::{Search, SearchError};
 use super::space::{Genes, LawKind};
-use crate::parallel;
 use crate::trial::{LawSettings, Score, Worlds};
 
 /// What is best.
@@ -115,9 +114,8 @@ pub fn choose(
 
     let tried: Vec<&Point> = found.iter().map(|(index, _)| &points[*index]).collect();
     let worlds = Worlds::new(scenarios, new_seeds);
-    let again = |point: &&Point| search.score(&point.genes, &worlds);
-    let Some(again) = parallel::map(&tried, options.threads, stop, again) else { return Ok(None) };
-    let again = again.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law)?;
+    let all: Vec<&Genes> = tried.iter().map(|point| &point.genes).collect();
+    let Some(again) = search.scores(&all, &worlds, stop)? else { return Ok(None) };
     let mut held_out: Vec<(usize, Score)> = again.into_iter().enumerate().collect();
     best_first(objective, &mut held_out);
     let Some((index, held_out)) = held_out.first().copied() else { return Ok(None) };
@@ -163,12 +161,8 @@ fn reasons(
             }
         }
     }
-    let work = |(_, genes): &(usize, Genes)| search.score(genes, worlds);
-    let (_, _, options) = search.inputs();
-    let Some(scores) = parallel::map(&neighbours, options.threads, stop, work) else {
-        return Ok(None);
-    };
-    let scores = scores.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law)?;
+    let all: Vec<&Genes> = neighbours.iter().map(|(_, genes)| genes).collect();
+    let Some(scores) = search.scores(&all, worlds, stop)? else { return Ok(None) };
     let mut reasons = Vec::new();
     for (index, dimension) in search.space().dimensions.iter().enumerate() {
         let name = dimension.name;

@@ -7,7 +7,8 @@
 //! the first seed (a setting that never binds) one is simulated with the others. A simulation
 //! of the race ends as soon as what is certain by then (pods and old records so far) is
 //! enough to show that it is worse, and does not begin when it is known to go as one before
-//! it did; that changes the time it takes and not the answer.
+//! it did; what simulations of a generation have in common is done once. That changes the
+//! time it takes and not the answer.
 //! *Evaluated* is a configuration whose race is over.
 //!
 //! Method: random settings first, then mutations and crossings of the front's, in
@@ -20,13 +21,14 @@
 //! - `policies`: scaling policies from slow to fast
 //! - [`manifest`]: settings as a ScaledObject, with reasons
 //! - [`front`]: what is not beaten in both
-//! - [`search`]: generations, race, checkpoint
+//! - [`search`]: generations, checkpoint; `race`: with the first seed, as far as it is worth it
 //! - [`mod@choose`]: the objective, the hold-out, the reasons
 
 pub mod choose;
 pub mod front;
 pub mod manifest;
 mod policies;
+mod race;
 pub mod search;
 pub mod space;
 

@@ -6,14 +6,15 @@ use std::sync::atomic::AtomicBool;
 use rand::{RngExt as _, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use tidegate_sim::stock_law;
 
 use super::front::{Front, Point};
 use super::manifest::{Base, settings};
+use super::race::Race;
 use super::space::{Genes, LawKind, Space};
-use crate::known::{Known, Look, Watched};
-use crate::parallel;
-use crate::trial::{AgeKind, LawSettings, NamedScenario, Score, Worlds, score_in};
+use crate::known::Known;
+use crate::parallel::{self, Crew};
+use crate::together;
+use crate::trial::{AgeKind, LawSettings, NamedScenario, Score, Worlds};
 
 /// Configurations in a generation.
 const GENERATION: usize = 128;
@@ -108,15 +109,6 @@ pub struct Search<'a> {
     known: Known,
 }
 
-/// What became of a configuration in the race.
-#[derive(Debug, Default)]
-struct Raced {
-    /// `None` when it cannot enter the front: it is beaten, or its run is known.
-    score: Option<Score>,
-    /// Its run, to be known, and how often its law looked, milliseconds.
-    run: Option<(i64, Vec<Look>)>,
-}
-
 impl<'a> Search<'a> {
     /// At its beginning, or where a checkpoint ended.
     ///
@@ -189,33 +181,29 @@ impl<'a> Search<'a> {
         if candidates.is_empty() {
             return Ok(false);
         }
+        let crew = Crew { threads: self.options.threads, stop };
+        let laws = parallel::map(&candidates, crew, |genes| self.law(genes));
+        let Some(laws) = laws else { return Ok(false) };
+        let laws = laws.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law)?;
         let front = &self.state.front;
-        let threads = self.options.threads;
-        let race = |genes: &Genes| self.race_of(genes);
-        let Some(raced) = parallel::map(&candidates, threads, stop, race) else {
-            return Ok(false);
-        };
-        let raced = raced.into_iter().collect::<Result<Vec<_>, _>>().map_err(SearchError::Law)?;
-        let (raced, new_runs): (Vec<_>, Vec<_>) =
-            raced.into_iter().map(|raced| (raced.score, raced.run)).unzip();
+        let race = Race { worlds: &self.race, known: &self.known, front, age: self.options.age };
+        let raced = race.of(&laws, crew).map_err(SearchError::Law)?;
+        let Some(raced) = raced else { return Ok(false) };
         let mut seen = self.state.raced.clone();
-        let survivors: Vec<(Genes, Score)> = candidates
-            .iter()
-            .cloned()
-            .zip(raced)
-            .filter_map(|(genes, score)| Some((genes, score?)))
-            .filter(|(_, score)| !front.clearly_beats(score))
-            .filter(|(_, score)| seen.insert(bits(score)))
-            .collect();
-        let genes: Vec<Genes> = survivors.iter().map(|(genes, _)| genes.clone()).collect();
-        let rest = |genes: &Genes| self.score(genes, &self.rest);
-        let Some(rest) = parallel::map(&genes, threads, stop, rest) else { return Ok(false) };
-        let rest: Vec<Score> =
-            rest.into_iter().collect::<Result<_, _>>().map_err(SearchError::Law)?;
+        let mut survivors: Vec<(usize, Score)> = Vec::new();
+        let mut new_runs = Vec::new();
+        for (number, raced) in raced.into_iter().enumerate() {
+            new_runs.push(raced.run);
+            let score = raced.score.filter(|score| !front.clearly_beats(score));
+            survivors.extend(score.filter(|score| seen.insert(bits(score))).map(|s| (number, s)));
+        }
+        let laws: Vec<&LawSettings> = survivors.iter().map(|(number, _)| &laws[*number]).collect();
+        let rest = together::scores(&self.rest, &laws, self.options.age, crew);
+        let Some(rest) = rest.map_err(SearchError::Law)? else { return Ok(false) };
         let others = self.options.seeds.len().saturating_sub(1);
         let runs = candidates.len() * self.race.len() + survivors.len() * self.rest.len();
-        for ((genes, one), rest) in survivors.into_iter().zip(rest) {
-            let score = mean(one, rest, others);
+        for ((number, one), rest) in survivors.into_iter().zip(rest) {
+            let (genes, score) = (candidates[number].clone(), mean(one, rest, others));
             self.state.front.add(Point { genes, score });
         }
         for (interval_ms, looks) in new_runs.into_iter().flatten() {
@@ -229,33 +217,21 @@ impl<'a> Search<'a> {
         Ok(self.state.evaluated < self.options.configurations)
     }
 
-    /// Simulates a configuration with the race's seed, unless that run is known, or is not
-    /// worth finishing. Known runs are dropped: each was kept when it was new, or beaten.
-    fn race_of(&self, genes: &[u8]) -> Result<Raced, String> {
-        let (law, age) = (self.law(genes)?, self.options.age);
-        let stops = |score: &Score| self.state.front.clearly_beats(score);
-        if let (LawSettings::Stock(object), Some(world)) = (&law, self.race.only())
-            && object.metric_is_of_sums()
-        {
-            let law = || stock_law((**object).clone(), &world.scenario().control);
-            let interval_ms = object.polling_interval_ms();
-            if self.known.has_run_of(interval_ms, &mut law()) {
-                return Ok(Raced::default());
-            }
-            let mut law = Watched::new(law());
-            let score = score_in(world, &mut law, age, &stops);
-            return Ok(Raced { score, run: law.looks().map(|looks| (interval_ms, looks)) });
-        }
-        let score = self.race.score_unless(&law, age, &stops)?;
-        Ok(Raced { score, run: None })
-    }
-
-    /// A configuration's worth with some seeds.
+    /// Configurations' worth with some seeds; `None` when `stop` was set.
     ///
     /// # Errors
-    /// A law that refuses its options, in one line.
-    pub fn score(&self, genes: &[u8], worlds: &Worlds<'_>) -> Result<Score, String> {
-        worlds.score(&self.law(genes)?, self.options.age)
+    /// [`SearchError::Law`].
+    pub(super) fn scores(
+        &self,
+        all: &[&Genes],
+        worlds: &Worlds<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Option<Vec<Score>>, SearchError> {
+        let laws = all.iter().map(|genes| self.law(genes)).collect::<Result<Vec<_>, _>>();
+        let laws = laws.map_err(SearchError::Law)?;
+        let laws: Vec<&LawSettings> = laws.iter().collect();
+        let crew = Crew { threads: self.options.threads, stop };
+        together::scores(worlds, &laws, self.options.age, crew).map_err(SearchError::Law)
     }
 
     /// The law of a configuration.

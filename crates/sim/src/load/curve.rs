@@ -19,6 +19,8 @@ const LONG_US: i64 = 4 * 3_600 * 1_000_000;
 const LONG_STEP_US: i64 = 1_000_000;
 /// From this many records on, Poisson's law is drawn as the normal law it has become.
 const MANY: f64 = 1_000.0;
+/// So often a place is looked for along a straight line from one that it is not at.
+const STRAIGHT_LINES: usize = 3;
 
 /// Where a step of the curve begins.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +104,7 @@ impl ArrivalCurve {
             return self.before * share.max(0.0);
         }
         let place = at_us as f64 * self.steps_per_us;
-        let step = place as usize;
+        let step = place as i64 as usize;
         let last = self.at.len() - 1;
         if step >= last {
             return self.before + self.at[last].records;
@@ -125,6 +127,13 @@ impl ArrivalCurve {
         self.reached_elsewhere_us(records, place)
     }
 
+    /// The same, beginning to look where the curve is at a time.
+    #[inline]
+    pub(crate) fn reached_near_us(&self, records: f64, near_us: i64) -> Option<i64> {
+        let step = (near_us.max(0) as f64 * self.steps_per_us) as i64 as u32;
+        self.reached_us(records, &mut Place { step, stride: 0 })
+    }
+
     #[inline(never)]
     fn reached_elsewhere_us(&self, records: f64, place: &mut Place) -> Option<i64> {
         if records <= self.before {
@@ -138,14 +147,17 @@ impl ArrivalCurve {
         }
         let from = (place.step as usize).min(last);
         let (mut step, mut part) = (from, self.part_of(wanted, from));
-        if !(part > 0.0 && part <= 1.0) {
+        let mut tries = 0;
+        while !(part > 0.0 && part <= 1.0) {
             // A straight line from here is there or near, unless the rate changed.
-            step = ((step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as usize).min(last);
-            part = self.part_of(wanted, step);
-            if !(part > 0.0 && part <= 1.0) {
+            if tries == STRAIGHT_LINES {
                 step = self.step_before(wanted, step);
                 part = self.part_of(wanted, step);
+                break;
             }
+            tries += 1;
+            step = ((step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as i64 as usize).min(last);
+            part = self.part_of(wanted, step);
         }
         *place = Place { step: step as u32, stride: step.saturating_sub(from) as u32 };
         Some(self.us_at(step, part))

@@ -14,7 +14,7 @@ const COARSE: usize = 10_080;
 const PARTS: u64 = 4;
 const ALIKE: f64 = 0.05;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ages {
     bins: Vec<u64>,
     /// Records, and the sum of their ages, of the current second.
@@ -30,7 +30,7 @@ impl Ages {
     /// Records of ages that spread evenly between two values.
     #[inline]
     pub(crate) fn add(&mut self, records: u64, oldest_s: f64, youngest_s: f64) {
-        let mean_s = f64::midpoint(oldest_s, youngest_s);
+        let mean_s = 0.5 * (oldest_s + youngest_s);
         let spread_s = oldest_s - youngest_s;
         if records < PARTS || spread_s < FINE_S + ALIKE * oldest_s {
             self.bins[bin(mean_s)] += records;
@@ -38,7 +38,7 @@ impl Ages {
             self.add_in_parts(records, youngest_s, spread_s);
         }
         self.second.0 += records;
-        self.second.1 += records as f64 * mean_s;
+        self.second.1 += records as i64 as f64 * mean_s;
         if oldest_s > self.max_s {
             self.max_s = oldest_s;
         }
@@ -66,7 +66,7 @@ impl Ages {
         let mut sum = 0;
         for index in (0..=top).rev() {
             sum += self.bins[index];
-            if sum as f64 > records {
+            if sum as i64 as f64 > records {
                 return upper_s(index).min(self.max_s);
             }
         }
@@ -89,12 +89,12 @@ impl Ages {
 
 #[inline]
 fn bin(age_s: f64) -> usize {
-    let fine = (age_s * FINE_S.recip()) as usize;
+    let fine = (age_s * FINE_S.recip()) as i64 as usize;
     if fine < FINE {
         return fine;
     }
     let above_s = age_s - FINE_S * FINE as f64;
-    let middle = (above_s * MIDDLE_S.recip()) as usize;
+    let middle = (above_s * MIDDLE_S.recip()) as i64 as usize;
     if middle < MIDDLE {
         return FINE + middle;
     }

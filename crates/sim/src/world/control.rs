@@ -9,7 +9,7 @@ use super::events::{Event, us};
 use crate::scenario::{self, Scenario};
 
 /// What the law wants, and why.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Control {
     pub(crate) spec_replicas: i32,
     pub(crate) reason: String,
@@ -71,25 +71,30 @@ pub(super) fn no_facts() -> Facts {
 }
 
 impl World<'_> {
-    pub(super) fn tick_law(&mut self) {
-        let now_ms = self.now_us / 1000;
+    pub(super) fn tick_law(&mut self, law: &mut dyn Law) {
         self.look();
-        let decisions = self.law.tick(now_ms, &self.facts);
-        if let Some(last) = decisions.last() {
-            if self.keeps_series {
-                self.control.reason = last.explanation();
-            }
-            if last.to != self.control.spec_replicas {
-                self.control.spec_replicas = last.to;
-                self.after(us(self.scenario.control.reconcile_s), Event::Reconcile);
-            }
+        let decisions = law.tick(self.now_us / 1000, &self.facts);
+        if self.keeps_series
+            && let Some(last) = decisions.last()
+        {
+            self.control.reason = last.explanation();
         }
-        let next_ms = self.law.next_due_ms().max(now_ms + 1);
+        let to = decisions.last().map_or(self.control.spec_replicas, |last| last.to);
+        self.follow(to, law.next_due_ms());
+    }
+
+    /// So many pods are wanted, and the law looks again then.
+    pub(super) fn follow(&mut self, to: i32, next_due_ms: i64) {
+        if to != self.control.spec_replicas {
+            self.control.spec_replicas = to;
+            self.after(us(self.scenario.control.reconcile_s), Event::Reconcile);
+        }
+        let next_ms = next_due_ms.max(self.now_us / 1000 + 1);
         self.queue.push(next_ms * 1000, Event::Law);
     }
 
     /// Brings the facts up to date.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         self.facts.spec_replicas = self.control.spec_replicas;
         (self.facts.status_replicas, self.facts.ready_replicas) = self.replicas_and_ready();
         // Without a shared sink nobody could be told of it.

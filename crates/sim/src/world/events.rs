@@ -56,7 +56,7 @@ impl Event {
 }
 
 /// Planned events. Times in microseconds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Queue {
     heap: BinaryHeap<Reverse<(i64, u64, Event)>>,
     planned: u64,

@@ -7,7 +7,7 @@ use super::events::{Event, us};
 use crate::scenario::Fault;
 
 /// What holds now.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Troubles {
     /// Batches take this many times as long.
     pub(crate) slowdown: f64,

@@ -18,7 +18,7 @@ use super::{World, draw_us};
 use crate::scenario::{Assignor, Blind, Protocol};
 
 /// The group's memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct GroupState {
     /// Pods in the order in which they joined, dead ones included until they are noticed.
     pub(crate) members: Vec<usize>,
@@ -147,7 +147,7 @@ impl World<'_> {
         let part = &mut self.partitions[partition];
         let Some(owner) = part.owner.take() else { return };
         let pod = &mut self.pods[owner];
-        pod.partitions.retain(|owned| *owned != partition);
+        pod.partitions.retain(|owned| *owned as usize != partition);
         if let Some(until_us) = pod.busy_until_us {
             part.released_us = until_us;
         }
@@ -164,8 +164,8 @@ impl World<'_> {
         part.owner = part.heir;
         let Some(pod) = part.heir else { return };
         if self.pods[pod].is_alive() {
-            self.pods[pod].partitions.push(partition);
-            self.try_start_batch(pod, false);
+            self.pods[pod].partitions.push(partition as u32);
+            self.try_start_batch(pod);
         }
     }
 
@@ -222,7 +222,7 @@ impl World<'_> {
             self.members_changed();
         }
         for member in 0..self.group.members.len() {
-            self.try_start_batch(self.group.members[member], false);
+            self.try_start_batch(self.group.members[member]);
         }
     }
 

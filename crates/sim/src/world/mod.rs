@@ -17,10 +17,13 @@ mod partitions;
 mod pods;
 mod sample;
 mod sink;
+mod split;
+mod team;
 #[cfg(test)]
 mod tests;
 
 pub use control::{slo_options, stock_law, through_keda};
+pub use team::{Team, Went};
 
 pub(crate) use ages::Ages;
 use control::Control;
@@ -104,12 +107,12 @@ impl<'a> Prepared<'a> {
 
     /// Runs a law.
     pub fn run(&self, law: &mut dyn Law) -> Run {
-        World::new(self, law, true).run()
+        World::new(self, true).run(law)
     }
 
     /// The same figures without the series.
     pub fn summarize(&self, law: &mut dyn Law) -> Summary {
-        World::new(self, law, false).run().summary
+        World::new(self, false).run(law).summary
     }
 
     /// The same, unless what is certain before the end is enough to stop: then `None`.
@@ -119,15 +122,11 @@ impl<'a> Prepared<'a> {
         law: &mut dyn Law,
         stops: &mut dyn FnMut(&SoFar<'_>) -> bool,
     ) -> Option<Summary> {
-        let mut world = World::new(self, law, false);
-        world.start();
-        let mut look_s = LOOK_S;
-        while world.goes_on() {
-            if world.tally.seconds() >= look_s {
-                look_s += LOOK_S;
-                if stops(&world.so_far(self.expected)) {
-                    return None;
-                }
+        let mut world = World::new(self, false);
+        world.start(law.next_due_ms());
+        while world.goes_on(law) {
+            if world.is_stopped(stops) {
+                return None;
             }
         }
         Some(world.into_run().summary)
@@ -136,7 +135,7 @@ impl<'a> Prepared<'a> {
 
 /// Draws for one purpose do not shift those for another. Batches draw from a hash of pod
 /// and batch, so that the order in which pods go on does not matter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Random {
     pods: ChaCha8Rng,
     group: ChaCha8Rng,
@@ -158,11 +157,11 @@ const LOOK_S: u32 = 16;
 /// When nothing is planned.
 const NEVER_US: i64 = i64::MAX;
 
-/// The simulated world. Times in microseconds since the start.
+/// The simulated world, without its law. Times in microseconds since the start.
+#[derive(Debug, Clone)]
 struct World<'a> {
     scenario: &'a Scenario,
     times: GroupTimes,
-    law: &'a mut dyn Law,
     now_us: i64,
     queue: Queue,
     /// Events that wait for the broker, with their times.
@@ -176,6 +175,8 @@ struct World<'a> {
     pods: Vec<Pod>,
     /// Those that are not gone, the oldest first.
     present: Vec<usize>,
+    /// A batch closes when its first record has waited this long.
+    batch_timeout_us: i64,
     /// No pod goes on by itself before.
     next_pod_us: i64,
     sink: Sink,
@@ -187,6 +188,10 @@ struct World<'a> {
     ages: Ages,
     counts: Counts,
     tally: Tally,
+    /// Records of the whole run.
+    expected: f64,
+    /// When the run is asked next whether it should stop.
+    look_s: u32,
     keeps_series: bool,
     seconds: Vec<Second>,
     second_ages: Vec<(u64, f64)>,
@@ -195,14 +200,13 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(prepared: &'a Prepared<'a>, law: &'a mut dyn Law, keeps_series: bool) -> Self {
-        let Prepared { scenario, seed, ref weights, ref curve, .. } = *prepared;
+    fn new(prepared: &'a Prepared<'a>, keeps_series: bool) -> Self {
+        let Prepared { scenario, seed, ref weights, ref curve, expected } = *prepared;
         let rows = if keeps_series { scenario.duration_s as usize } else { 0 };
         let partitions = weights.iter().enumerate();
         Self {
             scenario,
             times: scenario.group.times(),
-            law,
             now_us: 0,
             queue: Queue::default(),
             waiting: Vec::new(),
@@ -216,6 +220,7 @@ impl<'a> World<'a> {
             oldest_place: Place::default(),
             pods: Vec::new(),
             present: Vec::new(),
+            batch_timeout_us: us(scenario.pod.batch_timeout_s),
             next_pod_us: NEVER_US,
             sink: Sink::new(),
             group: GroupState::default(),
@@ -226,6 +231,8 @@ impl<'a> World<'a> {
             ages: Ages::new(),
             counts: Counts::default(),
             tally: Tally::new(scenario),
+            expected,
+            look_s: LOOK_S,
             keeps_series,
             seconds: Vec::with_capacity(rows),
             second_ages: Vec::with_capacity(rows),
@@ -233,7 +240,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, first_due_ms: i64) {
         self.start_with_pods();
         self.plan_faults();
         if us(self.scenario.group.commit_interval_s) > 0 {
@@ -247,34 +254,44 @@ impl<'a> World<'a> {
             self.queue.push(500_000, Event::Consolidate);
         }
         self.last.0 = self.arrived();
-        self.queue.push(self.law.next_due_ms().max(0) * 1000, Event::Law);
+        self.queue.push(first_due_ms.max(0) * 1000, Event::Law);
         self.queue.push(1_000_000, Event::Second);
     }
 
-    fn run(mut self) -> Run {
-        self.start();
-        while self.goes_on() {}
+    fn run(mut self, law: &mut dyn Law) -> Run {
+        self.start(law.next_due_ms());
+        while self.goes_on(law) {}
         self.into_run()
     }
 
     /// The next event; false when the time is over.
-    fn goes_on(&mut self) -> bool {
-        if self.tally.seconds() >= self.scenario.duration_s {
-            return false;
-        }
-        let Some((at_us, event)) = self.queue.pop() else { return false };
-        self.pods_until(at_us);
-        self.now_us = at_us;
-        if event.needs_broker() && self.troubles.paused_us.is_some() {
-            self.waiting.push((at_us, event));
-        } else {
-            self.handle(event);
-        }
+    fn goes_on(&mut self, law: &mut dyn Law) -> bool {
+        let Some(event) = self.next_event() else { return false };
+        self.handle(event, law);
         true
     }
 
-    fn so_far(&self, expected: f64) -> SoFar<'_> {
-        SoFar { tally: &self.tally, ages: &self.ages, expected }
+    /// Goes on to the next event, which is still to be handled; `None` when the time is over.
+    fn next_event(&mut self) -> Option<Event> {
+        while self.tally.seconds() < self.scenario.duration_s {
+            let (at_us, event) = self.queue.pop()?;
+            self.pods_until(at_us);
+            self.now_us = at_us;
+            if !event.needs_broker() || self.troubles.paused_us.is_none() {
+                return Some(event);
+            }
+            self.waiting.push((at_us, event));
+        }
+        None
+    }
+
+    /// Whether the run should stop; asked now and then.
+    fn is_stopped(&mut self, stops: &mut dyn FnMut(&SoFar<'_>) -> bool) -> bool {
+        if self.tally.seconds() < self.look_s {
+            return false;
+        }
+        self.look_s += LOOK_S;
+        stops(&SoFar { tally: &self.tally, ages: &self.ages, expected: self.expected })
     }
 
     fn into_run(self) -> Run {
@@ -282,7 +299,7 @@ impl<'a> World<'a> {
         Run { seconds: self.seconds, ages: self.second_ages, summary }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: Event, law: &mut dyn Law) {
         match event {
             Event::PodJoins(pod) => self.pod_joins(pod),
             Event::PodReady(pod) => self.pods[pod].ready = self.pods[pod].is_alive(),
@@ -292,7 +309,7 @@ impl<'a> World<'a> {
             Event::Rebalance => self.rebalance(),
             Event::RoundEnds => self.end_round(),
             Event::Assign { partition, claim } => self.assign(partition, claim),
-            Event::Law => self.tick_law(),
+            Event::Law => self.tick_law(law),
             Event::Reconcile => self.reconcile(),
             Event::NodeReady => self.node_ready(),
             Event::NodeExpires { node, stamp } => self.nodes.expire(node, stamp),
@@ -301,7 +318,7 @@ impl<'a> World<'a> {
             Event::Retention => self.delete_old_records(),
             Event::Fault => self.faults_change(),
             Event::Crash(pods) => self.crash(pods),
-            Event::Second => self.sample(),
+            Event::Second => self.sample(law),
         }
     }
 

@@ -17,7 +17,7 @@ struct Node {
 
 const EMPTY: Node = Node { pods: 0, exists: true, stamp: 0, cordoned: false };
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NodePool {
     options: Nodes,
     nodes: Vec<Node>,

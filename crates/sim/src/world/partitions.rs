@@ -89,7 +89,7 @@ impl Partition {
     /// and last are apart, microseconds.
     #[inline]
     pub(crate) fn arrivals_us(&mut self, records: u64, curve: &ArrivalCurve) -> (f64, f64) {
-        let others = (records - 1) as f64;
+        let others = (records - 1) as i64 as f64;
         let middle = self.oldest_on_curve + others / 2.0 * self.spacing;
         let Some(middle_us) = curve.reached_us(middle, &mut self.place) else {
             return (f64::MAX, 0.0);

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::batches::{Split, Taken};
 use super::events::{Event, us};
+use super::split::{Split, Taken};
 use super::{NEVER_US, World, draw_us};
 use crate::scenario::OnStop;
 
@@ -37,8 +37,10 @@ pub(crate) enum Next {
 }
 
 /// A pod. Ids are never used again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pod {
+    /// Its place among all that ever were.
+    pub(crate) id: u64,
     /// When it goes on by itself, and what it does then.
     pub(crate) next_us: i64,
     pub(crate) next: Next,
@@ -49,7 +51,7 @@ pub(crate) struct Pod {
     pub(crate) ramp_up_us: i64,
     pub(crate) node: Option<usize>,
     /// What it reads.
-    pub(crate) partitions: Vec<usize>,
+    pub(crate) partitions: Vec<u32>,
     /// Records in flight.
     pub(crate) batch: Vec<Taken>,
     /// When the batch in flight is written; `None` when idle.
@@ -75,8 +77,9 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
-    fn new(ramp_up_us: i64, batch_limit: u64) -> Self {
+    fn new(id: usize, ramp_up_us: i64, batch_limit: u64) -> Self {
         Self {
+            id: id as u64,
             next_us: NEVER_US,
             next: Next::BatchEnds,
             ramp_up_us,
@@ -134,9 +137,10 @@ impl World<'_> {
         let options = &self.scenario.pod;
         let ramps = options.ramp_up_s.max > 0.0;
         let ramp_up_us = if ramps { draw_us(options.ramp_up_s, &mut self.random.pods) } else { 0 };
-        self.pods.push(Pod::new(ramp_up_us, u64::from(options.batch_size)));
-        self.present.push(self.pods.len() - 1);
-        self.pods.len() - 1
+        let id = self.pods.len();
+        self.pods.push(Pod::new(id, ramp_up_us, u64::from(options.batch_size)));
+        self.present.push(id);
+        id
     }
 
     /// Those that are not gone, the oldest first.

@@ -1,5 +1,6 @@
 //! One row a second.
 
+use tidegate_autoscale::law::Law;
 use tidegate_autoscale::series::Second;
 
 use super::World;
@@ -38,7 +39,7 @@ impl World<'_> {
         sum
     }
 
-    pub(super) fn sample(&mut self) {
+    pub(super) fn sample(&mut self, law: &dyn Law) {
         let sum = self.positions();
         self.counts.arrived = sum.end;
         self.counts.rebalances = self.group.rebalances;
@@ -51,7 +52,7 @@ impl World<'_> {
             arrival_per_s: (sum.end - self.last.0) as f64,
             processed_per_s: (self.counts.processed - self.last.1) as f64,
             backlog: (sum.end - sum.written) as i64,
-            lag_metric: if self.keeps_series { self.law.seen_lag(lag, partitions) } else { lag },
+            lag_metric: if self.keeps_series { law.seen_lag(lag, partitions) } else { lag },
             oldest_age_s: self.age_s(sum.oldest),
             replicas_desired: self.control.spec_replicas,
             replicas_current,
