@@ -9,18 +9,23 @@ use tidegate_autoscale::law::Law;
 use super::{Event, Prepared, World};
 use crate::summary::{SoFar, Summary};
 
+/// Laws, each with its number.
+type Laws<L> = Vec<(usize, L)>;
+/// What a law wants: how many pods, and when it looks again, milliseconds.
+type Wants = (i32, i64);
+
 /// Laws, each with its number, that have wanted the same so far, and their world.
 #[derive(Debug)]
 pub struct Team<'a, L> {
     world: World<'a>,
-    laws: Vec<(usize, L)>,
+    laws: Laws<L>,
 }
 
 /// How far a team went.
 #[derive(Debug)]
 pub enum Went<'a, L> {
     /// To the end, with this summary; with none when it was stopped before.
-    ToTheEnd(Option<Box<Summary>>, Vec<(usize, L)>),
+    ToTheEnd(Option<Box<Summary>>, Laws<L>),
     /// Until its laws wanted different things.
     Apart(Vec<Team<'a, L>>),
 }
@@ -70,7 +75,7 @@ impl<'a, L: Law> Team<'a, L> {
     fn tick(mut self) -> Vec<Self> {
         self.world.look();
         let (now_ms, spec) = (self.world.now_us / 1000, self.world.control.spec_replicas);
-        let mut groups: Vec<((i32, i64), Vec<(usize, L)>)> = Vec::new();
+        let mut groups: Vec<(Wants, Laws<L>)> = Vec::new();
         for (number, mut law) in self.laws {
             let decisions = law.tick(now_ms, &self.world.facts);
             let to = decisions.last().map_or(spec, |last| last.to);
@@ -89,7 +94,7 @@ impl<'a, L: Law> Team<'a, L> {
         teams
     }
 
-    fn follow(mut world: World<'a>, (to, due_ms): (i32, i64), laws: Vec<(usize, L)>) -> Self {
+    fn follow(mut world: World<'a>, (to, due_ms): Wants, laws: Laws<L>) -> Self {
         world.follow(to, due_ms);
         Self { world, laws }
     }
