@@ -86,6 +86,7 @@ async fn a_commit_whose_answer_is_lost_is_not_repeated() {
     world.assign(&[0]).await;
     world.deliver(0, 0..10).await;
     assert_eq!(world.call().await, Call::Seek(0, 10));
+    assert_eq!(world.call().await, Call::Commit(0, 10));
     world.send(GroupEvent::Seeked { partition: partition(0), next_offset: 10 }).await;
     world.deliver(0, 10..20).await;
     assert_eq!(world.call().await, Call::Commit(0, 20));
