@@ -4,12 +4,14 @@
 
 #[path = "support/broker.rs"]
 mod broker;
+#[path = "support/http_request.rs"]
+mod http_request;
 #[path = "support/secure.rs"]
 mod secure;
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock};
@@ -39,7 +41,7 @@ impl Place {
         let is_down = Arc::clone(&down);
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                let asked = request(&stream).unwrap_or_default();
+                let (asked, _) = http_request::read(&stream).unwrap_or_default();
                 let (status, body) = match is_down.load(SeqCst) {
                     true => ("500 Internal Server Error", "out of order".to_owned()),
                     false => ("200 OK", answer(&asked)),
@@ -50,25 +52,6 @@ impl Place {
         });
         Self { url, down }
     }
-}
-
-/// Reads one request; its first line.
-fn request(stream: &TcpStream) -> Option<String> {
-    let mut reader = BufReader::new(stream);
-    let (mut first, mut length) = (String::new(), 0);
-    reader.read_line(&mut first).ok()?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    Some(first)
 }
 
 fn expiry(lifetime_s: i64) -> String {
