@@ -5,6 +5,8 @@
 #[path = "support/broker.rs"]
 mod broker;
 mod support;
+#[path = "support/swallowing.rs"]
+mod swallowing;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,9 @@ use std::time::Duration;
 use broker::TestBroker;
 use serde_json::Value;
 use support::{Process, tidegate, wait_for};
+use swallowing::Swallowing;
 use tidegate_kafka::{Admin, ConnectionOptions, LagReader};
+use tidegate_local::broker::BrokerOptions;
 use tidegate_pgtest::Server;
 
 const PARTITIONS: usize = 12;
@@ -32,7 +36,10 @@ struct Group {
 
 impl Group {
     fn new(protocol: &'static str, database: Option<String>) -> Self {
-        let broker = TestBroker::plain();
+        Self::on(TestBroker::plain(), protocol, database)
+    }
+
+    fn on(broker: TestBroker, protocol: &'static str, database: Option<String>) -> Self {
         let directory = tempfile::tempdir().expect("directory");
         std::fs::write(directory.path().join("settings.toml"), SETTINGS).expect("settings");
         let admin = Admin::new(&ConnectionOptions::new(broker.bootstrap())).expect("admin");
@@ -236,4 +243,25 @@ fn static_members_classic() {
 #[test]
 fn static_members_kip_848() {
     static_members("consumer");
+}
+
+/// A member that keeps its partitions through a rebalance asks to join anew and is told
+/// nothing; if the request vanishes with its connection it believes that all is well. It
+/// reads and writes nothing, so no fence tells it either.
+#[test]
+fn a_member_whose_join_vanished_finds_out_by_itself() {
+    let proxy = Swallowing::start();
+    let options = BrokerOptions { advertised_port: Some(proxy.port), ..BrokerOptions::default() };
+    let broker = TestBroker::start(tempfile::tempdir().expect("directory"), options);
+    let port = broker.bootstrap().rsplit(':').next().expect("a port").parse();
+    proxy.lead_to(port.expect("a port"));
+    let group = Group::on(broker, "classic", None);
+    let first = group.member("first", &[]);
+    group.wait_settled("one owns all", &[&first]);
+    proxy.arm();
+    let second = group.member("second", &[]);
+    wait_for("the join is swallowed", LIMIT, || proxy.has_swallowed().then_some(()));
+    group.wait_settled("the group gives the first one up", &[&second]);
+    group.wait_settled("the first one is back", &[&first, &second]);
+    group.finish(group.load(5), vec![first, second]);
 }

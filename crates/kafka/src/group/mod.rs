@@ -19,6 +19,7 @@ mod commits;
 mod events;
 mod handle;
 mod options;
+mod recovery;
 mod rejoin;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,9 @@
 //! soon as the other members have joined too, or were given up after their session
 //! timeout; a member that waits far longer than that had better begin anew.
 //!
+//! A member that keeps its partitions while it joins again is not seen here: nothing is
+//! revoked. Its coordinator is asked from time to time (`recovery`).
+//!
 //! Not for KIP-848, whose heartbeats are answered at once and time out by themselves.
 //!
 //! Rejected: a shorter `max.poll.interval.ms` (it also bounds how long an assignment

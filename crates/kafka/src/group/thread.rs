@@ -16,7 +16,6 @@ use super::backpressure::{Backpressure, Step};
 use super::callbacks::Context;
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
-use super::rejoin;
 use super::{GroupOptions, GroupProtocol};
 use crate::security::token::install;
 use crate::{Error, TopicPartition};
@@ -34,19 +33,15 @@ const WAKE_WAIT: Duration = Duration::from_millis(100);
 /// No record is as young as this, so no broker searches for one. Unix ms.
 const FAR_FUTURE_MS: i64 = 253_402_300_799_000;
 
-/// How long an instance id may be held by a member that did not leave. Longer than
-/// the session timeout of a broker with default settings, 45 s.
-const HELD_LIMIT: Duration = Duration::from_secs(120);
-/// Between two attempts to join with an id that is held.
-const HELD_RETRY: Duration = Duration::from_secs(2);
-
 pub(super) struct Poller {
-    consumer: BaseConsumer<Context>,
-    protocol: GroupProtocol,
+    pub(super) consumer: BaseConsumer<Context>,
+    pub(super) protocol: GroupProtocol,
     /// Since when the instance id has been refused as held.
-    held_since: Option<Instant>,
+    pub(super) held_since: Option<Instant>,
     /// When a new client takes the place of one that ended.
-    renew_at: Option<Instant>,
+    pub(super) renew_at: Option<Instant>,
+    /// When the coordinator is asked whether it is there.
+    pub(super) ask_at: Instant,
     inbox: Receiver<Command>,
     shared: Arc<Shared>,
     pressure: Backpressure,
@@ -63,12 +58,14 @@ impl Poller {
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let commit_interval = Duration::from_millis(options.commit_interval_ms);
+        let ask_at = Instant::now() + Duration::from_millis(options.session_timeout_ms);
         let consumer = subscribed(Context::new(options, events, shared.clone()), protocol)?;
         Ok(Self {
             consumer,
             protocol,
             held_since: None,
             renew_at: None,
+            ask_at,
             inbox,
             shared,
             pressure: Backpressure::default(),
@@ -85,6 +82,7 @@ impl Poller {
                 Err(error) => break self.fail(error),
             }
             self.begin_anew_if_unanswered();
+            self.ask_coordinator_if_due();
             if self.renew_at.is_none() && self.apply_backpressure() == Step::Hold {
                 std::thread::park_timeout(HOLD_STEP);
                 continue;
@@ -115,61 +113,6 @@ impl Poller {
             self.consumer.context().tell(GroupEvent::Fatal(error));
         }
         None
-    }
-
-    /// Two fatal errors of the client end only the client: its instance id is still
-    /// held by a member that died (KIP-848 refuses the new one, where the classic
-    /// protocol fences the old one), and a rejoin after the poll interval was
-    /// exceeded, which librdkafka 2.12 gets wrong with KIP-848 (its issue 5541).
-    fn survive(&mut self, error: Error) -> Result<(), Error> {
-        let Error::Client { code, .. } = &error else { return Err(error) };
-        let context = self.consumer.context();
-        if context.has_joined() {
-            self.held_since = None;
-        }
-        match code {
-            Some(RDKafkaErrorCode::UnreleasedInstanceId) => {
-                if self.held_since.get_or_insert_with(Instant::now).elapsed() > HELD_LIMIT {
-                    return Err(error);
-                }
-                tracing::warn!(
-                    instance_id = context.options.instance_id,
-                    "the instance id is held by a member that did not leave; joining again when its session ends"
-                );
-                self.renew_at = Some(Instant::now() + HELD_RETRY);
-            }
-            Some(RDKafkaErrorCode::InvalidRequest) if context.has_joined() => {
-                tracing::warn!(%error, "the group member starts again");
-                self.renew_at = Some(Instant::now());
-            }
-            _ => return Err(error),
-        }
-        context.lose_everything();
-        Ok(())
-    }
-
-    /// See [`rejoin`].
-    fn begin_anew_if_unanswered(&mut self) {
-        if self.protocol != GroupProtocol::Classic || self.renew_at.is_some() {
-            return;
-        }
-        let context = self.consumer.context();
-        let limit = rejoin::limit(&context.options);
-        if context.state().rejoin.is_overdue(limit, Instant::now()) {
-            tracing::warn!(
-                limit_s = limit.as_secs(),
-                "no answer to a join of the group: joining again with a new client"
-            );
-            context.lose_everything();
-            self.renew_at = Some(Instant::now());
-        }
-    }
-
-    fn renew(&mut self) -> Result<(), Error> {
-        self.renew_at = None;
-        let context = self.consumer.context().renewed();
-        self.consumer = subscribed(context, self.protocol)?;
-        Ok(())
     }
 
     fn poll_once(&mut self) -> Result<(), Error> {
@@ -361,7 +304,10 @@ impl Poller {
 }
 
 /// A client that has asked to join the group.
-fn subscribed(context: Context, protocol: GroupProtocol) -> Result<BaseConsumer<Context>, Error> {
+pub(super) fn subscribed(
+    context: Context,
+    protocol: GroupProtocol,
+) -> Result<BaseConsumer<Context>, Error> {
     let config = context.options.client_config(protocol)?;
     let token = context.options.connection.token()?;
     let topic = context.options.topic.clone();
