@@ -13,6 +13,7 @@
 //! - [`ClusterReader`]: many groups on many topics, one request a broker (`cluster`)
 //! - [`Admin`]: topics, cluster id, start offsets (`admin`)
 //! - [`fence`]: ends a dead pod's membership, on the wire
+//! - `wire`, `probe`: a connection without the library; why one does not work
 //! - [`PodReport`]: what a pod prints about itself (`report`)
 #![deny(missing_docs)]
 
@@ -26,10 +27,12 @@ mod group;
 mod lag;
 mod log;
 mod member_id;
+mod probe;
 mod producer;
 mod record;
 mod report;
 mod security;
+mod wire;
 
 pub use admin::{Admin, TopicCreation};
 pub use chunk::Records;

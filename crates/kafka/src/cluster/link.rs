@@ -8,8 +8,8 @@ use kafka_protocol::protocol::Request;
 
 use super::ClusterError;
 use crate::ConnectionOptions;
-use crate::fence::Connection;
 use crate::security::stream::tls_config;
+use crate::wire::Connection;
 
 /// A broker that failed is not tried again before this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -30,14 +30,15 @@ impl ClusterReader {
     /// not exist has none.
     pub fn members(&mut self, groups: &[&str]) -> Members {
         let mut members: Members = self
-            .find_coordinators(groups)
+            .coordinators
+            .find(&mut self.links, groups)
             .into_iter()
             .map(|(group, error)| (group, Err(error)))
             .collect();
         let mut by_coordinator: BTreeMap<i32, Vec<&str>> = BTreeMap::new();
         for group in groups {
-            if let Some(node) = self.coordinators.get(*group) {
-                by_coordinator.entry(*node).or_default().push(group);
+            if let Some(node) = self.coordinators.of(group) {
+                by_coordinator.entry(node).or_default().push(group);
             }
         }
         for (node, groups) in by_coordinator {
@@ -131,7 +132,7 @@ impl ClusterReader {
     ) {
         if described.is_err() {
             // The coordinator may be another one now.
-            self.coordinators.remove(&group);
+            self.coordinators.forget(&group);
         }
         members.insert(group, described);
     }

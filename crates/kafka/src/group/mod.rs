@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::{Error, fence};
+use crate::{Error, probe};
 
 /// Events in flight between the poll thread and the engine; each may carry a
 /// chunk of records, whose number the buffer marks bound.
@@ -74,7 +74,7 @@ fn decide_protocol(options: &GroupOptions) -> GroupProtocol {
     if options.protocol != GroupProtocol::Auto {
         return options.protocol;
     }
-    match fence::supports_consumer_protocol_blocking(&options.connection) {
+    match probe::supports_consumer_protocol(&options.connection) {
         Ok(true) => GroupProtocol::Consumer,
         Ok(false) => GroupProtocol::Classic,
         Err(error) => {

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 
 use super::refusal;
 use super::token::install;
-use crate::{ConnectionOptions, Error, fence};
+use crate::{ConnectionOptions, Error, probe};
 
 /// Serves tokens, and keeps the first refusal for whoever asks next.
 pub(crate) struct Asking {
@@ -96,7 +96,7 @@ pub(crate) fn ask<T>(
     }
     // Not every refusal comes as an event; before the first answer we look ourselves.
     if !context.answered.load(Ordering::Relaxed)
-        && let Err(refusal @ Error::Security { .. }) = fence::probe(connection)
+        && let Err(refusal @ Error::Security { .. }) = probe::connect(connection)
     {
         return Err(refusal);
     }

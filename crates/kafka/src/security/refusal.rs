@@ -2,7 +2,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::{ConnectionOptions, Error, fence};
+use crate::{ConnectionOptions, Error, probe};
 
 /// What the client guesses about a connection that ended early. A broker that stops
 /// looks the same, so a guess is looked into.
@@ -24,12 +24,12 @@ pub(crate) fn of(
         RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
             security(authentication(reason))
         }
-        RDKafkaErrorCode::SSL => match fence::probe(connection) {
+        RDKafkaErrorCode::SSL => match probe::connect(connection) {
             Err(error @ (Error::Security { .. } | Error::Option { .. })) => Some(error),
             _ => security(plain(reason)),
         },
         _ if GUESSES.iter().any(|guess| reason.contains(guess)) => {
-            fence::probe(connection).err().filter(Error::is_permanent)
+            probe::connect(connection).err().filter(Error::is_permanent)
         }
         _ => None,
     }

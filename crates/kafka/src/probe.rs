@@ -1,0 +1,123 @@
+//! What a cluster offers, and why a connection to it does not work.
+//!
+//! Contract: the client library says that a connection broke, seldom why. A connection of
+//! our own goes the same way and tells. Nothing that time may heal is taken for a refusal
+//! without a proof.
+//!
+//! Threads: blocking, seconds at most.
+
+use std::time::Duration;
+
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, MetadataRequest, SaslHandshakeRequest};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::security::stream::{Stream, web_tls_config};
+use crate::wire::{Connection, UNSUPPORTED_SASL_MECHANISM, host_and_port};
+use crate::{ConnectionOptions, Error};
+
+/// How often a hang-up must be seen again before it is taken for a refusal.
+const HANG_UPS: usize = 2;
+const HANG_UP_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether the cluster offers KIP-848 groups. Blocking, seconds at most. Asked
+/// before authentication, which brokers allow: it costs them no login.
+///
+/// # Errors
+/// [`Error::Wire`] when no broker of the list answers in time, [`Error::Security`]
+/// when none can be trusted.
+pub(crate) fn supports_consumer_protocol(options: &ConnectionOptions) -> Result<bool, Error> {
+    let mut connection = Connection::open_any(options)?;
+    let request = ApiVersionsRequest::default();
+    let answer = connection.ask("ask for the supported requests", &request, 0)?;
+    if answer.error_code != 0 {
+        return Err(connection.refused("ask for the supported requests", answer.error_code));
+    }
+    Ok(answer.api_keys.iter().any(|key| key.api_key == ApiKey::ConsumerGroupHeartbeat as i16))
+}
+
+/// Connects and authenticates once, to learn why that does not work. Blocking.
+///
+/// # Errors
+/// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers.
+pub(crate) fn connect(options: &ConnectionOptions) -> Result<(), Error> {
+    let mut connection = Connection::open_any(options)?;
+    let asked = connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0);
+    // Every broker answers this; only one that wants something else hangs up. But one
+    // that stops, and a proxy without a broker behind it, hang up as well: what time may
+    // heal is not taken for a refusal without a proof.
+    if connection.has_ended() {
+        let has_tls = options.security.protocol().has_tls();
+        if !has_tls && speaks_tls(connection.broker()) {
+            let advice = "it speaks TLS; set the security protocol to SSL or SASL_SSL";
+            return Err(connection.hung_up_on(advice));
+        }
+        if has_tls && hangs_up_again(options) {
+            return Err(connection.hung_up_on("does it want tls_certificate?"));
+        }
+    }
+    asked?;
+    connection.authenticate(options)?;
+    let of_no_topic = MetadataRequest::default().with_topics(Some(Vec::new()));
+    let asked = connection.ask("ask for the brokers", &of_no_topic, 4);
+    if connection.has_ended() && options.security.sasl_mechanism.is_none() && offers_sasl(options) {
+        return Err(connection.hung_up_on("it wants SASL; set a mechanism"));
+    }
+    asked.map(drop)
+}
+
+/// Whether a TLS handshake gets an answer there; whom it trusts does not matter.
+fn speaks_tls(broker: &str) -> bool {
+    let Ok(config) = web_tls_config() else { return false };
+    let Some((host, port)) = host_and_port(broker) else { return false };
+    match Stream::connect(host, port, Some(&config)) {
+        Ok(_) => true,
+        Err(error) => error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_))),
+    }
+}
+
+/// Whether the handshake succeeds and the broker hangs up behind it, time and again.
+fn hangs_up_again(options: &ConnectionOptions) -> bool {
+    (0..HANG_UPS).all(|_| {
+        std::thread::sleep(HANG_UP_PAUSE);
+        Connection::open_any(options).is_ok_and(|mut connection| {
+            let request = ApiVersionsRequest::default();
+            connection.ask("ask for the supported requests", &request, 0).is_err()
+                && connection.has_ended()
+        })
+    })
+}
+
+/// Whether the listener is one for SASL: another does not take the request.
+fn offers_sasl(options: &ConnectionOptions) -> bool {
+    let request =
+        SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
+    Connection::open_any(options)
+        .and_then(|mut connection| connection.ask("ask for SASL", &request, 1))
+        .is_ok_and(|answer| matches!(answer.error_code, 0 | UNSUPPORTED_SASL_MECHANISM))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A listener that accepts and hangs up: a broker that stops, or a proxy without one.
+    fn hangs_up() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let address = listener.local_addr().expect("address").to_string();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(drop));
+        address
+    }
+
+    #[test]
+    fn a_broker_that_only_hangs_up_is_no_refusal() {
+        let options = ConnectionOptions::new(hangs_up());
+        let error = connect(&options).expect_err("nobody answers");
+        assert!(matches!(error, Error::Wire { .. }), "{error}");
+        assert!(!error.is_permanent(), "{error}");
+    }
+}
