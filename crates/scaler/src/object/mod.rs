@@ -4,17 +4,17 @@
 //! calls read what came of it ([`Object::status`], [`Object::metric`]) and never
 //! wait for Kafka.
 //!
-//! # Replica counts without Kubernetes
-//! A call of KEDA carries no replica count. The members of the group are the pods that
-//! work, whoever runs them: they are the ready pods. Wanted so far is what was decided
-//! last, since the HPA follows it at its next sync. After a start nothing was decided
-//! yet: then the members are counted until their number has been the same for a
-//! while (`Settling`); until then requests for the metric fail, and at a failed
-//! metric the HPA keeps what it has. So a restart of the scaler changes nothing.
-//! Where the Kubernetes API may be read, nothing is counted: the HPA says what there is,
-//! and one that does something else than it was told for three syncs is followed.
+//! # Layout
+//! - `present`: how many pods there are, with and without the Kubernetes API
+//! - `history`: the decisions that are kept
+//! - `status`: what is answered
 
-use std::collections::VecDeque;
+mod history;
+mod present;
+mod status;
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,22 +27,17 @@ use crate::encoding::{TARGET, Told};
 use crate::kubernetes::HpaFacts;
 use crate::metadata::{LawSettings, Settings};
 
-/// Decisions kept of an object.
-const DECISIONS: usize = 256;
-/// Of decisions that change nothing, one in so many milliseconds is kept.
-const QUIET_MS: i64 = 15_000;
+use self::history::History;
+use self::present::Present;
+
+pub use self::history::DECISION_LOG;
+pub use self::status::{Status, Trouble};
+
 /// Members must have been as many for this long after a start, at most.
 const SETTLE_MOST_S: f64 = 30.0;
 const SETTLE_LEAST_S: f64 = 5.0;
-/// An HPA that wants something else than it was told for this long, three syncs, was
-/// told otherwise by somebody: what it wants is what there is.
-const DIFFERS_MS: i64 = 45_000;
 /// What the pods said of their sink counts for this long: two rounds may fail.
 const SINK_MS: i64 = 15_000;
-/// Target that lets a decision's log line carry the whole decision as JSON, in the field
-/// `decision`. Whoever logs for people turns it off.
-pub const DECISION_LOG: &str = "tidegate_decision";
-
 /// Name of an object and of its trigger's settings: an edited object is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
@@ -52,52 +47,6 @@ pub struct ObjectKey {
     pub name: String,
     /// Metadata, sorted.
     pub metadata: Vec<(String, String)>,
-}
-
-/// Why an object has no answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Trouble {
-    /// Kafka has not been read yet.
-    NotRead,
-    /// Members are still being counted.
-    Settling {
-        /// At most for this long, seconds.
-        left_s: f64,
-    },
-    /// Kafka cannot be read.
-    Kafka {
-        /// Why.
-        error: ClusterError,
-        /// For how long, seconds.
-        for_s: f64,
-        /// How many pods were held meanwhile; `None` when it could never be read.
-        held: Option<i32>,
-    },
-}
-
-/// What an object answers now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Status {
-    /// When, milliseconds; 0 is never.
-    pub at_ms: i64,
-    /// When Kafka was read successfully, or else when the object came, milliseconds.
-    pub facts_ms: i64,
-    /// Pods wanted.
-    pub wanted: i32,
-    /// Whether there should be any.
-    pub active: bool,
-    /// Records not yet committed (stock: the metric).
-    pub lag: i64,
-    /// Members of the group; `None` is unknown.
-    pub members: Option<i32>,
-    /// What the HPA says, where it may be asked.
-    pub hpa: Option<HpaFacts>,
-    /// Why there is no metric.
-    pub trouble: Option<Trouble>,
-    /// Why facts are missing, also while the last good answer is given.
-    pub error: Option<String>,
-    /// What the stock law would do on the same facts (shadow).
-    pub stock_wanted: Option<i32>,
 }
 
 /// One ScaledObject.
@@ -114,58 +63,15 @@ pub struct Object {
     status: watch::Sender<Status>,
     /// What the pods said of their sink, and when.
     sink: Mutex<Option<(i64, SinkFacts)>>,
-    decisions: Mutex<VecDeque<Decision>>,
+    history: Mutex<History>,
 }
 
 #[derive(Debug)]
 struct Mind {
     decider: Decider,
-    spec: Option<i32>,
-    settling: Settling,
+    present: Present,
     good_ms: Option<i64>,
-    /// Since when the HPA has wanted something else.
-    differs_ms: Option<i64>,
     members: Vec<GroupMember>,
-}
-
-impl Mind {
-    /// Follows an HPA that does not do what it is told: bounded, paused, scaled by hand.
-    fn follow(&mut self, now_ms: i64, hpa: Option<HpaFacts>) {
-        let Some(desired) =
-            hpa.map(|hpa| hpa.desired).filter(|desired| Some(*desired) != self.spec)
-        else {
-            self.differs_ms = None;
-            return;
-        };
-        let since_ms = *self.differs_ms.get_or_insert(now_ms);
-        if self.spec.is_some() && now_ms.saturating_sub(since_ms) >= DIFFERS_MS {
-            (self.spec, self.differs_ms) = (Some(desired), None);
-        }
-    }
-}
-
-/// Counting members after a start.
-#[derive(Debug, Clone, Copy, Default)]
-struct Settling {
-    members: Option<i32>,
-    since_ms: i64,
-    began_ms: Option<i64>,
-}
-
-impl Settling {
-    /// Seconds that are left; `None` is settled. No members settle at once: nothing
-    /// can be taken away from them, and a pod may be wanted.
-    fn left_s(&mut self, now_ms: i64, members: Option<i32>, settle_s: f64) -> Option<f64> {
-        let began_ms = *self.began_ms.get_or_insert(now_ms);
-        if self.members != members {
-            (self.members, self.since_ms) = (members, now_ms);
-        }
-        if members.unwrap_or(0) == 0 {
-            return None;
-        }
-        let same_s = (now_ms - self.since_ms.max(began_ms)) as f64 / 1000.0;
-        (same_s < settle_s).then_some(settle_s - same_s)
-    }
 }
 
 impl Object {
@@ -202,16 +108,14 @@ impl Object {
             streams: AtomicUsize::new(0),
             mind: Mutex::new(Mind {
                 decider,
-                spec,
-                settling: Settling::default(),
+                present: Present::with(spec),
                 good_ms: None,
-                differs_ms: None,
                 members: Vec::new(),
             }),
             told: Mutex::new(Told::default()),
             status: watch::Sender::new(status),
             sink: Mutex::new(None),
-            decisions: Mutex::new(VecDeque::new()),
+            history: Mutex::default(),
         })
     }
 
@@ -297,12 +201,12 @@ impl Object {
 
     /// What was decided, oldest first.
     pub fn decisions(&self) -> Vec<Decision> {
-        lock(&self.decisions).iter().cloned().collect()
+        lock(&self.history).all()
     }
 
     /// The newest decision.
     pub fn newest(&self) -> Option<Decision> {
-        lock(&self.decisions).back().cloned()
+        lock(&self.history).newest().cloned()
     }
 
     /// The metric's target and value for a request now.
@@ -351,19 +255,16 @@ impl Object {
             mind.good_ms = Some(now_ms);
         }
         if acts {
-            mind.follow(now_ms, hpa);
+            mind.present.follow(now_ms, hpa);
         }
         let present = hpa.map(|hpa| hpa.desired).or(count);
         // Without acting (shadow) the world decides what there is.
-        let spec = match mind.spec.filter(|_| acts) {
+        let spec = match mind.present.spec.filter(|_| acts) {
             Some(spec) => Some(spec),
             None => present,
         };
         let settle_s = self.settle_s();
-        let left_s = match (mind.spec, hpa) {
-            (Some(_), _) | (_, Some(_)) => None,
-            _ => mind.settling.left_s(now_ms, count, settle_s),
-        };
+        let left_s = mind.present.settling_s(now_ms, count, hpa, settle_s);
         let before = self.status();
         let mut after = Status { at_ms: now_ms, members: count, hpa, ..before.clone() };
         after.error = error.as_ref().map(ToString::to_string);
@@ -386,8 +287,10 @@ impl Object {
             after.active = decided.active || after.wanted > 0 && error.is_some();
             after.trouble = self.trouble(now_ms, &mind, error, after.wanted, left_s);
             if left_s.is_none() {
-                mind.spec = Some(after.wanted);
-                self.keep(decided.decision);
+                mind.present.spec = Some(after.wanted);
+                if let Some(decision) = decided.decision {
+                    lock(&self.history).keep(&self.label(), decision);
+                }
             }
         }
         drop(mind);
@@ -422,41 +325,6 @@ impl Object {
         }
     }
 
-    /// Keeps a decision; of those that change nothing, one now and then.
-    fn keep(&self, decision: Option<Decision>) {
-        let Some(decision) = decision else { return };
-        if decision.changes() {
-            let whole = tracing::enabled!(target: DECISION_LOG, tracing::Level::INFO)
-                .then(|| serde_json::to_string(&decision).ok())
-                .flatten();
-            tracing::info!(
-                object = self.label(),
-                from = decision.from,
-                to = decision.to,
-                why = decision.explanation(),
-                decision = whole,
-                "decided"
-            );
-        }
-        let mut kept = lock(&self.decisions);
-        let quiet = |kept: &Decision| {
-            !kept.changes() && decision.at_ms.saturating_sub(kept.at_ms) < QUIET_MS
-        };
-        // The newest is always there; a quiet one makes room for its successor.
-        let replaces = kept.len() >= 2
-            && kept.back().is_some_and(quiet)
-            && kept.get(kept.len() - 2).is_some_and(|before| {
-                !before.changes() && decision.at_ms.saturating_sub(before.at_ms) < QUIET_MS
-            });
-        if replaces {
-            kept.pop_back();
-        }
-        kept.push_back(decision);
-        while kept.len() > DECISIONS {
-            kept.pop_front();
-        }
-    }
-
     fn mind(&self) -> MutexGuard<'_, Mind> {
         lock(&self.mind)
     }
@@ -482,7 +350,3 @@ fn seconds(ms: i64) -> f64 {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-#[cfg(test)]
-#[path = "object_tests.rs"]
-mod tests;
