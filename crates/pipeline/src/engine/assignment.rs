@@ -53,7 +53,7 @@ where
         });
     }
 
-    fn read_positions(
+    pub(super) fn read_positions(
         &self,
         partitions: Vec<TopicPartition>,
     ) -> impl Future<Output = Positions> + Send + use<R, S, G> {

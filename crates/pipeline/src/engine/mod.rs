@@ -11,7 +11,7 @@
 //!
 //! Threads: everything here runs in one task. Calls of the sink run in tasks of
 //! their own, and come back as [`Done`]; the decisions are [`Partitions`]'.
-//! There is no timer while nothing is buffered, revoked or drained.
+//! There is no timer while nothing is buffered, revoked or drained, and the sink works.
 //!
 //! Rejected: a task a partition (a hundred of them to coordinate at a rebalance,
 //! and a transaction each instead of one).
@@ -20,11 +20,13 @@
 //! - `intake`: records in, and what becomes of those that are not wanted
 //! - `assignment`: assign, revoke, lost, and the way back of a fenced partition
 //! - `write`: when a batch starts, and each way it can end
+//! - `outage`: a sink that fails for a while
 //! - `drain`: the end, asked for or forced
 
 mod assignment;
 mod drain;
 mod intake;
+mod outage;
 mod write;
 
 use std::collections::VecDeque;
@@ -40,6 +42,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::assignment::PendingRevoke;
 use self::drain::Drain;
+use self::outage::Outage;
 use self::write::InFlight;
 use crate::backoff::Backoff;
 use crate::decode::Row;
@@ -87,9 +90,21 @@ type Positions = Result<Vec<Option<i64>>, SinkError>;
 /// A task that ended.
 enum Done {
     Written(Result<Written, SinkError>),
-    Assigned { partitions: Vec<TopicPartition>, reply: AssignReply, positions: Positions },
-    Reread { fenced: Vec<(TopicPartition, Epoch)>, positions: Positions },
-    Checked { idle: Vec<(TopicPartition, Epoch, i64)>, positions: Positions },
+    Assigned {
+        partitions: Vec<TopicPartition>,
+        reply: AssignReply,
+        positions: Positions,
+    },
+    Reread {
+        fenced: Vec<(TopicPartition, Epoch)>,
+        positions: Positions,
+    },
+    Checked {
+        idle: Vec<(TopicPartition, Epoch, i64)>,
+        positions: Positions,
+    },
+    /// The sink was asked whether it is back.
+    Asked(Positions),
     Left(Result<(), tidegate_kafka::Error>),
 }
 
@@ -107,7 +122,7 @@ pub(crate) struct Engine<R, S, G> {
     /// No write starts before this.
     retry_at: Option<Instant>,
     /// The last write failed and may be tried again: one at a time until one succeeds.
-    failing: bool,
+    failing: Option<Outage>,
     revokes: Vec<PendingRevoke>,
     /// Assignments of partitions that are in flight: their position is not known yet.
     waiting_assigns: VecDeque<(Vec<TopicPartition>, AssignReply)>,
@@ -140,7 +155,7 @@ where
             partitions: Partitions::default(),
             tasks: JoinSet::new(),
             in_flight: Vec::new(),
-            failing: false,
+            failing: None,
             retry_at: None,
             revokes: Vec::new(),
             waiting_assigns: VecDeque::new(),
@@ -206,6 +221,7 @@ where
             }
             Ok((_, Done::Reread { fenced, positions })) => self.on_reread(fenced, positions),
             Ok((_, Done::Checked { idle, positions })) => self.on_checked(idle, positions),
+            Ok((_, Done::Asked(positions))) => self.on_asked(positions),
             Ok((_, Done::Left(result))) => self.on_left(result),
             Err(error) => self.on_task_died(error),
         }
@@ -230,7 +246,7 @@ where
             }
             _ => None,
         };
-        [batch, self.next_abandon(), self.drain.as_ref().map(|drain| drain.deadline)]
+        [batch, self.ask_at(), self.next_abandon(), self.drain.as_ref().map(|drain| drain.deadline)]
             .into_iter()
             .flatten()
             .min()

@@ -8,7 +8,6 @@
 //! | fatal | back | drain and end |
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidegate_kafka::TopicPartition;
 use tokio::task::{AbortHandle, Id};
@@ -54,13 +53,14 @@ where
 {
     /// Writes that may run now: one while the sink fails.
     pub(super) fn writes_at_once(&self) -> usize {
-        if self.failing { 1 } else { self.sizing.writes() }
+        if self.failing.is_some() { 1 } else { self.sizing.writes() }
     }
 
     /// Starts writes as long as batches have closed and the sink takes more.
     pub(super) fn start_writes(&mut self) {
         let now = Instant::now();
         self.start_due(now);
+        self.ask_if_idle(now);
         let is_busy = self.in_flight.len() >= self.writes_at_once();
         let waits = is_busy
             && (self.in_flight.len() > self.writes_at_once()
@@ -74,7 +74,7 @@ where
             return;
         }
         let writes = self.writes_at_once();
-        let staged = if self.failing { 0 } else { self.sizing.staged() };
+        let staged = if self.failing.is_some() { 0 } else { self.sizing.staged() };
         while self.in_flight.len() < writes + staged {
             // What waits behind the others waits no longer in a buffer, where it
             // could grow; so only a batch that cannot grow is staged.
@@ -124,7 +124,7 @@ where
         match result {
             Ok(written) => self.on_success(&flight, &written),
             Err(SinkError::Retry(why)) => {
-                let wait = self.hold_back();
+                let wait = self.hold_back(flight.batch.positions());
                 SinkFailed { kind: "retry", doing: "write", why: &why, retry_in: Some(wait) }
                     .emit(&self.status);
                 self.take_back(flight);
@@ -137,20 +137,6 @@ where
         }
     }
 
-    /// No write starts for a while. Writes that fail together wait together.
-    fn hold_back(&mut self) -> Duration {
-        self.failing = true;
-        let now = Instant::now();
-        match self.retry_at.filter(|at| *at > now) {
-            Some(at) => at - now,
-            None => {
-                let wait = self.backoff.next_wait();
-                self.retry_at = Some(now + wait);
-                wait
-            }
-        }
-    }
-
     fn on_success(&mut self, flight: &InFlight<R>, written: &Written) {
         let commit = self.partitions.written(flight.id, flight.batch.positions());
         if !commit.is_empty() {
@@ -158,7 +144,7 @@ where
         }
         self.group.release(flight.batch.len());
         self.backoff.reset();
-        let was_failing = std::mem::take(&mut self.failing);
+        let was_failing = self.failing.take().is_some();
         SinkWorks.emit(&self.status);
         let at = Instant::now();
         let took = at - flight.served.unwrap_or(flight.started);

@@ -78,6 +78,28 @@ async fn a_sink_that_is_down_holds_records_back_and_loses_none() {
     assert_eq!(world.sink.stored(0), (0..200).collect::<Vec<_>>());
 }
 
+/// Its records went with the partition, and no others come: nothing would be written that
+/// could tell that the sink is back, and the process would never be ready again.
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_failed_last_is_asked_whether_it_is_back() {
+    let mut world = World::new();
+    world.sink.lock().write_time = ms(1000);
+    world.sink.lock().script.push_back(Script::Fails);
+    world.assign(&[0, 1]).await;
+    world.deliver(0, 0..10).await;
+    sleep(ms(500)).await;
+    world.sink.lock().positions_fail = 3;
+    world.lose(&[0]).await;
+    sleep(ms(501)).await;
+    assert_eq!(world.held(), 0, "dropped with the partition");
+    assert!(world.status.sink_failure().is_some());
+    sleep(ms(10_000)).await;
+    assert_eq!(world.status.sink_failure(), None);
+    // And writes go on as ever.
+    world.deliver(1, 0..10).await;
+    assert_eq!(world.call().await, Call::Commit(1, 10));
+}
+
 /// The answer of a commit got lost: trying again must not write twice.
 #[tokio::test(start_paused = true)]
 async fn a_commit_whose_answer_is_lost_is_not_repeated() {
