@@ -25,6 +25,9 @@ const REPORT_AFTER_S: f64 = 30.0;
 const BEYOND_PROVEN: f64 = 1.3;
 /// ... or to this part of it, where nearly nothing was proven.
 const OF_GUESS: f64 = 0.5;
+/// A guess that returned and is again far above what is seen, within this time, is wrong,
+/// seconds.
+const AGAIN_S: f64 = 600.0;
 
 /// Replica counts of one observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,11 @@ struct Done {
 /// believed for a while only, and longer each time that it is confirmed; or until writes
 /// are seen to take what they took before.
 ///
+/// Pods with time to spare are not measured before a spell either. What is known of fast
+/// writes is then the guess alone, so a first rate far below it does not replace it for good:
+/// after the spell the guess is believed again, as far as a guess is. It is dropped when
+/// the low rate shows without a spell, and when it proves wrong soon after it returned.
+///
 /// While pods start, those that are Ready do what they did, and those that are not may
 /// help: what is seen then can be too much for one pod and not too little, so that it may
 /// lower the rate and not raise it.
@@ -62,6 +70,9 @@ pub(super) struct PodRate {
     is_measured: bool,
     proven_per_s: f64,
     best_per_s: f64,
+    /// Until a measurement comes near it, or it is known to be wrong.
+    guess_per_s: Option<f64>,
+    guess_returned_s: Option<f64>,
     evidence_s: f64,
     fade_after_s: f64,
     window: VecDeque<Done>,
@@ -78,6 +89,8 @@ impl PodRate {
             is_measured: false,
             proven_per_s: 0.0,
             best_per_s: 0.0,
+            guess_per_s: Some(guess_per_s),
+            guess_returned_s: None,
             evidence_s: 0.0,
             fade_after_s: FADE_AFTER_S,
             window: VecDeque::new(),
@@ -107,6 +120,7 @@ impl PodRate {
         let seen_busy = self.is_measured && now_s - self.evidence_s < REPORT_AFTER_S;
         if usable && !seen_busy {
             self.learn_rate(pod_rate_per_s);
+            self.doubt_the_guess(now_s);
         }
     }
 
@@ -127,19 +141,48 @@ impl PodRate {
         if given_per_s < self.rate_per_s {
             self.rate_per_s = given_per_s;
             self.evidence_s = now_s;
+            self.doubt_the_guess(now_s);
         }
     }
 
-    /// Whether the rate is believed to be clearly below the best.
-    pub(super) fn is_low(&self) -> bool {
-        self.is_measured && self.rate_per_s < FAR_BELOW * self.best_per_s
+    /// After a measurement: one near the guess replaces it, and so does one far below it that
+    /// comes soon after its return.
+    fn doubt_the_guess(&mut self, now_s: f64) {
+        let returned = self.guess_returned_s.is_some_and(|at_s| now_s - at_s < AGAIN_S);
+        let stays = |guess_per_s: &f64| !returned && self.rate_per_s < FAR_BELOW * guess_per_s;
+        self.guess_per_s = self.guess_per_s.filter(stays);
     }
 
-    /// Writes take what they took when the rate was at its best.
+    /// What pods do when writes are as fast as they are known to be, or guessed.
+    fn usual_per_s(&self) -> f64 {
+        self.rate_per_s.max(self.best_per_s).max(self.guess_per_s.unwrap_or(0.0))
+    }
+
+    /// What pods kept in reserve are taken to do: a slow spell is what they are kept for.
+    pub(super) fn reserve_per_s(&self) -> f64 {
+        if self.is_low() { self.usual_per_s() } else { self.rate_per_s }
+    }
+
+    /// Whether the rate is believed to be clearly below the usual one.
+    pub(super) fn is_low(&self) -> bool {
+        self.rate_per_s < FAR_BELOW * self.usual_per_s()
+    }
+
+    /// Writes take what they took when the rate was at its best, or was guessed.
     pub(super) fn recovered(&mut self, now_s: f64) {
-        self.rate_per_s = self.best_per_s;
+        let usual_per_s = self.usual_per_s();
+        if usual_per_s > self.best_per_s {
+            self.is_measured = false;
+            self.guess_returned_s = Some(now_s);
+        }
+        self.rate_per_s = usual_per_s;
         self.evidence_s = now_s;
         self.window.clear();
+    }
+
+    /// Pods did less than was guessed, and writes take what they always took.
+    pub(super) fn not_slow(&mut self) {
+        self.guess_per_s = None;
     }
 
     /// Without evidence a low rate rises towards the best one.
@@ -220,6 +263,7 @@ impl PodRate {
             }
             self.evidence_s = now_s;
             self.learn_rate(seen_per_s);
+            self.doubt_the_guess(now_s);
         }
         if still && span_s >= 0.8 * WINDOW_S {
             // Commits come in lumps: one may be in the window by chance.
@@ -298,184 +342,5 @@ impl PodStart {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COUNTS: Counts = Counts { spec: 4, status: 4, ready: 4 };
-
-    fn fed(guess: f64, records: f64, busy: bool, seconds: u32) -> f64 {
-        let mut rate = PodRate::new(guess);
-        for second in 0..seconds {
-            let sample =
-                Sample { span_s: 1.0, arrived: 1.5 * records, records, busy, partitions: 24 };
-            rate.observe(f64::from(second), sample, COUNTS, 2.0);
-        }
-        rate.per_s()
-    }
-
-    #[test]
-    fn busy_pods_correct_the_guess_either_way() {
-        assert!((fed(500.0, 400.0, true, 40) - 100.0).abs() < 1.0);
-        assert!((fed(20.0, 400.0, true, 40) - 100.0).abs() < 1.0);
-    }
-
-    #[test]
-    fn pods_without_a_backlog_prove_a_lower_bound_only() {
-        assert_eq!(fed(500.0, 400.0, false, 40), 500.0);
-        assert_eq!(fed(20.0, 400.0, false, 40), 100.0);
-    }
-
-    #[test]
-    fn fewer_pods_are_trusted_with_what_was_proven() {
-        let mut rate = PodRate::new(500.0);
-        assert_eq!(rate.sure_per_s(), 250.0, "half of the guess");
-        let sample = Sample {
-            span_s: 1.0,
-            arrived: 1.5 * 1200.0,
-            records: 1200.0,
-            busy: false,
-            partitions: 24,
-        };
-        for second in 0..20 {
-            rate.observe(f64::from(second), sample, COUNTS, 2.0);
-        }
-        assert_eq!(rate.sure_per_s(), 390.0, "1.3 times 300");
-        for second in 20..40 {
-            rate.observe(f64::from(second), Sample { busy: true, ..sample }, COUNTS, 2.0);
-        }
-        assert_eq!((rate.per_s(), rate.sure_per_s()), (300.0, 300.0), "measured");
-    }
-
-    #[test]
-    fn a_slow_spell_is_believed_for_a_while_and_longer_when_it_comes_again() {
-        let mut rate = PodRate::new(100.0);
-        let mut now_s = 0.0;
-        let mut feed = |seconds: u32, records: f64, busy: bool, rate: &mut PodRate| {
-            for _ in 0..seconds {
-                now_s += 1.0;
-                let sample =
-                    Sample { span_s: 1.0, arrived: 1.5 * records, records, busy, partitions: 24 };
-                rate.observe(now_s, sample, COUNTS, 2.0);
-            }
-            rate.per_s()
-        };
-        assert!((feed(40, 400.0, true, &mut rate) - 100.0).abs() < 1.0);
-        let slow = feed(60, 80.0, true, &mut rate);
-        assert!((slow - 20.0).abs() < 1.0, "{slow}");
-        assert_eq!(feed(110, 40.0, false, &mut rate), slow, "believed");
-        let risen = feed(300, 40.0, false, &mut rate);
-        assert!(risen > 1.4 * slow, "{risen}");
-        // It is slow still: the next time it is believed for twice as long.
-        let slow = feed(60, 80.0, true, &mut rate);
-        assert!((slow - 20.0).abs() < 1.0, "{slow}");
-        assert_eq!(feed(200, 40.0, false, &mut rate), slow, "believed for longer");
-        let best = feed(3600, 40.0, false, &mut rate);
-        assert!((best - 100.0).abs() < 2.0, "{best}");
-    }
-
-    #[test]
-    fn pods_tell_their_rate_when_nobody_waits_for_them() {
-        let mut rate = PodRate::new(500.0);
-        rate.report(1.0, 90.0);
-        assert_eq!((rate.per_s(), rate.sure_per_s()), (90.0, 90.0));
-        rate.report(2.0, f64::NAN);
-        rate.report(2.0, 0.0);
-        assert_eq!(rate.per_s(), 90.0);
-        for second in 3..40 {
-            let sample = Sample {
-                span_s: 1.0,
-                arrived: 1.5 * 400.0,
-                records: 400.0,
-                busy: true,
-                partitions: 24,
-            };
-            rate.observe(f64::from(second), sample, COUNTS, 2.0);
-        }
-        let seen = rate.per_s();
-        rate.report(41.0, 900.0);
-        assert_eq!(rate.per_s(), seen, "what was seen counts more");
-    }
-
-    #[test]
-    fn nothing_is_learned_while_pods_come_and_go() {
-        let mut rate = PodRate::new(100.0);
-        for second in 0..40 {
-            let sample = Sample {
-                span_s: 1.0,
-                arrived: 1.5 * 4000.0,
-                records: 4000.0,
-                busy: true,
-                partitions: 24,
-            };
-            let counts = Counts { ready: 3 + second % 2, ..COUNTS };
-            rate.observe(f64::from(second), sample, counts, 2.0);
-        }
-        assert_eq!(rate.per_s(), 100.0);
-    }
-
-    #[test]
-    fn while_pods_start_a_rate_is_lowered_and_not_raised() {
-        let mut rate = PodRate::new(100.0);
-        let feed = |rate: &mut PodRate, seconds: std::ops::Range<u32>, records, counts| {
-            for second in seconds {
-                let sample = Sample {
-                    span_s: 1.0,
-                    arrived: 1.5 * records,
-                    records,
-                    busy: true,
-                    partitions: 24,
-                };
-                rate.observe(f64::from(second), sample, counts, 2.0);
-            }
-        };
-        feed(&mut rate, 0..20, 400.0, COUNTS);
-        assert!((rate.per_s() - 100.0).abs() < 1.0);
-        // The sink slows down, and more are ordered before that is known.
-        let starting = Counts { spec: 8, status: 8, ready: 4 };
-        feed(&mut rate, 20..32, 120.0, starting);
-        assert!(rate.per_s() < 40.0, "{}", rate.per_s());
-        assert!(rate.is_low());
-        let low = rate.per_s();
-        feed(&mut rate, 32..50, 800.0, starting);
-        assert_eq!(rate.per_s(), low, "who is not Ready may have helped");
-        rate.recovered(50.0);
-        assert!((rate.per_s() - 100.0).abs() < 1.0 && !rate.is_low());
-    }
-
-    #[test]
-    fn a_low_rate_rises_with_time_and_not_with_looks() {
-        let mut rate = PodRate::new(100.0);
-        rate.learn_rate(100.0);
-        rate.at_most(0.0, 50.0);
-        rate.at_most(0.0, 60.0);
-        rate.fade(FADE_AFTER_S, 10.0);
-        assert_eq!(rate.per_s(), 50.0, "too early");
-        rate.fade(FADE_AFTER_S + 10.0, 10.0);
-        assert!((rate.per_s() - 51.0).abs() < 1e-9, "{}", rate.per_s());
-    }
-
-    #[test]
-    fn what_is_in_flight_is_not_work_that_waits() {
-        let mut rate = PodRate::new(100.0);
-        // Writes are slow, much is in flight; as much is done as arrives.
-        let sample =
-            Sample { span_s: 1.0, arrived: 200.0, records: 200.0, busy: true, partitions: 24 };
-        for second in 0..40 {
-            rate.observe(f64::from(second), sample, COUNTS, 2.0);
-        }
-        assert_eq!(rate.per_s(), 100.0);
-    }
-
-    #[test]
-    fn a_slow_start_is_known_before_it_is_over() {
-        let mut start = PodStart::new(5.0);
-        start.observe(0.0, 0.0, Counts { spec: 1, status: 1, ready: 1 });
-        for second in 1..=20 {
-            let now_s = f64::from(second);
-            start.observe(now_s, now_s - 1.0, Counts { spec: 3, status: 3, ready: 1 });
-        }
-        assert_eq!((start.start_s(20.0), start.left_s(20.0)), (20.0, 0.0));
-        start.observe(21.0, 20.0, Counts { spec: 3, status: 3, ready: 3 });
-        assert_eq!((start.start_s(30.0), start.left_s(30.0)), (21.0, 0.0));
-    }
-}
+#[path = "capacity_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use super::capacity::{Counts, PodRate, PodStart, Sample};
 use super::partition::{Moved, Partition};
 use super::plan::Situation;
 use super::rebalance::Rebalance;
-use super::wait::Wait;
+use super::wait::{Spell, Wait};
 use crate::lag::PartitionOffsets;
 use crate::law::SinkFacts;
 
@@ -169,8 +169,10 @@ impl Estimator {
             return;
         }
         let backlog: f64 = self.partitions.values().map(|m| m.partition.backlog()).sum();
-        if self.wait.observe(span_s, backlog / rate_per_s, is_low) {
-            self.pod_rate.recovered(now_s);
+        match self.wait.observe(span_s, backlog / rate_per_s, is_low) {
+            Some(Spell::Over) => self.pod_rate.recovered(now_s),
+            Some(Spell::NotSeen) => self.pod_rate.not_slow(),
+            None => {}
         }
     }
 
@@ -289,6 +291,7 @@ impl Estimator {
             trend: level.trend_per_s2 / level.rate_per_s.max(1e-9),
             pod_rate_per_s: self.pod_rate.per_s(),
             sure_rate_per_s: self.pod_rate.sure_per_s(),
+            reserve_rate_per_s: self.pod_rate.reserve_per_s(),
             is_measured: self.pod_rate.is_measured(),
             pod_start_s,
             rebalance_s,

@@ -82,6 +82,8 @@ pub(super) struct Situation {
     pub(super) pod_rate_per_s: f64,
     /// What fewer pods may be trusted with, at most that.
     pub(super) sure_rate_per_s: f64,
+    /// What pods kept in reserve are taken to do: the pod rate, or in a slow spell what it was.
+    pub(super) reserve_rate_per_s: f64,
     /// Whether the pods' rate was seen and is not a guess.
     pub(super) is_measured: bool,
     pub(super) pod_start_s: f64,
@@ -199,14 +201,19 @@ impl Plan {
             full_from: FULL_FROM,
             drift,
         };
-        let pod = situation.pod_rate_per_s;
+        let (pod, pod_in_reserve) = (situation.pod_rate_per_s, situation.reserve_rate_per_s);
         let load = Load::new(situation, pod, HOT);
         let load_due = Load::new(situation, pod, HOT_DUE);
         let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN);
-        // What fewer pods do is to be proven; what they would do if more came is believed.
-        let believed = is_reserved.then(|| Load::new(situation, pod, HOT_DOWN));
-        let reserved = |n| believed.as_ref().is_none_or(|load| load.takes(n, down));
-        let carries = |n| load.carries(n, aim) && load.takes(n, aim);
+        // What fewer pods do is to be proven; what they would do if more came is believed. And
+        // a slow spell is what they were kept for: no second reserve is kept in it.
+        let ready = |hot, criteria| {
+            let load = is_reserved.then(|| Load::new(situation, pod_in_reserve, hot));
+            move |n| load.as_ref().is_none_or(|load| load.takes(n, criteria))
+        };
+        let (ready_aim, ready_due) = (ready(HOT, aim), ready(HOT_DUE, due));
+        let reserved = ready(HOT_DOWN, down);
+        let carries = |n| load.carries(n, aim) && ready_aim(n);
         let steady = load.least(carries);
         let wanted = load.least(|n| carries(n) && load.drains(n, aim));
         let holds = |n| load_down.carries(n, down) && load_down.drains(n, down);
@@ -223,7 +230,7 @@ impl Plan {
             doubled: load.bounded(spec.saturating_mul(2), options),
             steady: load.bounded(steady, options),
             enough: load.bounded(enough, options),
-            steady_due: !stays && !load_due.carries(spec, due) || !load_due.takes(spec, due),
+            steady_due: !stays && !load_due.carries(spec, due) || !ready_due(spec),
             drain_due: !stays && !load_due.drains(spec, due),
             short: (wanted > most).then(|| load.short_of(most, aim)),
             hot: load.hottest(),

@@ -14,6 +14,7 @@ fn situation(partitions: i32, rate_per_s: f64, pod_rate_per_s: f64) -> Situation
         trend: 0.0,
         pod_rate_per_s,
         sure_rate_per_s: pod_rate_per_s,
+        reserve_rate_per_s: pod_rate_per_s,
         is_measured: false,
         pod_start_s: 30.0,
         rebalance_s: 2.0,
@@ -169,6 +170,22 @@ fn pods_are_kept_for_a_multiple_of_the_load_and_no_backlog_is_made_up() {
 }
 
 #[test]
+fn a_slow_spell_is_what_the_reserve_is_for() {
+    let options = SloOptions { overprovisioning: 2.5, ..options() };
+    let plan = |reserve_rate_per_s, spec| {
+        let slow = situation(100, 1200.0, 33.0);
+        let slow = Situation { reserve_rate_per_s, is_measured: true, ..slow };
+        Plan::new(&with_spec(spec, slow), &options)
+    };
+    // The load needs 50 of the slow pods; three partitions fit 2.5 times into a pod as it was.
+    let spell = plan(100.0, 34);
+    assert_eq!((spell.steady, spell.steady_due, spell.short), (50, true, None));
+    assert!(!plan(100.0, 50).steady_due);
+    // Pods that were always like that are kept ready for more.
+    assert_eq!((plan(33.0, 50).steady, plan(33.0, 50).steady_due), (100, true));
+}
+
+#[test]
 fn a_multiple_that_no_allowed_count_takes_is_said_and_costs_what_is_allowed() {
     let options =
         SloOptions { overprovisioning: 5.0, max_replicas: 34, target_age_s: 90.0, ..options() };
@@ -218,13 +235,14 @@ fn any_case() -> impl Strategy<Value = Any> {
     let counts = (0..150_i32, 0..150_i32, 0..20_i32, 0..200_i32);
     let pods =
         (1.0..2000.0_f64, 0.3..1.0_f64, 0.0..90.0_f64, 0.0..10.0_f64, 0.0..0.3_f64, 0.0..0.02_f64);
-    let reserve = prop_oneof![Just(1.0), 1.0..8.0_f64];
+    let times = |most: f64| prop_oneof![Just(1.0), 1.0..most];
+    let reserve = (times(8.0), times(5.0));
     let promise =
         (1.0..300.0_f64, prop::option::of(0.5..300.0_f64), 0.5..0.95_f64, any::<bool>(), reserve);
     (partitions, counts, pods, promise).prop_map(|(partitions, counts, pods, promise)| {
         let (spec, ready, min, above) = counts;
         let (pod_rate_per_s, sure, pod_start_s, rebalance_s, noise, trend) = pods;
-        let (target_age_s, drain_s, headroom, measured, overprovisioning) = promise;
+        let (target_age_s, drain_s, headroom, measured, (overprovisioning, spell)) = promise;
         let (rates, backlogs): (Vec<f64>, Vec<f64>) = partitions.into_iter().unzip();
         let situation = Situation {
             partitions: (0..rates.len() as i32).collect(),
@@ -234,6 +252,7 @@ fn any_case() -> impl Strategy<Value = Any> {
             trend,
             pod_rate_per_s,
             sure_rate_per_s: if measured { pod_rate_per_s } else { pod_rate_per_s * sure },
+            reserve_rate_per_s: pod_rate_per_s * spell,
             is_measured: measured,
             pod_start_s,
             rebalance_s,
@@ -294,6 +313,7 @@ proptest! {
         scaled.rates.iter_mut().chain(&mut scaled.backlogs).for_each(|value| *value *= unit);
         scaled.pod_rate_per_s *= unit;
         scaled.sure_rate_per_s *= unit;
+        scaled.reserve_rate_per_s *= unit;
         prop_assert_eq!(
             Plan::new(&scaled, &case.options),
             Plan::new(&case.situation, &case.options)

@@ -8,7 +8,8 @@
 //! they were.
 //!
 //! A slow spell that does not show at rest (a cost for each record, in small batches)
-//! leaves no level, and nothing is concluded.
+//! leaves no level, and its end is not seen. Where the time was what it usually is all the
+//! while, pods do less than was guessed for another reason.
 
 use std::collections::VecDeque;
 
@@ -25,6 +26,15 @@ const SLOW: f64 = 1.5;
 const AGAIN_USUAL: f64 = 1.2;
 /// How much of a difference one more second at rest takes in.
 const GAIN: f64 = 0.05;
+
+/// What a level says while a low rate is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spell {
+    /// It was seen, and is over.
+    Over,
+    /// None was seen: writes take what they usually do, or nothing usual is known.
+    NotSeen,
+}
 
 /// Seconds from arrival to commit, in the mean, now and usually.
 #[derive(Debug, Clone, Default)]
@@ -43,27 +53,27 @@ impl Wait {
     }
 
     /// Records waited for `wait_s` in the mean in the last `span_s`; `is_low` says that the
-    /// pods' rate is believed to be below what it was at best. True when a slow spell is over.
-    pub(super) fn observe(&mut self, span_s: f64, wait_s: f64, is_low: bool) -> bool {
+    /// pods' rate is believed to be below what it was at best. What that tells of a
+    /// slow spell, if anything.
+    pub(super) fn observe(&mut self, span_s: f64, wait_s: f64, is_low: bool) -> Option<Spell> {
         self.recent.push_back((span_s, wait_s * span_s));
         while self.recent.iter().map(|(span_s, _)| span_s).sum::<f64>() > BLOCKS as f64 * BLOCK_S {
             self.recent.pop_front();
         }
-        let Some(now_s) = self.level_s() else { return false };
+        let now_s = self.level_s()?;
         if !is_low {
             let usual_s = self.usual_s.get_or_insert(now_s);
             *usual_s += GAIN * (now_s - *usual_s);
             self.slow = false;
-            return false;
+            return None;
         }
-        let Some(usual_s) = self.usual_s else { return false };
+        let Some(usual_s) = self.usual_s else { return Some(Spell::NotSeen) };
         if now_s > SLOW * usual_s {
             self.slow = true;
         }
-        self.slow && now_s <= AGAIN_USUAL * usual_s && {
-            self.slow = false;
-            true
-        }
+        let is_usual = now_s <= AGAIN_USUAL * usual_s;
+        let over = is_usual && std::mem::take(&mut self.slow);
+        is_usual.then_some(if over { Spell::Over } else { Spell::NotSeen })
     }
 
     /// The level, when it is at rest.
@@ -90,8 +100,9 @@ impl Wait {
 mod tests {
     use super::*;
 
-    fn fed(wait: &mut Wait, seconds: usize, wait_s: f64, is_low: bool) -> Option<usize> {
-        (0..seconds).find(|_| wait.observe(1.0, wait_s, is_low))
+    /// When something is said first, and what.
+    fn fed(wait: &mut Wait, seconds: usize, wait_s: f64, is_low: bool) -> Option<(usize, Spell)> {
+        (0..seconds).find_map(|at| Some((at, wait.observe(1.0, wait_s, is_low)?)))
     }
 
     #[test]
@@ -100,9 +111,23 @@ mod tests {
         assert_eq!(fed(&mut wait, 60, 1.5, false), None);
         wait.disturbed();
         assert_eq!(fed(&mut wait, 60, 4.5, true), None);
-        let after = fed(&mut wait, 60, 1.5, true).expect("over");
+        let (after, said) = fed(&mut wait, 60, 1.5, true).expect("over");
+        assert_eq!(said, Spell::Over);
         assert!((15..25).contains(&after), "at rest again, {after} s");
-        assert_eq!(fed(&mut wait, 60, 1.5, true), None, "said once");
+        assert_eq!(fed(&mut wait, 60, 1.5, true), Some((0, Spell::NotSeen)), "said once");
+    }
+
+    #[test]
+    fn a_low_rate_with_the_usual_wait_is_no_spell() {
+        let mut wait = Wait::default();
+        assert_eq!(fed(&mut wait, 60, 1.5, false), None);
+        wait.disturbed();
+        let (after, said) = fed(&mut wait, 60, 1.7, true).expect("at rest");
+        assert_eq!(said, Spell::NotSeen);
+        assert!((15..25).contains(&after), "at rest, {after} s");
+        // Somewhat longer is neither.
+        wait.disturbed();
+        assert_eq!(fed(&mut wait, 60, 2.0, true), None);
     }
 
     #[test]
@@ -111,15 +136,16 @@ mod tests {
         fed(&mut wait, 60, 1.5, false);
         // A backlog that drains is no level.
         for second in 0..40 {
-            assert!(!wait.observe(1.0, 20.0 * 0.93_f64.powi(second), true));
+            assert_eq!(wait.observe(1.0, 20.0 * 0.93_f64.powi(second), true), None);
         }
-        assert_eq!(fed(&mut wait, 300, 1.5, true), None);
+        assert_eq!(fed(&mut wait, 300, 1.5, true).map(|(_, said)| said), Some(Spell::NotSeen));
     }
 
     #[test]
     fn nothing_usual_was_seen() {
         let mut wait = Wait::default();
-        assert_eq!(fed(&mut wait, 60, 4.5, true), None);
-        assert_eq!(fed(&mut wait, 60, 1.5, true), None);
+        let said = |found: Option<(usize, Spell)>| found.map(|(_, said)| said);
+        assert_eq!(said(fed(&mut wait, 60, 4.5, true)), Some(Spell::NotSeen));
+        assert_eq!(said(fed(&mut wait, 60, 1.5, true)), Some(Spell::NotSeen));
     }
 }
