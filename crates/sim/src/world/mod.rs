@@ -8,6 +8,7 @@
 mod ages;
 mod assign;
 mod batches;
+mod closing;
 mod control;
 mod events;
 mod faults;
@@ -15,14 +16,17 @@ mod group;
 mod nodes;
 mod partitions;
 mod pods;
+mod prepared;
 mod sample;
 mod sink;
 mod split;
 mod team;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use control::{slo_options, stock_law, through_keda};
+pub use prepared::Prepared;
 pub use team::{Team, Went};
 
 pub(crate) use ages::Ages;
@@ -39,7 +43,7 @@ use sink::Sink;
 use tidegate_autoscale::law::{Facts, Law};
 use tidegate_autoscale::series::Second;
 
-use crate::load::{ArrivalCurve, Place, partition_weights};
+use crate::load::{ArrivalCurve, Place};
 use crate::scenario::{GroupTimes, Range, Scenario};
 use crate::summary::{Counts, SoFar, Summary, Tally};
 
@@ -70,67 +74,6 @@ impl Run {
 /// Runs a scenario under a law.
 pub fn simulate(scenario: &Scenario, seed: u64, law: &mut dyn Law) -> Run {
     Prepared::new(scenario, seed).run(law)
-}
-
-/// What all runs of a scenario with one seed share: the arrivals, and each partition's
-/// share of them. For many runs with different laws; threads may share it.
-#[derive(Debug)]
-pub struct Prepared<'a> {
-    scenario: &'a Scenario,
-    seed: u64,
-    weights: Vec<f64>,
-    curve: ArrivalCurve,
-    /// Records of the whole run.
-    expected: f64,
-}
-
-impl<'a> Prepared<'a> {
-    /// Draws the arrivals.
-    pub fn new(scenario: &'a Scenario, seed: u64) -> Self {
-        let mut arrivals = stream(seed.wrapping_add(scenario.load.seed), 1);
-        let before = (f64::from(scenario.topic.backlog_records), us(scenario.topic.backlog_age_s));
-        let duration_us = us(f64::from(scenario.duration_s));
-        let curve = ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals);
-        Self {
-            scenario,
-            seed,
-            weights: partition_weights(&scenario.topic, &scenario.load),
-            expected: curve.records(duration_us),
-            curve,
-        }
-    }
-
-    /// Traffic and world.
-    pub fn scenario(&self) -> &'a Scenario {
-        self.scenario
-    }
-
-    /// Runs a law.
-    pub fn run(&self, law: &mut dyn Law) -> Run {
-        World::new(self, true).run(law)
-    }
-
-    /// The same figures without the series.
-    pub fn summarize(&self, law: &mut dyn Law) -> Summary {
-        World::new(self, false).run(law).summary
-    }
-
-    /// The same, unless what is certain before the end is enough to stop: then `None`.
-    /// `stops` is asked every few simulated seconds.
-    pub fn summarize_unless(
-        &self,
-        law: &mut dyn Law,
-        stops: &mut dyn FnMut(&SoFar<'_>) -> bool,
-    ) -> Option<Summary> {
-        let mut world = World::new(self, false);
-        world.start(law.next_due_ms());
-        while world.goes_on(law) {
-            if world.is_stopped(stops) {
-                return None;
-            }
-        }
-        Some(world.into_run().summary)
-    }
 }
 
 /// Draws for one purpose do not shift those for another. Batches draw from a hash of pod
