@@ -138,3 +138,15 @@ fn the_examples_give_what_the_scripts_ask_for() {
         }
     }
 }
+
+/// The scripts read either example, so one test holds both: a copy, since not every way that
+/// a repository travels keeps links.
+#[test]
+fn both_examples_are_applied_by_the_same_test() {
+    let test = |example: &str| {
+        let examples = root().join("deploy/terraform/examples");
+        read(&examples.join(example).join("tests/apply.tftest.hcl"))
+    };
+    assert!(test("demo").contains("\nrun \""));
+    assert_eq!(test("demo"), test("production"));
+}

@@ -173,7 +173,8 @@ fn wildcards_fit_what_they_should_and_nothing_else() {
 #[test]
 fn the_producer_says_what_the_page_says() {
     let sources = [
-        "crates/load/src/produce.rs",
+        "crates/load/src/produce/mod.rs",
+        "crates/load/src/produce/sending.rs",
         "crates/cli/src/commands/produce.rs",
         "crates/pipeline/src/http.rs",
     ]
