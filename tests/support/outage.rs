@@ -172,8 +172,10 @@ impl World {
         self.members.iter().map(|member| member.process.log() + "\n").collect()
     }
 
-    /// Ends the load, waits for the backlog, drains the consumers and audits them.
+    /// Ends the load when there is something to audit, waits for the backlog, drains the
+    /// consumers and audits them.
     pub(crate) fn finish(mut self) {
+        wait_for("records to audit", LIMIT, || (self.offsets()?.1 > 500).then_some(()));
         self.load.take().expect("the load runs").drain("TERM", LIMIT);
         wait_for("no backlog", LIMIT, || {
             let (committed, sent) = self.offsets()?;
