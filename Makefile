@@ -1,7 +1,7 @@
 # tidegate: `make demo` shows it, `make test` proves it.
 
 CARGO ?= cargo
-TIDEGATE := target/release/tidegate
+RELEASE := target/release/tidegate
 
 .PHONY: help demo test test-postgres-versions build lint docs bench chaos check-deploy check-terraform check-image check-kubernetes e2e-kubernetes sbom down clean
 
@@ -11,7 +11,7 @@ help: ## what can be made
 demo: ## the whole loop on this machine, about four minutes
 	@scripts/ensure-tools.sh demo
 	$(CARGO) build --release --locked -p tidegate
-	$(TIDEGATE) up
+	$(RELEASE) up
 
 test: ## everything the tests need, then all tests
 	@scripts/test.sh

@@ -17,5 +17,8 @@ if [ -z "${TIDEGATE:-}" ] || [ -z "${SERVERS:-}" ]; then
   scripts/ensure-tools.sh test
   cargo build --workspace --locked --bins --examples
 fi
-exec python3 -B scripts/kubernetes/e2e.py "$@" --tidegate "${TIDEGATE:-target/debug/tidegate}" \
-  --servers "${SERVERS:-target/debug/examples/servers}"
+TIDEGATE=${TIDEGATE:-target/debug/tidegate} SERVERS=${SERVERS:-target/debug/examples/servers}
+for program in "$TIDEGATE" "$SERVERS"; do
+  [ -x "$program" ] || { printf 'kubernetes: no such program: %s\n' "$program" >&2; exit 1; }
+done
+exec python3 -B scripts/kubernetes/e2e.py "$@" --tidegate "$TIDEGATE" --servers "$SERVERS"
