@@ -5,6 +5,8 @@
 mod broker;
 #[path = "support/counted.rs"]
 mod counted;
+#[path = "support/proxy.rs"]
+mod proxy;
 mod support;
 
 use std::path::Path;
@@ -117,14 +119,14 @@ impl Limited {
     fn start(pods: usize, limit: (&str, &str), start_jitter_ms: u64) -> Self {
         let counted = Counted::start();
         let options = BrokerOptions {
-            advertised_port: Some(counted.port),
+            advertised_port: Some(counted.proxy.port),
             settings: settings(&[limit]),
             ..BrokerOptions::default()
         };
         let broker = TestBroker::start(tempfile::tempdir().expect("directory"), options);
         let port = broker.bootstrap().rsplit(':').next().expect("a port").parse();
-        counted.lead_to(port.expect("a port"));
-        let brokers = format!("127.0.0.1:{}", counted.port);
+        counted.proxy.lead_to(port.expect("a port"));
+        let brokers = format!("127.0.0.1:{}", counted.proxy.port);
         let admin = Admin::new(&ConnectionOptions::new(&*brokers)).expect("admin");
         admin.create_topic("limited", 2 * pods as i32, 1, &[]).expect("topic");
         drop(admin);

@@ -4,6 +4,8 @@
 
 #[path = "support/broker.rs"]
 mod broker;
+#[path = "support/proxy.rs"]
+mod proxy;
 mod support;
 #[path = "support/swallowing.rs"]
 mod swallowing;
@@ -250,7 +252,8 @@ fn static_members_kip_848() {
 /// reads and writes nothing, so no fence tells it either.
 #[test]
 fn a_member_whose_join_vanished_finds_out_by_itself() {
-    let proxy = Swallowing::start();
+    let swallowing = Swallowing::start();
+    let proxy = &swallowing.proxy;
     let options = BrokerOptions { advertised_port: Some(proxy.port), ..BrokerOptions::default() };
     let broker = TestBroker::start(tempfile::tempdir().expect("directory"), options);
     let port = broker.bootstrap().rsplit(':').next().expect("a port").parse();
@@ -258,9 +261,9 @@ fn a_member_whose_join_vanished_finds_out_by_itself() {
     let group = Group::on(broker, "classic", None);
     let first = group.member("first", &[]);
     group.wait_settled("one owns all", &[&first]);
-    proxy.arm();
+    swallowing.arm();
     let second = group.member("second", &[]);
-    wait_for("the join is swallowed", LIMIT, || proxy.has_swallowed().then_some(()));
+    wait_for("the join is swallowed", LIMIT, || swallowing.has_swallowed().then_some(()));
     group.wait_settled("the group gives the first one up", &[&second]);
     group.wait_settled("the first one is back", &[&first, &second]);
     group.finish(group.load(5), vec![first, second]);

@@ -1,38 +1,27 @@
 //! A listener in front of a broker that counts who connects, and when.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::proxy::Proxy;
+
 /// Forwards to the broker.
 pub(crate) struct Counted {
-    pub(crate) port: u16,
+    pub(crate) proxy: Proxy,
     attempts: Arc<Mutex<Vec<Instant>>>,
-    target: Arc<Mutex<Option<u16>>>,
 }
 
 impl Counted {
-    /// Listens; connections are closed until there is a target.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
-        let port = listener.local_addr().expect("address").port();
         let attempts = Arc::new(Mutex::new(Vec::new()));
-        let target = Arc::new(Mutex::new(None));
-        let (seen, to) = (Arc::clone(&attempts), Arc::clone(&target));
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let target: Option<u16> = *to.lock().expect("lock");
-                let Some(port) = target else { continue };
-                seen.lock().expect("lock").push(Instant::now());
-                std::thread::spawn(move || forward(client, port));
-            }
+        let seen = Arc::clone(&attempts);
+        let proxy = Proxy::start(move |client, port| {
+            seen.lock().expect("lock").push(Instant::now());
+            forward(client, port);
         });
-        Self { port, attempts, target }
-    }
-
-    pub(crate) fn lead_to(&self, port: u16) {
-        *self.target.lock().expect("lock") = Some(port);
+        Self { proxy, attempts }
     }
 
     /// Connections so far.

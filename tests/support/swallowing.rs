@@ -1,50 +1,33 @@
 //! A listener in front of a broker that swallows a join of the group.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
+
+use crate::proxy::Proxy;
 
 /// The number of the request in Kafka's protocol.
 const JOIN_GROUP: i16 = 11;
 
 #[derive(Default)]
 struct State {
-    target: Option<u16>,
     armed: bool,
     swallowed: bool,
 }
 
 /// Forwards to the broker, request by request.
 pub(crate) struct Swallowing {
-    pub(crate) port: u16,
+    pub(crate) proxy: Proxy,
     state: Arc<Mutex<State>>,
 }
 
 impl Swallowing {
-    /// Listens; connections are closed until there is a target.
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
-        let port = listener.local_addr().expect("address").port();
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let target = shared.lock().expect("lock").target;
-                let Some(port) = target else { continue };
-                let state = Arc::clone(&shared);
-                std::thread::spawn(move || {
-                    let server = TcpStream::connect(("127.0.0.1", port))?;
-                    let (answers, to) = (server.try_clone()?, client.try_clone()?);
-                    std::thread::spawn(move || pass_answers(answers, to));
-                    pass_requests(client, server, &state)
-                });
-            }
-        });
-        Self { port, state }
-    }
-
-    pub(crate) fn lead_to(&self, port: u16) {
-        self.state.lock().expect("lock").target = Some(port);
+        // A connection ends with an error when one side closes it.
+        let proxy = Proxy::start(move |client, port| drop(forward(client, port, &shared)));
+        Self { proxy, state }
     }
 
     /// From now on, the next join of a member that has joined before, and whatever follows
@@ -56,6 +39,13 @@ impl Swallowing {
     pub(crate) fn has_swallowed(&self) -> bool {
         self.state.lock().expect("lock").swallowed
     }
+}
+
+fn forward(client: TcpStream, port: u16, state: &Mutex<State>) -> std::io::Result<()> {
+    let server = TcpStream::connect(("127.0.0.1", port))?;
+    let (answers, to) = (server.try_clone()?, client.try_clone()?);
+    std::thread::spawn(move || pass_answers(answers, to));
+    pass_requests(client, server, state)
 }
 
 fn pass_requests(
