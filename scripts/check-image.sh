@@ -28,7 +28,8 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 [ "$(id -u)" -eq 0 ] || die "run as root: runc is used without a user namespace"
 
-[ -x "$binary" ] || [ "$binary" != target/release/tidegate ] || cargo build --release --locked -p tidegate
+# Built, not only looked for: an old one would be checked.
+[ "$binary" != target/release/tidegate ] || cargo build --release --locked -p tidegate
 [ -x "$binary" ] || die "$binary is not there"
 work=$(mktemp -d)
 container=tidegate-check-$$
