@@ -16,10 +16,9 @@
 use kafka_protocol::messages::{
     ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, LeaveGroupRequest,
 };
-use kafka_protocol::protocol::StrBytes;
 
 use crate::security::stream::tls_config;
-use crate::wire::Connection;
+use crate::wire::{Connection, text};
 use crate::{ConnectionOptions, Error, GroupProtocol};
 
 /// Member epoch with which a KIP-848 member leaves.
@@ -99,8 +98,4 @@ fn coordinator(options: &ConnectionOptions, group: &str) -> Result<Connection, E
     let mut connection = Connection::open(&broker, tls_config(&options.security)?.as_ref())?;
     connection.authenticate(options)?;
     Ok(connection)
-}
-
-fn text(value: &str) -> StrBytes {
-    StrBytes::from_string(value.to_owned())
 }

@@ -207,6 +207,11 @@ fn untrusted(broker: &str, error: &rustls::Error) -> Error {
     Error::Security { brokers: broker.to_owned(), reason: format!("{advice}{error}") }
 }
 
+/// A text as the protocol's messages hold it.
+pub(crate) fn text(value: &str) -> StrBytes {
+    StrBytes::from_string(value.to_owned())
+}
+
 pub(crate) fn host_and_port(broker: &str) -> Option<(&str, u16)> {
     let (host, port) = broker.rsplit_once(':')?;
     Some((host, port.parse().ok()?))

@@ -16,7 +16,8 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 
 use super::link::Links;
-use super::{GroupTopic, READ_COMMITTED, text};
+use super::{GroupTopic, READ_COMMITTED};
+use crate::wire::text;
 
 /// Reads that must have seen the same two offsets first.
 const STILL_READS: u32 = 3;

@@ -13,7 +13,8 @@ use kafka_protocol::messages::{FindCoordinatorRequest, GroupId, OffsetFetchReque
 
 use super::link::Links;
 use super::topics::Topics;
-use super::{ClusterError, GroupTopic, text};
+use super::{ClusterError, GroupTopic};
+use crate::wire::text;
 
 /// Offset by partition, for each that was asked for.
 pub(super) type Committed = HashMap<GroupTopic, Result<BTreeMap<i32, i64>, ClusterError>>;

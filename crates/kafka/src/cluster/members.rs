@@ -7,8 +7,9 @@ use kafka_protocol::messages::{
     ApiKey, ConsumerGroupDescribeRequest, DescribeGroupsRequest, GroupId,
 };
 
-use super::{ClusterError, ClusterReader, text};
+use super::{ClusterError, ClusterReader};
 use crate::GroupProtocol;
+use crate::wire::text;
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,8 +41,6 @@ mod topics;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use kafka_protocol::protocol::StrBytes;
-
 use self::control::Standstill;
 use self::groups::{Committed, Coordinators};
 use self::link::Links;
@@ -201,8 +199,4 @@ impl ClusterReader {
             control::only_control_records(links, leader, &want.topic, offsets.partition, from..end)
         })
     }
-}
-
-fn text(value: &str) -> StrBytes {
-    StrBytes::from_string(value.to_owned())
 }

@@ -11,7 +11,8 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, MetadataRequest, TopicName};
 
 use super::link::Links;
-use super::{ClusterError, READ_COMMITTED, text};
+use super::{ClusterError, READ_COMMITTED};
+use crate::wire::text;
 
 /// Partitions and leaders are asked for again after this time, or on an error.
 const METADATA_AGE: Duration = Duration::from_secs(60);

@@ -70,7 +70,7 @@ impl Poller {
     /// With the classic protocol nothing but heartbeats goes to the coordinator while
     /// nothing is written, and none while a join is due. A join that vanished with its
     /// connection is then never missed: the member kept its partitions and believes that it
-    /// is one. A question that is not answered within the client's socket timeout ends the
+    /// is still in the group. A question that is not answered within the client's socket timeout ends the
     /// connection, and the client joins again. The answer does not matter.
     pub(super) fn ask_coordinator_if_due(&mut self) {
         if self.protocol != GroupProtocol::Classic
