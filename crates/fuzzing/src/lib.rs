@@ -5,11 +5,13 @@
 //! `replay` calls them with its committed corpus, on a stable compiler.
 //!
 //! # Layout
+//! - `batches`: a topic's log
 //! - `decode`: records
 //! - `documents`: manifests, profiles, scenarios
 //! - `urls`: PostgreSQL URLs, broker lists
 #![deny(missing_docs)]
 
+pub mod batches;
 pub mod decode;
 pub mod documents;
 pub mod urls;
@@ -19,6 +21,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this crate.
 pub const TARGETS: &[Target] = &[
+    ("batches", batches::log),
     ("trade", decode::trade),
     ("json", decode::json),
     ("mapped", decode::mapped),

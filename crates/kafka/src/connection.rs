@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, SecurityOptions};
 
+const READS_ITSELF: &str = "without effect: librdkafka joins the group, tidegate reads the log";
+
 /// Settings the promises depend on, and why a user cannot set them.
 const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "use the brokers option"),
@@ -36,6 +38,16 @@ const OWNED: &[(&str, &str)] = &[
     ("acks", "always all: an acknowledged record must survive a leader change"),
     ("request.required.acks", "always all: an acknowledged record must survive a leader change"),
     ("isolation.level", "always read_committed"),
+    ("fetch.min.bytes", "use the fetch_min_bytes option"),
+    ("fetch.wait.max.ms", "use the fetch_wait_max_ms option"),
+    ("fetch.max.bytes", READS_ITSELF),
+    ("fetch.message.max.bytes", READS_ITSELF),
+    ("max.partition.fetch.bytes", READS_ITSELF),
+    ("fetch.error.backoff.ms", READS_ITSELF),
+    ("fetch.queue.backoff.ms", READS_ITSELF),
+    ("queued.min.messages", READS_ITSELF),
+    ("queued.max.messages.kbytes", READS_ITSELF),
+    ("check.crcs", "checksums are always checked"),
     ("enable.partition.eof", "not needed, and it would look like a record"),
     ("client.rack", "use the client_rack option"),
     ("reconnect.backoff.ms", "use the reconnect_backoff_ms option"),

@@ -8,6 +8,7 @@
 //! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`)
 //! - [`SecurityOptions`]: TLS, SASL, tokens, for every client of the process (`security`)
 //! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
+//! - `fetch`: reads the logs, without the library
 //! - [`Producer`]: idempotent, deliveries told one by one (`producer`)
 //! - [`LagReader`]: committed and end offsets without joining (`lag`)
 //! - [`ClusterReader`]: many groups on many topics, one request a broker (`cluster`)
@@ -23,6 +24,7 @@ mod cluster;
 mod connection;
 mod error;
 pub mod fence;
+mod fetch;
 mod group;
 mod lag;
 mod log;
@@ -39,6 +41,7 @@ pub use chunk::Records;
 pub use cluster::{ClusterError, ClusterReader, GroupMember, GroupTopic};
 pub use connection::ConnectionOptions;
 pub use error::Error;
+pub use fetch::{LogPart, read_log};
 pub use group::{
     AssignReply, GroupConsumer, GroupEvent, GroupHandle, GroupOptions, GroupProtocol, GroupStatus,
     RevokeReply,

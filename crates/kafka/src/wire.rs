@@ -4,10 +4,11 @@
 //! step bounded in time. What a handshake or a login is refused for comes back as
 //! [`Error::Security`] in words that say what to do; what time may heal as [`Error::Wire`].
 //!
-//! Threads: blocking. Limits: a TLS key with a pass phrase cannot be read here.
+//! Threads: blocking.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
@@ -21,9 +22,9 @@ use crate::security::sasl;
 use crate::security::stream::{Stream, tls_config};
 use crate::{ConnectionOptions, Error};
 
-/// The offsets of twenty thousand partitions are about a megabyte; more than this is
-/// not a Kafka broker.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// The offsets of twenty thousand partitions are about a megabyte, a batch of records is as
+/// large as a broker is set to take it; more than this is not a Kafka broker.
+const MAX_ANSWER_BYTES: usize = 128 << 20;
 pub(crate) const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
 
 /// A TLS record came where a length should be.
@@ -41,6 +42,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// Answers may come this much later than those that are made at once.
+    pub(crate) fn patience(&mut self, wait: Duration) -> Result<(), Error> {
+        self.stream.patience(wait).map_err(|error| Error::Wire {
+            action: "set the timeout",
+            broker: self.broker.clone(),
+            reason: error.to_string(),
+        })
+    }
+
     /// host:port of the broker.
     pub(crate) fn broker(&self) -> &str {
         &self.broker

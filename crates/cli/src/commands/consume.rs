@@ -206,8 +206,6 @@ fn group_options(config: &Config, args: &ConsumeArgs) -> anyhow::Result<GroupOpt
         fetch_min_bytes: consume.fetch_min_bytes,
         fetch_wait_max_ms: consume.fetch_wait_max_ms,
         buffer_high_records: consume.buffer_high_records,
-        buffer_low_records: consume.buffer_low_records,
-        prefetch_records: (consume.largest_batch() / 2).clamp(1_000, 20_000),
         commit_interval_ms: consume.commit_interval_ms,
         revoke_timeout_ms: consume.revoke_timeout_ms,
         instance_id: Some(consume.instance_id.clone()).filter(|id| !id.is_empty()),

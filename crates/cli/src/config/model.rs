@@ -70,7 +70,6 @@ pub(crate) struct ConsumeConfig {
     pub(crate) batch_processing_time_s: f64,
     pub(crate) max_payload_bytes: u64,
     pub(crate) buffer_high_records: u64,
-    pub(crate) buffer_low_records: u64,
     pub(crate) commit_interval_ms: u64,
     pub(crate) fetch_min_bytes: u64,
     pub(crate) fetch_wait_max_ms: u64,
@@ -235,12 +234,6 @@ impl ConsumeConfig {
         range("consume.batch_processing_time_s", self.batch_processing_time_s, 0.0, 60.0)?;
         range("consume.max_payload_bytes", self.max_payload_bytes, 1, 1_048_576_000)?;
         range("consume.buffer_high_records", self.buffer_high_records, 1, 10_000_000)?;
-        range(
-            "consume.buffer_low_records",
-            self.buffer_low_records,
-            0,
-            self.buffer_high_records - 1,
-        )?;
         range("consume.commit_interval_ms", self.commit_interval_ms, 10, 60_000)?;
         range("consume.fetch_min_bytes", self.fetch_min_bytes, 1, 100 << 20)?;
         range("consume.fetch_wait_max_ms", self.fetch_wait_max_ms, 1, 5000)?;

@@ -14,8 +14,9 @@ use crate::wire::Connection;
 /// A broker that failed is not tried again before this.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// All connections to one cluster.
 #[derive(Debug)]
-pub(super) struct Links {
+pub(crate) struct Links {
     options: ConnectionOptions,
     nodes: HashMap<i32, Node>,
     bootstrap: Option<Link>,
@@ -29,8 +30,9 @@ struct Node {
     failed: Option<(Instant, ClusterError)>,
 }
 
+/// One connection, logged in.
 #[derive(Debug)]
-struct Link {
+pub(crate) struct Link {
     connection: Connection,
     address: String,
     /// Largest version by request.
@@ -38,7 +40,7 @@ struct Link {
 }
 
 impl Links {
-    pub(super) fn new(options: &ConnectionOptions) -> Self {
+    pub(crate) fn new(options: &ConnectionOptions) -> Self {
         Self { options: options.clone(), nodes: HashMap::new(), bootstrap: None, requests: 0 }
     }
 
@@ -52,7 +54,7 @@ impl Links {
         self.requests
     }
 
-    pub(super) fn learn(&mut self, brokers: impl IntoIterator<Item = (i32, String)>) {
+    pub(crate) fn learn(&mut self, brokers: impl IntoIterator<Item = (i32, String)>) {
         for (id, address) in brokers {
             if self.nodes.get(&id).is_none_or(|node| node.address != address) {
                 self.nodes.insert(id, Node { address, link: None, failed: None });
@@ -61,7 +63,7 @@ impl Links {
     }
 
     /// Asks a broker that is connected, or else the first of the list that answers.
-    pub(super) fn ask_any<R: Request>(
+    pub(crate) fn ask_any<R: Request>(
         &mut self,
         action: &'static str,
         request: &R,
@@ -88,7 +90,7 @@ impl Links {
         Ok(answer)
     }
 
-    pub(super) fn ask<R: Request>(
+    pub(crate) fn ask<R: Request>(
         &mut self,
         node: i32,
         action: &'static str,
@@ -160,7 +162,7 @@ impl Link {
         }))
     }
 
-    fn open(options: &ConnectionOptions, address: &str) -> Result<Self, ClusterError> {
+    pub(crate) fn open(options: &ConnectionOptions, address: &str) -> Result<Self, ClusterError> {
         let failed = |error: crate::Error| unreachable(address, &error);
         let tls = tls_config(&options.security).map_err(failed)?;
         let mut connection = Connection::open(address, tls.as_ref()).map_err(failed)?;
@@ -170,6 +172,27 @@ impl Link {
         connection.authenticate(options).map_err(failed)?;
         let versions = answer.api_keys.iter().map(|key| (key.api_key, key.max_version)).collect();
         Ok(Self { connection, address: address.to_owned(), versions })
+    }
+
+    /// host:port of the broker.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Answers may come this much later than those that are made at once.
+    pub(crate) fn patience(&mut self, wait: Duration) -> Result<(), ClusterError> {
+        self.connection.patience(wait).map_err(|error| unreachable(&self.address, &error))
+    }
+
+    /// Asks in the newest version that the broker knows, up to this one.
+    pub(crate) fn ask_up_to<R: Request>(
+        &mut self,
+        action: &'static str,
+        request: &R,
+        version: i16,
+    ) -> Result<R::Response, ClusterError> {
+        let known = self.versions.get(&R::KEY).copied().unwrap_or_default();
+        self.ask(action, request, version.min(known))
     }
 
     fn ask<R: Request>(

@@ -43,11 +43,11 @@ use std::time::Duration;
 
 use self::control::Standstill;
 use self::groups::{Committed, Coordinators};
-use self::link::Links;
 use self::topics::{LATEST, Offsets, Topics};
 use crate::{ConnectionOptions, PartitionOffsets};
 
 pub use error::ClusterError;
+pub(crate) use link::{Link, Links};
 pub use members::GroupMember;
 
 /// A leader or a coordinator that moves is asked for once more after this time.

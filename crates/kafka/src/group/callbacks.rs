@@ -3,7 +3,6 @@
 //! The default callback of the client wrapper is overridden: it drops the errors
 //! of assign and unassign, and it cannot set start offsets.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
@@ -20,10 +19,15 @@ use super::commits::Commits;
 use super::events::{AssignReply, GroupEvent, RevokeReply};
 use super::handle::Shared;
 use super::rejoin::Rejoin;
-use crate::chunk::Chunk;
+use crate::fetch::Fetcher;
 use crate::security::context::oauth_token;
 use crate::security::refusal;
 use crate::{Error, Position, StartPosition, TopicPartition, member_id};
+
+/// How long an assignment waits for the group's offsets before it goes on without.
+const START_WAIT: Duration = Duration::from_secs(2);
+/// Where the client, which reads nothing, is told to start a partition that has no position.
+const ANYWHERE: i64 = 0;
 
 /// Everything the poll thread and its callbacks share.
 pub(super) struct Context {
@@ -31,6 +35,7 @@ pub(super) struct Context {
     pub(super) topic: Arc<str>,
     events: Sender<GroupEvent>,
     shared: Arc<Shared>,
+    pub(super) fetcher: Arc<Fetcher>,
     state: Mutex<State>,
 }
 
@@ -40,10 +45,6 @@ pub(super) struct State {
     pub(super) commits: Commits,
     /// Why the thread must end.
     pub(super) end: Option<Error>,
-    /// Partitions changed since the fetch pause was last applied.
-    pub(super) assignment_changed: bool,
-    /// Records polled and not yet told.
-    pub(super) chunk: Chunk,
     /// An assignment came: the brokers and we trust each other.
     joined: bool,
     /// Whether the answer to a join is due.
@@ -53,24 +54,26 @@ pub(super) struct State {
 impl Context {
     pub(super) fn new(
         options: GroupOptions,
+        fetcher: Arc<Fetcher>,
         events: Sender<GroupEvent>,
         shared: Arc<Shared>,
     ) -> Self {
         let topic = Arc::from(options.topic.as_str());
         let state = State { rejoin: Rejoin::begun(Instant::now()), ..State::default() };
-        Self { options, topic, events, shared, state: Mutex::new(state) }
+        Self { options, topic, events, shared, fetcher, state: Mutex::new(state) }
     }
 
     /// The same for a client that takes this one's place: it owns nothing yet.
     pub(super) fn renewed(&self) -> Self {
-        Self::new(self.options.clone(), self.events.clone(), self.shared.clone())
+        let (fetcher, events) = (self.fetcher.clone(), self.events.clone());
+        Self::new(self.options.clone(), fetcher, events, self.shared.clone())
     }
 
     /// Tells the engine that everything is gone: this client will not say it.
     pub(super) fn lose_everything(&self) {
-        self.flush();
         let mut partitions: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
         partitions.sort();
+        self.stop_reading(&partitions);
         if !partitions.is_empty() {
             tracing::warn!(partitions = partitions.len(), "partitions lost with the client");
             self.tell(GroupEvent::Lost { partitions });
@@ -89,15 +92,9 @@ impl Context {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Tells the engine the records polled so far. Before every assignment
-    /// change, so that no record is told after its partition went.
-    pub(super) fn flush(&self) {
-        let records = std::mem::take(&mut self.state().chunk).finish(&self.topic);
-        if records.len() == 0 {
-            return;
-        }
-        self.shared.held_records.fetch_add(records.len() as u64, Ordering::AcqRel);
-        self.tell(GroupEvent::Records(records));
+    /// No record of these is told after this.
+    fn stop_reading(&self, partitions: &[TopicPartition]) {
+        self.fetcher.remove(partitions.iter().map(|partition| partition.partition));
     }
 
     /// Tells the engine; an engine that is gone ends the member.
@@ -117,19 +114,47 @@ impl Context {
         let starts =
             if partitions.is_empty() { Vec::new() } else { self.start_positions(&partitions)? };
         let list = start_list(&starts)?;
+        // Both always answer Ok; an error of one partition is not reported. Before, for
+        // those that the client knows already; after, for the others.
+        let _ = consumer.pause(&list);
         consumer
             .incremental_assign(&list)
             .map_err(|error| Error::client("take over assigned partitions", &error))?;
-        if list.count() > 0 {
-            // A pause by the application survives revoke and reassign.
-            let _ = consumer.resume(&list);
+        let _ = consumer.pause(&list);
+        {
+            let mut state = self.state();
+            partitions.into_iter().for_each(|partition| state.commits.assign(partition));
         }
-        let mut state = self.state();
-        state.assignment_changed = true;
-        for partition in partitions {
-            state.commits.assign(partition);
-        }
+        self.fetcher.add(&starts);
+        self.find_starts(consumer);
         Ok(())
+    }
+
+    /// Starts of the partitions that the engine has no position of: the group's offsets,
+    /// else the start of the log. Those that cannot be told now are asked for again.
+    pub(super) fn find_starts(&self, consumer: &BaseConsumer<Self>) {
+        let unknown = self.fetcher.without_start();
+        if unknown.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(unknown.len());
+        for partition in unknown {
+            list.add_partition(&self.topic, partition);
+        }
+        match consumer.committed_offsets(list, START_WAIT) {
+            Ok(committed) => {
+                for element in committed.elements() {
+                    match (element.error(), element.offset()) {
+                        (Err(error), _) => tracing::debug!(%error, "the group's offset"),
+                        (Ok(()), Offset::Offset(offset)) => {
+                            self.fetcher.start(element.partition(), Some(offset));
+                        }
+                        (Ok(()), _) => self.fetcher.start(element.partition(), None),
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the group's offsets are not known yet"),
+        }
     }
 
     fn start_positions(&self, partitions: &[TopicPartition]) -> Result<Vec<StartPosition>, Error> {
@@ -163,6 +188,7 @@ impl Context {
             named.into_iter().filter(|partition| state.commits.owns(partition)).collect()
         };
         let partitions = partitions.as_slice();
+        self.stop_reading(partitions);
         let lost = consumer.assignment_lost();
         if !partitions.is_empty() {
             if lost {
@@ -174,7 +200,6 @@ impl Context {
         }
         {
             let mut state = self.state();
-            state.assignment_changed = true;
             for partition in partitions {
                 state.commits.remove(partition);
             }
@@ -278,7 +303,7 @@ fn commit(consumer: &BaseConsumer<Context>, positions: &[Position]) -> KafkaResu
 fn start_list(starts: &[StartPosition]) -> Result<TopicPartitionList, Error> {
     let mut list = TopicPartitionList::with_capacity(starts.len());
     for start in starts {
-        let offset = start.next_offset.map_or(Offset::Stored, Offset::Offset);
+        let offset = Offset::Offset(start.next_offset.unwrap_or(ANYWHERE));
         list.add_partition_offset(&start.partition.topic, start.partition.partition, offset)
             .map_err(|error| Error::client("set a start position", &error))?;
     }
@@ -319,7 +344,6 @@ impl ConsumerContext for Context {
         code: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
-        self.flush();
         let partitions = self.partitions(list);
         let outcome = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {

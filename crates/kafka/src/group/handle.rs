@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::GroupProtocol;
+use super::{GroupOptions, GroupProtocol};
 use crate::{ConnectionOptions, Error, Position, TokenStatus, TopicPartition};
 
 /// What a member knows about itself.
@@ -18,7 +19,7 @@ pub struct GroupStatus {
     pub member_id: Option<String>,
     /// Owned partitions, sorted.
     pub assigned: Vec<TopicPartition>,
-    /// Whether fetching is paused by the buffer marks.
+    /// Whether fetching waits for room in the buffer.
     pub paused: bool,
     /// Assignments and revocations so far.
     pub rebalances_total: u64,
@@ -39,24 +40,33 @@ pub(super) enum Command {
     Leave(oneshot::Sender<Result<(), Error>>),
 }
 
+/// What the handle, the poll thread and those that fetch share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) held_records: AtomicU64,
+pub(crate) struct Shared {
+    /// Records that were told and not released.
+    held_records: AtomicU64,
+    /// Whether somebody waits for room. The lock orders that with its coming.
+    waits_for_room: Mutex<bool>,
+    room: Condvar,
     /// A static member keeps its place in the group when it leaves.
     pub(super) keep_place: AtomicBool,
     connection: ConnectionOptions,
-    /// The engine's wish for the high mark; the option bounds it.
-    pub(super) buffer_records: AtomicU64,
+    /// Held records at which fetching waits; the option bounds the engine's wish.
+    buffer_records: AtomicU64,
+    most_buffer_records: u64,
     status: Mutex<GroupStatus>,
 }
 
 impl Shared {
-    pub(super) fn new(protocol: GroupProtocol, connection: ConnectionOptions) -> Self {
+    pub(super) fn new(protocol: GroupProtocol, options: &GroupOptions) -> Self {
         Self {
             held_records: AtomicU64::new(0),
+            waits_for_room: Mutex::new(false),
+            room: Condvar::new(),
             keep_place: AtomicBool::new(false),
-            connection,
-            buffer_records: AtomicU64::new(u64::MAX),
+            connection: options.connection.clone(),
+            buffer_records: AtomicU64::new(options.buffer_high_records),
+            most_buffer_records: options.buffer_high_records,
             status: Mutex::new(GroupStatus {
                 protocol,
                 member_id: None,
@@ -72,7 +82,39 @@ impl Shared {
     }
 
     pub(super) fn status(&self) -> MutexGuard<'_, GroupStatus> {
-        self.status.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts records that are about to be told.
+    pub(crate) fn hold(&self, records: usize) {
+        self.held_records.fetch_add(records as u64, Ordering::AcqRel);
+    }
+
+    /// Whether more may be fetched.
+    pub(crate) fn has_room(&self) -> bool {
+        let held = self.held_records.load(Ordering::Acquire);
+        held < self.buffer_records.load(Ordering::Acquire)
+    }
+
+    /// Waits until there is room, at most this long.
+    pub(crate) fn wait_for_room(&self, most: Duration) {
+        self.status().paused = true;
+        {
+            let mut waits = self.waits_for_room.lock().unwrap_or_else(PoisonError::into_inner);
+            *waits = true;
+            let full = |waits: &mut bool| *waits && !self.has_room();
+            drop(self.room.wait_timeout_while(waits, most, full));
+        }
+        self.status().paused = !self.has_room();
+    }
+
+    fn make_room(&self) {
+        if self.has_room() {
+            let mut waits = self.waits_for_room.lock().unwrap_or_else(PoisonError::into_inner);
+            if std::mem::take(&mut *waits) {
+                self.room.notify_all();
+            }
+        }
     }
 }
 
@@ -106,12 +148,15 @@ impl GroupHandle {
             self.shared.held_records.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
                 Some(held.saturating_sub(records))
             });
+        self.shared.make_room();
     }
 
-    /// Fetching pauses at this many delivered records that are not released, or at
-    /// `buffer_high_records` if that is less. The low mark keeps its share.
+    /// Fetching waits at this many delivered records that are not released, or at
+    /// `buffer_high_records` if that is less.
     pub fn limit_buffer(&self, records: usize) {
-        self.shared.buffer_records.store(records.max(1) as u64, Ordering::Release);
+        let most = self.shared.most_buffer_records;
+        self.shared.buffer_records.store((records.max(1) as u64).min(most), Ordering::Release);
+        self.shared.make_room();
     }
 
     /// Gives everything up: revoke, final commit, LeaveGroup, close. The engine

@@ -8,12 +8,12 @@
 //! Threads: one OS thread owns the client for its whole life: it polls, runs the
 //! rebalance callbacks, commits, and closes. The engine's tasks only hold the
 //! handle. While a callback waits for the engine, the client keeps up heartbeats.
+//! Records are read by [`crate::fetch`], on threads of its own; the client's own fetching
+//! is paused from the moment of an assignment.
 //!
-//! Rejected: `StreamConsumer` (callbacks on runtime threads, lost wake-ups), split
-//! partition queues (a partition split once can stall when it comes back),
-//! not polling as backpressure (a rebalance would wait for the writer).
+//! Rejected: `StreamConsumer` (callbacks on runtime threads, lost wake-ups); the client's
+//! own fetching (ADR 033); not polling as backpressure (a rebalance would wait for the writer).
 
-mod backpressure;
 mod callbacks;
 mod commits;
 mod events;
@@ -26,6 +26,7 @@ mod tests;
 mod thread;
 
 pub use events::{AssignReply, GroupEvent, RevokeReply};
+pub(crate) use handle::Shared;
 pub use handle::{GroupHandle, GroupStatus};
 pub use options::{GroupOptions, GroupProtocol};
 
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::fetch::Fetcher;
 use crate::{Error, probe};
 
 /// Events in flight between the poll thread and the engine; each may carry a
@@ -56,9 +58,10 @@ impl GroupConsumer {
         options.validate()?;
         let protocol = decide_protocol(&options);
         let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
-        let shared = Arc::new(handle::Shared::new(protocol, options.connection.clone()));
+        let shared = Arc::new(Shared::new(protocol, &options));
+        let fetcher = Fetcher::spawn(options.clone(), shared.clone(), events.clone())?;
         let (commands, inbox) = std::sync::mpsc::channel();
-        let poller = thread::Poller::new(options, protocol, events, inbox, shared.clone())?;
+        let poller = thread::Poller::new(options, protocol, fetcher, events, inbox, shared.clone())?;
         std::thread::Builder::new().name("kafka-poll".into()).spawn(move || poller.run()).map_err(
             |error| Error::Client {
                 action: "start the poll thread",

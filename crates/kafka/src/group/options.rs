@@ -43,13 +43,9 @@ pub struct GroupOptions {
     pub fetch_min_bytes: u64,
     /// at most this long.
     pub fetch_wait_max_ms: u64,
-    /// Delivered and not yet released records at which fetching pauses,
+    /// Delivered and not yet released records at which fetching waits. An answer that is
+    /// under way may bring a megabyte more.
     pub buffer_high_records: u64,
-    /// and at which it resumes.
-    pub buffer_low_records: u64,
-    /// Records of a partition that the client fetches ahead, 100 to 1,000,000. More
-    /// for a fast sink; after a pause and after each rebalance they are fetched again.
-    pub prefetch_records: u64,
     /// Committed offsets follow at most this often.
     pub commit_interval_ms: u64,
     /// How long a revoke waits for the engine's answer.
@@ -75,8 +71,6 @@ impl Default for GroupOptions {
             fetch_min_bytes: 50_000,
             fetch_wait_max_ms: 100,
             buffer_high_records: 100_000,
-            buffer_low_records: 25_000,
-            prefetch_records: 1_000,
             commit_interval_ms: 200,
             revoke_timeout_ms: 10_000,
             assign_timeout_ms: 120_000,
@@ -109,13 +103,6 @@ impl GroupOptions {
             ("revoke_timeout_ms", self.revoke_timeout_ms, 0, self.max_poll_interval_ms / 2),
             ("assign_timeout_ms", self.assign_timeout_ms, 100, self.max_poll_interval_ms),
             ("buffer_high_records", self.buffer_high_records, 1, 100_000_000),
-            (
-                "buffer_low_records",
-                self.buffer_low_records,
-                0,
-                self.buffer_high_records.saturating_sub(1),
-            ),
-            ("prefetch_records", self.prefetch_records, 100, 1_000_000),
             ("commit_interval_ms", self.commit_interval_ms, 1, 3_600_000),
             ("fetch_min_bytes", self.fetch_min_bytes, 1, 100 << 20),
             ("fetch_wait_max_ms", self.fetch_wait_max_ms, 1, 60_000),
@@ -135,16 +122,11 @@ impl GroupOptions {
         let mut config = ClientConfig::new();
         config
             .set_log_level(connection.log_level)
-            .set("fetch.min.bytes", self.fetch_min_bytes.to_string())
-            .set("fetch.wait.max.ms", self.fetch_wait_max_ms.to_string())
-            // Small queues: a pod is one of many, and what is prefetched beyond our own
-            // buffer is fetched again after each rebalance. Four times as much made a
-            // fast sink no faster, and cost 200 MiB. A response brings this much for each partition.
-            .set("queued.max.messages.kbytes", "16384")
-            .set("queued.min.messages", self.prefetch_records.to_string())
-            .set("fetch.message.max.bytes", "131072")
-            // The default of a second stalls a fast consumer each time its queue fills.
-            .set("fetch.queue.backoff.ms", "10")
+            // The client reads nothing (`fetch` does). What it asks for before its
+            // partitions are paused shall be little.
+            .set("queued.max.messages.kbytes", "64")
+            .set("queued.min.messages", "1")
+            .set("fetch.message.max.bytes", "1024")
             .set("statistics.interval.ms", "0")
             .set("topic.metadata.refresh.interval.ms", "300000");
         for (key, value) in connection.config_map() {

@@ -8,30 +8,20 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::backpressure::{Backpressure, Step};
 use super::callbacks::Context;
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
 use super::{GroupOptions, GroupProtocol};
+use crate::fetch::Fetcher;
 use crate::security::token::install;
 use crate::{Error, TopicPartition};
 
-/// How long a poll waits for the first record of a chunk. Bounds how long a
-/// command waits; an idle member wakes this often and does nothing.
+/// How long a poll waits for a rebalance. Bounds how long a command waits; an idle member
+/// wakes this often and does nothing.
 const POLL_WAIT: Duration = Duration::from_millis(100);
-
-/// How often a full buffer is looked at.
-const HOLD_STEP: Duration = Duration::from_millis(2);
-
-/// How long a resume may wait for the answers that show the fetchers awake.
-const WAKE_WAIT: Duration = Duration::from_millis(100);
-
-/// No record is as young as this, so no broker searches for one. Unix ms.
-const FAR_FUTURE_MS: i64 = 253_402_300_799_000;
 
 pub(super) struct Poller {
     pub(super) consumer: BaseConsumer<Context>,
@@ -44,7 +34,6 @@ pub(super) struct Poller {
     pub(super) ask_at: Instant,
     inbox: Receiver<Command>,
     shared: Arc<Shared>,
-    pressure: Backpressure,
     commit_interval: Duration,
     commit_at: Instant,
 }
@@ -53,13 +42,15 @@ impl Poller {
     pub(super) fn new(
         options: GroupOptions,
         protocol: GroupProtocol,
+        fetcher: Fetcher,
         events: Sender<GroupEvent>,
         inbox: Receiver<Command>,
         shared: Arc<Shared>,
     ) -> Result<Self, Error> {
         let commit_interval = Duration::from_millis(options.commit_interval_ms);
         let ask_at = Instant::now() + Duration::from_millis(options.session_timeout_ms);
-        let consumer = subscribed(Context::new(options, events, shared.clone()), protocol)?;
+        let context = Context::new(options, Arc::new(fetcher), events, shared.clone());
+        let consumer = subscribed(context, protocol)?;
         Ok(Self {
             consumer,
             protocol,
@@ -68,7 +59,6 @@ impl Poller {
             ask_at,
             inbox,
             shared,
-            pressure: Backpressure::default(),
             commit_interval,
             commit_at: Instant::now(),
         })
@@ -83,10 +73,6 @@ impl Poller {
             }
             self.begin_anew_if_unanswered();
             self.ask_coordinator_if_due();
-            if self.renew_at.is_none() && self.apply_backpressure() == Step::Hold {
-                std::thread::park_timeout(HOLD_STEP);
-                continue;
-            }
             let outcome = match self.renew_at {
                 None => self.poll_once(),
                 Some(at) if at <= Instant::now() => self.renew(),
@@ -117,28 +103,14 @@ impl Poller {
 
     fn poll_once(&mut self) -> Result<(), Error> {
         let context = self.consumer.context();
-        let mut wait = POLL_WAIT;
-        while let Some(polled) = self.consumer.poll(wait) {
-            let is_full = match polled {
-                Ok(message) => {
-                    let chunk = &mut context.state().chunk;
-                    chunk.push(&message);
-                    chunk.is_full()
-                }
-                Err(error) => {
-                    self.client_error(&error)?;
-                    false
-                }
-            };
-            if is_full {
-                break;
-            }
-            wait = Duration::ZERO;
+        // What it fetched before it was paused is read by the fetcher.
+        if let Some(Err(error)) = self.consumer.poll(POLL_WAIT) {
+            self.client_error(&error)?;
         }
-        context.flush();
-        if let Some(error) = context.state().end.take() {
+        if let Some(error) = context.state().end.take().or_else(|| context.fetcher.error()) {
             return Err(error);
         }
+        context.find_starts(&self.consumer);
         if Instant::now() >= self.commit_at {
             self.consumer.context().commit_due(&self.consumer);
             self.commit_at = Instant::now() + self.commit_interval;
@@ -191,59 +163,6 @@ impl Poller {
         }
     }
 
-    fn apply_backpressure(&mut self) -> Step {
-        let held = self.shared.held_records.load(Ordering::Acquire);
-        let (high, low) = self.marks();
-        let changed = std::mem::take(&mut self.consumer.context().state().assignment_changed);
-        let step = self.pressure.step(held, high, low, Instant::now());
-        let pause = step == Step::Pause || (changed && self.pressure.is_paused());
-        if !pause && step != Step::Resume {
-            return step;
-        }
-        let list = self.owned();
-        // Both always answer Ok; an error of one partition is not reported.
-        if pause {
-            let _ = self.consumer.pause(&list);
-        } else {
-            let _ = self.consumer.resume(&list);
-            self.wake_fetchers(&list);
-        }
-        self.shared.status().paused = self.pressure.is_paused();
-        step
-    }
-
-    /// The client's broker threads sleep for up to a second while all their
-    /// partitions are paused, and a resume does not wake them; a request to them
-    /// does. The cheapest that goes to every leader asks for an offset.
-    fn wake_fetchers(&self, list: &TopicPartitionList) {
-        let mut asked = TopicPartitionList::with_capacity(list.count());
-        for element in list.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
-            let _ = asked.add_partition_offset(topic, partition, Offset::Offset(FAR_FUTURE_MS));
-        }
-        if let Err(error) = self.consumer.offsets_for_times(asked, WAKE_WAIT) {
-            tracing::debug!(%error, "fetching resumes within a second");
-        }
-    }
-
-    /// High and low mark: the engine's wish, bounded by the options.
-    fn marks(&self) -> (u64, u64) {
-        let options = &self.consumer.context().options;
-        let most = options.buffer_high_records;
-        let high = self.shared.buffer_records.load(Ordering::Acquire).min(most);
-        let low = options.buffer_low_records as f64 * high as f64 / most as f64;
-        (high, (low as u64).min(high - 1))
-    }
-
-    fn owned(&self) -> TopicPartitionList {
-        let state = self.consumer.context().state();
-        let mut list = TopicPartitionList::new();
-        for partition in state.commits.owned() {
-            list.add_partition(&partition.topic, partition.partition);
-        }
-        list
-    }
-
     /// Serves what the engine asked for; a request to leave ends the loop.
     fn serve_commands(&mut self) -> Result<Option<oneshot::Sender<Result<(), Error>>>, Error> {
         loop {
@@ -252,7 +171,7 @@ impl Poller {
                     let mut state = self.consumer.context().state();
                     positions.iter().for_each(|position| state.commits.want(position));
                 }
-                Ok(Command::Seek(partition, next_offset)) => self.seek(partition, next_offset)?,
+                Ok(Command::Seek(partition, next_offset)) => self.seek(partition, next_offset),
                 Ok(Command::Leave(done)) => return Ok(Some(done)),
                 Err(TryRecvError::Empty) => return Ok(None),
                 Err(TryRecvError::Disconnected) => return Err(Error::Ended),
@@ -260,20 +179,11 @@ impl Poller {
         }
     }
 
-    fn seek(&self, partition: TopicPartition, next_offset: i64) -> Result<(), Error> {
-        if !self.consumer.context().state().commits.owns(&partition) {
-            return Ok(());
-        }
-        self.consumer
-            .seek(
-                &partition.topic,
-                partition.partition,
-                Offset::Offset(next_offset),
-                Duration::from_secs(5),
-            )
-            .map_err(|error| Error::client("seek", &error))?;
-        self.consumer.context().tell(GroupEvent::Seeked { partition, next_offset });
-        Ok(())
+    fn seek(&self, partition: TopicPartition, next_offset: i64) {
+        let context = self.consumer.context();
+        context.fetcher.seek(partition.partition, next_offset, || {
+            context.tell(GroupEvent::Seeked { partition, next_offset });
+        });
     }
 
     /// Unsubscribes and polls until the revocation was served. A static member that

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::SecurityOptions;
+use super::{Secret, SecurityOptions};
 use crate::Error;
 
 /// Connect, and each read and write.
@@ -39,6 +40,15 @@ impl Stream {
             }
         }
         Err(last)
+    }
+
+    /// A read may take this much longer than a step.
+    pub(crate) fn patience(&self, wait: Duration) -> io::Result<()> {
+        let tcp = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref(),
+        };
+        tcp.set_read_timeout(Some(STEP_TIMEOUT + wait))
     }
 
     fn on(mut tcp: TcpStream, host: &str, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
@@ -94,19 +104,35 @@ pub(crate) fn tls_config(options: &SecurityOptions) -> Result<Option<Arc<ClientC
     let config = match (&options.tls_certificate, &options.tls_key) {
         (Some(certificate), Some(key)) => {
             let chain = certificates("tls_certificate", certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-                let note = if options.tls_key_password.is_some() {
-                    "; a key with a pass phrase is read by the Kafka client only"
-                } else {
-                    ""
-                };
-                Error::option("tls_key", key.display(), format!("{error}{note}"))
-            })?;
+            let key = private_key(key, options.tls_key_password.as_ref())
+                .map_err(|why| Error::option("tls_key", key.display(), why))?;
             builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?
         }
         _ => builder.with_no_client_auth(),
     };
     Ok(Some(Arc::new(config)))
+}
+
+/// A key in a PEM file; one with a pass phrase in the form that openssl writes since 1.0.
+fn private_key(file: &Path, pass: Option<&Secret>) -> Result<PrivateKeyDer<'static>, String> {
+    let refused = |error: &dyn std::fmt::Display| error.to_string();
+    let Some(pass) = pass else {
+        return PrivateKeyDer::from_pem_file(file).map_err(|error| refused(&error));
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
+    let begins = text.find("-----BEGIN ENCRYPTED PRIVATE KEY-----");
+    let Some(begins) = begins else {
+        // Not every key that is given a pass phrase has one.
+        return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| {
+            format!("{error}; a key with a pass phrase has to be PKCS #8 (openssl pkcs8 -topk8)")
+        });
+    };
+    let (_, key) =
+        SecretDocument::from_pem(text[begins..].trim_end()).map_err(|error| refused(&error))?;
+    let key = EncryptedPrivateKeyInfo::try_from(key.as_bytes()).map_err(|error| refused(&error))?;
+    let pass = pass.read().map_err(|error| refused(&error))?;
+    let key = key.decrypt(pass).map_err(|_| "the pass phrase does not open it")?;
+    Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
 
 /// TLS towards a web server, with the system's authorities.
@@ -151,4 +177,32 @@ fn certificates(field: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>
         return Err(refused("a PEM file with at least one certificate".into()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::{LineEnding, PrivateKeyInfo, pkcs5::pbes2};
+    use ring::rand::SystemRandom;
+    use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+
+    use super::*;
+
+    #[test]
+    fn a_key_with_a_pass_phrase_is_opened_by_it_only() {
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+        let plain = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).expect("a key");
+        let by = pbes2::Parameters::pbkdf2_sha256_aes256cbc(10, b"salt", &[7; 16]).expect("valid");
+        let locked = PrivateKeyInfo::try_from(plain.as_ref())
+            .and_then(|key| key.encrypt_with_params(by, "sesame"))
+            .expect("encrypts")
+            .to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)
+            .expect("a text");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("key.pem");
+        std::fs::write(&file, format!("# a comment\n{}", locked.as_str())).expect("writes");
+        let opened = |pass: &str| private_key(&file, Some(&Secret::value(pass)));
+        assert_eq!(opened("sesame").expect("opens").secret_der(), plain.as_ref());
+        assert_eq!(opened("barley").expect_err("stays shut"), "the pass phrase does not open it");
+        assert!(private_key(&file, None).is_err());
+    }
 }

@@ -1,0 +1,268 @@
+//! The requests to one broker: one at a time, each for all partitions that it leads.
+//!
+//! Contract: an answer's records are told under the lock, and only for partitions that
+//! still stand where they were asked for. A broker that fails is asked again when the
+//! leaders of its partitions were looked up anew.
+//!
+//! Rejected: fetch sessions, whose state on both sides saves bytes where thousands of
+//! partitions are idle; a second request while an answer is read, which has to guess where
+//! the first one ends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+
+use super::batches::{self, Aborted, Unreadable};
+use super::partitions::Asked;
+use super::{Inner, State};
+use crate::chunk::Chunks;
+use crate::cluster::{ClusterError, Link};
+use crate::wire::text;
+use crate::{Error, GroupEvent};
+
+/// The newest request that names topics; older brokers are asked in theirs.
+const VERSION: i16 = 11;
+const READ_COMMITTED: i8 = 1;
+/// An answer holds about this much, shared by the partitions,
+const ANSWER_BYTES: usize = 1 << 20;
+/// of which each may have this much where there are many. A larger batch comes whole.
+const PARTITION_BYTES: usize = 128 << 10;
+/// A broker that leads nothing of ours any more is left after this time.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long a full buffer is waited for before it is looked again whether all is over.
+const ROOM_WAIT: Duration = Duration::from_millis(100);
+const MOST_THROTTLE: Duration = Duration::from_secs(30);
+
+/// What became of one partition in an answer.
+#[derive(Debug)]
+enum Outcome {
+    Read { next_offset: i64, unreadable: Option<Unreadable> },
+    Prefers(i32),
+    OutOfRange,
+    LeaderFailed,
+    Failed(i16),
+    Denied,
+}
+
+/// Reads from a broker until nothing of ours is there.
+pub(super) fn run(inner: &Arc<Inner>, node: i32) {
+    let mut link: Option<Link> = None;
+    let mut last = -1;
+    let mut in_trouble = false;
+    while let Some((address, asked)) = next(inner, node, last) {
+        let answer = ask(inner, &mut link, &address, &asked);
+        match answer {
+            Ok(answer) => {
+                if std::mem::take(&mut in_trouble) {
+                    tracing::info!(broker = address, "fetching again");
+                }
+                let throttled = Duration::from_millis(answer.throttle_time_ms.max(0) as u64);
+                last = take(inner, node, &asked, answer).unwrap_or(last);
+                rest(inner, throttled.min(MOST_THROTTLE));
+            }
+            Err(error) => {
+                link = None;
+                if std::mem::replace(&mut in_trouble, true) {
+                    tracing::debug!(%error, "fetching");
+                } else {
+                    tracing::warn!(%error, "fetching; tried again");
+                }
+                let now = Instant::now();
+                let mut state = inner.lock();
+                asked.iter().for_each(|asked| state.partitions.leader_failed(asked, now));
+                inner.changed.notify_all();
+            }
+        }
+    }
+}
+
+/// What to ask for, when there is room for it. `None` ends the thread.
+fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Vec<Asked>)> {
+    let mut idle_since = None;
+    loop {
+        let mut state = inner.lock();
+        let now = Instant::now();
+        let asked = state.partitions.ask(node, last, now);
+        let idle = now.duration_since(*idle_since.get_or_insert(now));
+        if state.partitions.needs(node, now) {
+            idle_since = None;
+        }
+        if state.is_over() || (idle_since.is_some() && idle >= IDLE) {
+            state.threads.remove(&node);
+            return None;
+        }
+        if asked.is_empty() {
+            let wait = state.partitions.next_retry(now).unwrap_or(IDLE);
+            drop(inner.changed.wait_timeout(state, wait));
+            continue;
+        }
+        if !inner.member.has_room() {
+            drop(state);
+            inner.member.wait_for_room(ROOM_WAIT);
+            continue;
+        }
+        let address = state.partitions.address(node).unwrap_or_default().to_owned();
+        return Some((address, asked));
+    }
+}
+
+fn ask(
+    inner: &Inner,
+    link: &mut Option<Link>,
+    address: &str,
+    asked: &[Asked],
+) -> Result<FetchResponse, ClusterError> {
+    let options = &inner.options;
+    let wait = Duration::from_millis(options.fetch_wait_max_ms);
+    let link = match link.as_mut().filter(|link| link.address() == address) {
+        Some(open) => open,
+        None => {
+            let mut open = Link::open(&options.connection, address)?;
+            open.patience(wait)?;
+            link.insert(open)
+        }
+    };
+    let partition_bytes = (ANSWER_BYTES / asked.len().max(1)).max(PARTITION_BYTES);
+    let partitions = asked.iter().map(|asked| {
+        FetchPartition::default()
+            .with_partition(asked.partition)
+            .with_current_leader_epoch(asked.leader_epoch)
+            .with_fetch_offset(asked.offset)
+            .with_log_start_offset(-1)
+            .with_partition_max_bytes(partition_bytes as i32)
+    });
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(text(&options.topic)))
+        .with_partitions(partitions.collect());
+    let request = FetchRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_max_wait_ms(wait.as_millis() as i32)
+        .with_min_bytes(options.fetch_min_bytes.min(ANSWER_BYTES as u64) as i32)
+        .with_max_bytes(ANSWER_BYTES as i32)
+        .with_isolation_level(READ_COMMITTED)
+        .with_session_epoch(-1)
+        .with_rack_id(text(options.client_rack.as_deref().unwrap_or_default()))
+        .with_topics(vec![topic]);
+    link.ask_up_to("fetch records", &request, VERSION)
+}
+
+/// Takes an answer; the last partition of which it had records.
+fn take(inner: &Inner, node: i32, asked: &[Asked], answer: FetchResponse) -> Option<i32> {
+    let asked: HashMap<i32, Asked> = asked.iter().map(|asked| (asked.partition, *asked)).collect();
+    let mut chunks = Chunks::default();
+    let mut outcomes = Vec::with_capacity(asked.len());
+    let mut last = None;
+    for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
+        let Some(asked) = asked.get(&data.partition_index) else { continue };
+        let outcome = outcome(node, asked, data, &mut chunks);
+        if matches!(outcome, Outcome::Read { next_offset, .. } if next_offset > asked.offset) {
+            last = Some(asked.partition);
+        }
+        outcomes.push((*asked, outcome));
+    }
+    let mut state = inner.lock();
+    outcomes.retain(|(asked, _)| state.partitions.expects(asked));
+    let wanted = |partition| outcomes.iter().any(|(asked, _)| asked.partition == partition);
+    let all_wanted = asked.keys().all(|partition| wanted(*partition));
+    for mut chunk in chunks.finish() {
+        if !all_wanted {
+            chunk.keep(wanted);
+        }
+        let records = chunk.finish(&inner.options.topic);
+        if records.len() > 0 && !tell(inner, &mut state, GroupEvent::Records(records)) {
+            return last;
+        }
+    }
+    settle(inner, &mut state, outcomes);
+    last
+}
+
+fn tell(inner: &Inner, state: &mut State, event: GroupEvent) -> bool {
+    if let GroupEvent::Records(records) = &event {
+        inner.member.hold(records.len());
+    }
+    let told = state.events.as_ref().is_some_and(|events| events.blocking_send(event).is_ok());
+    if !told {
+        state.end(Error::Ended);
+    }
+    told
+}
+
+fn outcome(node: i32, asked: &Asked, data: PartitionData, chunks: &mut Chunks) -> Outcome {
+    let replica = data.preferred_read_replica.0;
+    match data.error_code {
+        0 if replica >= 0 && replica != node => Outcome::Prefers(replica),
+        0 => {
+            let aborted = data.aborted_transactions.unwrap_or_default();
+            let aborted = aborted.iter().map(|of| (of.first_offset, of.producer_id.0)).collect();
+            let bytes = data.records.unwrap_or_default();
+            let mut next_offset = asked.offset;
+            let partition = asked.partition;
+            let aborted = Aborted::new(aborted);
+            let read = batches::take(partition, &bytes, &mut next_offset, aborted, chunks);
+            Outcome::Read { next_offset, unreadable: read.err() }
+        }
+        1 => Outcome::OutOfRange,
+        29 => Outcome::Denied,
+        // The leader is another one, or is about to be, or has lost its disk.
+        3 | 5 | 6 | 9 | 56 | 74 | 75 | 78 | 100 | 103 => Outcome::LeaderFailed,
+        code => Outcome::Failed(code),
+    }
+}
+
+/// Where the partitions stand now.
+fn settle(inner: &Inner, state: &mut State, outcomes: Vec<(Asked, Outcome)>) {
+    let now = Instant::now();
+    let mut something_to_do = false;
+    for (asked, outcome) in outcomes {
+        let (partition, offset) = (asked.partition, asked.offset);
+        let partitions = &mut state.partitions;
+        something_to_do |= !matches!(outcome, Outcome::Read { unreadable: None, .. });
+        match outcome {
+            Outcome::Read { next_offset, unreadable } => {
+                partitions.advance(&asked, next_offset);
+                if let Some(unreadable) = unreadable {
+                    tracing::error!(partition, "{unreadable}; tried again");
+                    partitions.failed(&Asked { offset: next_offset, ..asked }, now);
+                }
+            }
+            Outcome::Prefers(replica) => {
+                tracing::debug!(partition, replica, "reading from a near replica");
+                partitions.prefer(&asked, replica, now);
+            }
+            Outcome::OutOfRange => {
+                if partitions.out_of_range(&asked) {
+                    tracing::warn!(partition, offset, "the log does not hold this offset any more");
+                }
+            }
+            Outcome::LeaderFailed => partitions.leader_failed(&asked, now),
+            Outcome::Failed(code) => {
+                tracing::warn!(partition, code, "the broker refuses to read; tried again");
+                partitions.leader_failed(&asked, now);
+            }
+            Outcome::Denied => {
+                let options = &inner.options;
+                state.end(Error::Security {
+                    brokers: options.connection.brokers.clone(),
+                    reason: format!("no permission to read topic {}", options.topic),
+                });
+                return;
+            }
+        }
+    }
+    if something_to_do {
+        inner.changed.notify_all();
+    }
+}
+
+/// Waits, unless all is over.
+fn rest(inner: &Inner, time: Duration) {
+    if !time.is_zero() {
+        let over = inner.changed.wait_timeout_while(inner.lock(), time, |state| !state.is_over());
+        drop(over);
+    }
+}
