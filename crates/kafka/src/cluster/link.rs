@@ -44,6 +44,16 @@ impl Links {
         Self { options: options.clone(), nodes: HashMap::new(), bootstrap: None, requests: 0 }
     }
 
+    /// With a connection that is open already.
+    pub(crate) fn with(options: &ConnectionOptions, open: Option<Link>) -> Self {
+        Self { bootstrap: open, ..Self::new(options) }
+    }
+
+    /// The connection that questions to anybody go over.
+    pub(crate) fn take_open(&mut self) -> Option<Link> {
+        self.bootstrap.take()
+    }
+
     pub(super) fn open(&self) -> usize {
         let nodes = self.nodes.values().filter(|node| node.link.is_some()).count();
         nodes + usize::from(self.bootstrap.is_some())

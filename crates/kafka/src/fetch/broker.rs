@@ -121,11 +121,19 @@ fn ask(
     let link = match link.as_mut().filter(|link| link.address() == address) {
         Some(open) => open,
         None => {
-            let mut open = Link::open(&options.connection, address)?;
+            let mut open = match inner.spare(address) {
+                Some(spare) => spare,
+                None => Link::open(&options.connection, address)?,
+            };
             open.patience(wait)?;
             link.insert(open)
         }
     };
+    if tracing::enabled!(tracing::Level::TRACE) {
+        for Asked { partition, offset, .. } in asked {
+            tracing::trace!(broker = link.address(), partition, offset, "fetch");
+        }
+    }
     let partition_bytes = (ANSWER_BYTES / asked.len().max(1)).max(PARTITION_BYTES);
     let partitions = asked.iter().map(|asked| {
         FetchPartition::default()

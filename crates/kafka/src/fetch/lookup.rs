@@ -77,7 +77,8 @@ fn start_brokers(inner: &Arc<Inner>, state: &mut State) {
 }
 
 fn look(inner: &Inner, wanted: &Lookup) -> Result<(), ClusterError> {
-    let mut links = Links::new(&inner.options.connection);
+    let spare = inner.lock().spare.take();
+    let mut links = Links::with(&inner.options.connection, spare.map(|(spare, _)| spare));
     let leaders = leaders(&mut links, &inner.options.topic);
     let (addresses, leaders, outcome) = match leaders {
         Ok((addresses, leaders)) => (addresses, leaders, Ok(())),
@@ -97,6 +98,7 @@ fn look(inner: &Inner, wanted: &Lookup) -> Result<(), ClusterError> {
             state.partitions.log_starts(*partition, *term, starts.get(partition).copied(), now);
         }
     }
+    inner.lock().spare = links.take_open().zip(Some(Instant::now()));
     inner.changed.notify_all();
     outcome
 }

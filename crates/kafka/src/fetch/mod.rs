@@ -31,7 +31,7 @@ mod varint;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
@@ -39,8 +39,11 @@ use tokio::sync::mpsc::Sender;
 use self::batches::Aborted;
 use self::partitions::{Backoff, Partitions};
 use crate::chunk::Chunks;
+use crate::cluster::Link;
 use crate::group::Shared;
 use crate::{Error, GroupEvent, GroupOptions, Record, StartPosition};
+
+const SPARE_TERM: Duration = Duration::from_secs(60);
 
 /// Reads the partitions that it is told to. Dropping it ends its threads.
 #[derive(Debug)]
@@ -63,6 +66,9 @@ struct State {
     partitions: Partitions,
     /// Brokers that have a thread.
     threads: HashSet<i32>,
+    /// Left by `lookup` for whoever needs one to that broker: pods that start together are
+    /// many connections as it is.
+    spare: Option<(Link, Instant)>,
     /// `None` once it is over.
     events: Option<Sender<GroupEvent>>,
     /// Why it is over.
@@ -84,6 +90,7 @@ impl Fetcher {
         let state = State {
             partitions: Partitions::new(backoff),
             threads: HashSet::new(),
+            spare: None,
             events: Some(events),
             error: None,
         };
@@ -147,6 +154,13 @@ impl Drop for Fetcher {
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to that broker, if one is left over.
+    fn spare(&self, address: &str) -> Option<Link> {
+        let spare = self.lock().spare.take_if(|(spare, _)| spare.address() == address);
+        // A broker closes what is not used.
+        spare.filter(|(_, since)| since.elapsed() < SPARE_TERM).map(|(spare, _)| spare)
     }
 }
 
