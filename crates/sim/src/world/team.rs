@@ -49,6 +49,11 @@ impl<'a> Prepared<'a> {
 }
 
 impl<'a, L: Law> Team<'a, L> {
+    /// The laws' numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.laws.iter().map(|(number, _)| *number)
+    }
+
     /// Goes on until its laws part, or to the end, unless what is certain before is enough to
     /// stop. `stops` is asked every few simulated seconds.
     pub fn go_on(mut self, stops: &mut dyn FnMut(&SoFar<'_>) -> bool) -> Went<'a, L> {
