@@ -129,3 +129,66 @@ fn begin<'l>(
 fn summaries<L>(came: Vec<(usize, Option<Summary>, L)>) -> Vec<(usize, Summary)> {
     came.into_iter().filter_map(|(number, run, _)| Some((number, run?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use tidegate_autoscale::scaled_object::ScaledObject;
+    use tidegate_sim::Scenario;
+
+    use super::*;
+    use crate::trial::{NamedScenario, SloSettings};
+
+    const DEMO: &str = include_str!("../../../config/scaled-object-demo.yaml");
+    const PUBLISHED: &str = include_str!("../../../config/scenarios/published-24min.toml");
+
+    /// What is certain by then is never more than what comes out, whatever the company; who
+    /// is not stopped has the score of the run alone.
+    #[test]
+    fn a_law_that_is_left_out_would_have_been_no_better() {
+        let mut scenario = Scenario::from_text("published", PUBLISHED).expect("scenario");
+        scenario.duration_s = 300;
+        let scenarios = [NamedScenario { name: "published".into(), scenario }];
+        let worlds = Worlds::new(&scenarios, &[1, 2]);
+        let object = |to: &str| {
+            let text = DEMO.replace("lagThreshold: \"10000\"", to);
+            Box::new(ScaledObject::from_yaml(&text, "test").expect("manifest"))
+        };
+        let stock = [20_000, 10_000, 9_000, 5_000, 1_000]
+            .map(|records| LawSettings::Stock(object(&format!("lagThreshold: \"{records}\""))));
+        let demo = object("lagThreshold: \"10000\"");
+        let slo = LawSettings::Slo(demo.clone(), SloSettings::new(&demo, 30.0));
+        let laws: Vec<&LawSettings> = stock.iter().chain([&slo]).collect();
+        let stop = &AtomicBool::new(false);
+        for age in [AgeKind::P99, AgeKind::Max] {
+            let alone: Vec<Score> =
+                laws.iter().map(|law| worlds.score(law, age).expect("a score")).collect();
+            for threads in [1, 3] {
+                let crew = Crew { threads, stop };
+                let looks = AtomicUsize::new(0);
+                let watched = |law: usize, least: &Score| {
+                    looks.fetch_add(1, Ordering::Relaxed);
+                    assert!(least.age_s <= alone[law].age_s, "{least:?}");
+                    assert!(least.pod_seconds <= alone[law].pod_seconds, "{least:?}");
+                    false
+                };
+                let all = scores_unless(&worlds, &laws, age, crew, watched).expect("scores");
+                assert_eq!(all, Some(alone.iter().copied().map(Some).collect()));
+                assert!(looks.into_inner() > 100);
+
+                let mut costs: Vec<f64> = alone.iter().map(|score| score.pod_seconds).collect();
+                costs.sort_by(f64::total_cmp);
+                let bound = 0.9 * costs[3];
+                let dear = |_: usize, least: &Score| least.pod_seconds >= bound;
+                let some = scores_unless(&worlds, &laws, age, crew, dear).expect("scores");
+                let some = some.expect("not stopped");
+                assert!(some.iter().any(Option::is_some) && some.iter().any(Option::is_none));
+                for (score, alone) in some.iter().zip(&alone) {
+                    let is_right = score.map_or(alone.pod_seconds >= bound, |s| s == *alone);
+                    assert!(is_right, "{score:?} {alone:?} {bound}");
+                }
+            }
+        }
+    }
+}
