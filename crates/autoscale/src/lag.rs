@@ -74,6 +74,46 @@ pub struct TotalLag {
     pub active: bool,
 }
 
+/// What of the offsets the metric rests on, where nothing else of them counts: see
+/// [`ScaledObject::metric_is_of_sums`](crate::scaled_object::ScaledObject::metric_is_of_sums).
+/// Summed once for any number of laws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LagSums {
+    /// Records between commit and end.
+    pub records: i64,
+    /// All partitions.
+    pub partitions: u32,
+    /// Those with a lag.
+    pub with_lag: u32,
+}
+
+impl LagSums {
+    /// `None` where a partition has no offset, or one behind the commit.
+    pub fn of(offsets: &[PartitionOffsets]) -> Option<Self> {
+        let mut sums = Self { records: 0, partitions: 0, with_lag: 0 };
+        for partition in offsets {
+            let lag = partition.end?.checked_sub(partition.committed?)?;
+            if lag < 0 {
+                return None;
+            }
+            sums.records = sums.records.checked_add(lag)?;
+            sums.partitions += 1;
+            sums.with_lag += u32::from(lag > 0);
+        }
+        Some(sums)
+    }
+
+    /// What [`total_lag`] makes of all offsets with these sums, where the metric is of sums.
+    pub fn total_lag(self, options: &LagOptions) -> TotalLag {
+        let Self { records, partitions, with_lag } = self;
+        TotalLag {
+            total: capped(records, i64::from(partitions), i64::from(with_lag), options),
+            total_with_persistent: records,
+            active: records > options.activation_lag_threshold,
+        }
+    }
+}
+
 /// What the trigger remembers between two looks.
 pub type PreviousOffsets = HashMap<i32, i64>;
 

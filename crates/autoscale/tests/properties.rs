@@ -7,8 +7,8 @@ use tidegate_autoscale::hpa::{
 };
 use tidegate_autoscale::keda::{ExecutorInput, execute};
 use tidegate_autoscale::lag::{
-    LagOptions, OffsetReset, PartitionOffsets, PreviousOffsets, even_factor, partition_lag,
-    total_lag,
+    LagOptions, LagSums, OffsetReset, PartitionOffsets, PreviousOffsets, even_factor,
+    partition_lag, total_lag,
 };
 use tidegate_autoscale::law::{Facts, Law, StockLaw, StockOptions};
 use tidegate_autoscale::scaled_object::ScaledObject;
@@ -179,6 +179,29 @@ proptest! {
                 prop_assert!(replicas <= offsets.len() as i64, "{lag:?} is {replicas} replicas");
             }
         }
+    }
+
+    #[test]
+    fn the_metric_of_sums_is_that_of_the_offsets(
+        options in lag_options(),
+        lags in prop::collection::vec((0..1_000_000_i64, 0..10_000_i64, any::<bool>()), 0..120),
+    ) {
+        let options = LagOptions { exclude_persistent_lag: false, ..options };
+        let mut offsets: Vec<PartitionOffsets> = (0..)
+            .zip(lags)
+            .map(|(partition, (committed, lag, has_lag))| PartitionOffsets {
+                partition,
+                committed: Some(committed),
+                end: Some(committed + if has_lag { lag } else { 0 }),
+            })
+            .collect();
+        let sums = LagSums::of(&offsets).map(|sums| sums.total_lag(&options));
+        prop_assert_eq!(sums, Some(total_lag(&offsets, &options, &mut PreviousOffsets::new())));
+        offsets.push(PartitionOffsets { partition: 120, committed: Some(1), end: Some(0) });
+        prop_assert_eq!(LagSums::of(&offsets), None, "behind the commit");
+        offsets.pop();
+        offsets.push(PartitionOffsets { partition: 120, committed: None, end: Some(0) });
+        prop_assert_eq!(LagSums::of(&offsets), None, "never committed");
     }
 
     #[test]

@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_autoscale::lag::PartitionOffsets;
+use tidegate_autoscale::lag::LagSums;
 use tidegate_autoscale::law::{Decision, Facts, Keep, Law};
 
 /// Looks that are kept at most, of all runs; further runs are not known. 40 bytes each.
@@ -28,48 +28,9 @@ pub(crate) struct Look {
     spec: i32,
     status: i32,
     ready: i32,
-    lag: Option<Lag>,
+    /// `None` when it could not be read.
+    lag: Option<LagSums>,
     to: i32,
-}
-
-/// Of all partitions; `None` in a look when it could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lag {
-    records: i64,
-    partitions: u32,
-    with_lag: u32,
-}
-
-impl Lag {
-    /// `None` where a partition has no offset, or one behind the commit.
-    fn of(offsets: &[PartitionOffsets]) -> Option<Self> {
-        let mut sum = Self { records: 0, partitions: 0, with_lag: 0 };
-        for partition in offsets {
-            let lag = partition.end?.checked_sub(partition.committed?)?;
-            if lag < 0 {
-                return None;
-            }
-            sum.records = sum.records.checked_add(lag)?;
-            sum.partitions += 1;
-            sum.with_lag += u32::from(lag > 0);
-        }
-        Some(sum)
-    }
-
-    /// Offsets with these sums: one record in each partition that has any, the rest in the
-    /// first.
-    fn offsets(self, into: &mut Vec<PartitionOffsets>) {
-        into.clear();
-        into.extend((0..self.partitions).map(|partition| {
-            let one = i64::from(partition < self.with_lag);
-            let rest = if partition == 0 { self.records - i64::from(self.with_lag) } else { 0 };
-            PartitionOffsets {
-                partition: partition as i32,
-                committed: Some(0),
-                end: Some(one + rest),
-            }
-        }));
-    }
 }
 
 /// The looks of a run, for a [`Recorder`](tidegate_autoscale::law::Recorder).
@@ -87,17 +48,27 @@ impl Looks {
     }
 }
 
-impl Keep for Looks {
-    fn keep(&mut self, facts: &Facts, decisions: &[Decision]) {
-        let lag = facts.offsets.as_ref().ok().map(|offsets| Lag::of(offsets));
-        self.is_blurred |= lag == Some(None);
+impl Looks {
+    fn add(&mut self, facts: &Facts, lag: Option<LagSums>, decisions: &[Decision]) {
         self.looks.push(Look {
             spec: facts.spec_replicas,
             status: facts.status_replicas,
             ready: facts.ready_replicas,
-            lag: lag.flatten(),
+            lag,
             to: decisions.last().map_or(facts.spec_replicas, |last| last.to),
         });
+    }
+}
+
+impl Keep for Looks {
+    fn keep(&mut self, facts: &Facts, decisions: &[Decision]) {
+        let lag = facts.offsets.as_ref().ok().map(|offsets| LagSums::of(offsets));
+        self.is_blurred |= lag == Some(None);
+        self.add(facts, lag.flatten(), decisions);
+    }
+
+    fn keep_with_sums(&mut self, facts: &Facts, sums: LagSums, decisions: &[Decision]) {
+        self.add(facts, Some(sums), decisions);
     }
 }
 
@@ -174,21 +145,21 @@ impl Known {
     }
 }
 
-/// What a law wants when it is shown a look.
+/// What a law, whose metric is of sums, wants when it is shown a look.
 fn wanted(law: &mut dyn Law, now_ms: i64, look: &Look, facts: &mut Facts) -> i32 {
-    let kept = std::mem::replace(&mut facts.offsets, Ok(Vec::new()));
-    let mut offsets = kept.unwrap_or_default();
-    facts.offsets = match look.lag {
-        Some(lag) => {
-            lag.offsets(&mut offsets);
-            Ok(offsets)
-        }
-        None => Err("it could not be read".into()),
-    };
     facts.spec_replicas = look.spec;
     facts.status_replicas = look.status;
     facts.ready_replicas = look.ready;
-    law.tick(now_ms, facts).last().map_or(look.spec, |last| last.to)
+    let decisions = if let Some(sums) = look.lag {
+        if facts.offsets.is_err() {
+            facts.offsets = Ok(Vec::new());
+        }
+        law.tick_with_sums(now_ms, facts, sums)
+    } else {
+        facts.offsets = Err("it could not be read".into());
+        law.tick(now_ms, facts)
+    };
+    decisions.last().map_or(look.spec, |last| last.to)
 }
 
 #[cfg(test)]
@@ -247,17 +218,5 @@ mod tests {
             assert!(known.has_run_of(ms, &mut law(&other)), "{to}");
             assert!(known.has_run_of(ms, &mut law(&demo)), "still");
         }
-    }
-
-    #[test]
-    fn offsets_with_the_same_sums() {
-        let mut offsets = Vec::new();
-        for (records, partitions, with_lag) in [(0, 3, 0), (7, 3, 1), (7, 3, 3), (3, 3, 3)] {
-            let lag = Lag { records, partitions, with_lag };
-            lag.offsets(&mut offsets);
-            assert_eq!(Lag::of(&offsets), Some(lag));
-        }
-        let none = PartitionOffsets { partition: 0, committed: None, end: Some(1) };
-        assert_eq!(Lag::of(&[none]), None);
     }
 }

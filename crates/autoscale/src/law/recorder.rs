@@ -4,11 +4,18 @@
 //! through, and forgets what the trait gets later).
 
 use super::{Decision, Facts, HpaView, Law};
+use crate::lag::LagSums;
 
 /// Takes down what a law was shown, and what it decided then.
 pub trait Keep {
     /// One tick.
     fn keep(&mut self, facts: &Facts, decisions: &[Decision]);
+
+    /// One tick, where the sums of the offsets are known.
+    fn keep_with_sums(&mut self, facts: &Facts, sums: LagSums, decisions: &[Decision]) {
+        let _ = sums;
+        self.keep(facts, decisions);
+    }
 }
 
 /// Every decision, those that changed nothing included.
@@ -44,6 +51,12 @@ impl<L: Law, K: Keep> Law for Recorder<L, K> {
     fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
         let decisions = self.law.tick(now_ms, facts);
         self.decisions.keep(facts, &decisions);
+        decisions
+    }
+
+    fn tick_with_sums(&mut self, now_ms: i64, facts: &Facts, sums: LagSums) -> Vec<Decision> {
+        let decisions = self.law.tick_with_sums(now_ms, facts, sums);
+        self.decisions.keep_with_sums(facts, sums, &decisions);
         decisions
     }
 

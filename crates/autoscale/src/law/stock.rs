@@ -1,13 +1,15 @@
 //! Stock KEDA and HPA, as one law.
 
-use std::borrow::Cow;
+mod trigger;
+mod words;
 
 use super::decision::{Decider, Decision, HpaView};
 use super::{Facts, Law};
-use crate::hpa::{Hpa, HpaDecision, HpaInput, Reason, average_value_proposal, value_proposal};
-use crate::keda::{ExecutorInput, after_evaluation, execute};
-use crate::lag::{PartitionOffsets, PreviousOffsets, TotalLag, capped, total_lag};
+use crate::hpa::{Hpa, HpaInput, average_value_proposal, value_proposal};
+use crate::keda::{ExecutorInput, execute};
+use crate::lag::{LagSums, PreviousOffsets, TotalLag, capped};
 use crate::scaled_object::ScaledObject;
+use trigger::Evaluation;
 
 /// What is not in the ScaledObject: the cluster's own settings, and phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +49,6 @@ pub struct StockLaw {
     targets: String,
 }
 
-/// One evaluation of the trigger.
-#[derive(Debug, Clone, Copy)]
-struct Evaluation {
-    lag: Option<TotalLag>,
-    /// What the HPA is told, milli records; `None` is an error.
-    metric_milli: Option<i64>,
-    active: bool,
-    error: bool,
-}
-
 impl StockLaw {
     /// The law of a ScaledObject that was created now.
     pub fn new(object: ScaledObject, options: StockOptions, created_ms: i64) -> Self {
@@ -81,12 +73,18 @@ impl StockLaw {
 
     /// KEDA's poll now, whether it is due or not.
     pub fn poll(&mut self, now_ms: i64, facts: &Facts) -> Decision {
-        self.poll_with(now_ms, facts, facts.spec_replicas)
+        self.poll_with(now_ms, facts, None, facts.spec_replicas)
     }
 
     /// With the spec that another decision of the same tick has left.
-    fn poll_with(&mut self, now_ms: i64, facts: &Facts, spec: i32) -> Decision {
-        let evaluation = self.evaluate(facts, spec);
+    fn poll_with(
+        &mut self,
+        now_ms: i64,
+        facts: &Facts,
+        sums: Option<LagSums>,
+        spec: i32,
+    ) -> Decision {
+        let evaluation = self.evaluate(facts, sums, spec);
         let object = &self.object;
         let clock_ms = now_ms.saturating_add(QUERY_TIME_MS);
         let execution = execute(ExecutorInput {
@@ -119,12 +117,18 @@ impl StockLaw {
 
     /// The HPA's sync now, whether it is due or not.
     pub fn sync(&mut self, now_ms: i64, facts: &Facts) -> Decision {
-        self.sync_with(now_ms, facts, facts.spec_replicas)
+        self.sync_with(now_ms, facts, None, facts.spec_replicas)
     }
 
-    fn sync_with(&mut self, now_ms: i64, facts: &Facts, spec: i32) -> Decision {
+    fn sync_with(
+        &mut self,
+        now_ms: i64,
+        facts: &Facts,
+        sums: Option<LagSums>,
+        spec: i32,
+    ) -> Decision {
         // At zero the HPA is disabled and asks for no metric.
-        let evaluation = (spec > 0).then(|| self.metric_for_hpa(facts, spec));
+        let evaluation = (spec > 0).then(|| self.metric_for_hpa(facts, sums, spec));
         let metric_milli = evaluation.as_ref().and_then(|evaluation| evaluation.metric_milli);
         let proposal = metric_milli.map(|metric| self.proposal(metric, facts, spec));
         self.note_targets(metric_milli, facts.status_replicas);
@@ -179,49 +183,6 @@ impl StockLaw {
         }
     }
 
-    /// Evaluates the trigger: counts failures, trips the fallback.
-    fn evaluate(&mut self, facts: &Facts, current: i32) -> Evaluation {
-        let result = facts.offsets.as_ref().map(|offsets| {
-            let counted = limited(offsets, self.object.trigger.lag.partition_limitation.as_deref());
-            total_lag(&counted, &self.object.trigger.lag, &mut self.previous)
-        });
-        if result.is_err() {
-            // An error rebuilds the scaler, and what it remembered is gone.
-            self.previous.clear();
-        }
-        let target = self.object.lag_threshold();
-        let (failures, fallback_milli) =
-            after_evaluation(self.failures, result.is_ok(), self.object.fallback, current, target);
-        self.failures = failures;
-        self.cached = Some(result.map_err(Clone::clone));
-        match self.cached {
-            Some(Ok(lag)) => Evaluation {
-                lag: Some(lag),
-                metric_milli: Some(published_milli(lag.total)),
-                active: lag.active,
-                error: false,
-            },
-            _ => Evaluation {
-                lag: None,
-                metric_milli: fallback_milli,
-                active: fallback_milli.is_some(),
-                error: fallback_milli.is_none(),
-            },
-        }
-    }
-
-    fn metric_for_hpa(&mut self, facts: &Facts, spec: i32) -> Evaluation {
-        match &self.cached {
-            Some(Ok(lag)) if self.object.trigger.use_cached_metrics => Evaluation {
-                lag: Some(*lag),
-                metric_milli: Some(published_milli(lag.total)),
-                active: lag.active,
-                error: false,
-            },
-            _ => self.evaluate(facts, spec),
-        }
-    }
-
     fn proposal(&self, metric_milli: i64, facts: &Facts, spec: i32) -> i32 {
         let target_milli = self.object.lag_threshold().saturating_mul(1000);
         let tolerance = self.object.tolerance();
@@ -232,71 +193,23 @@ impl StockLaw {
             average_value_proposal(&[metric_milli], target_milli, facts.status_replicas, tolerance)
         }
     }
-
-    fn note_targets(&mut self, metric_milli: Option<i64>, status: i32) {
-        let target = quantity(self.object.lag_threshold());
-        let value = match metric_milli {
-            Some(metric) if status > 0 => quantity(metric / 1000 / i64::from(status)),
-            Some(metric) => quantity(metric / 1000),
-            None => "<unknown>".into(),
-        };
-        self.targets = format!("{value}/{target} (avg)");
-    }
-
-    fn keda_binding(
-        &self,
-        now_ms: i64,
-        facts: &Facts,
-        spec: i32,
-        evaluation: &Evaluation,
-        set: Option<i32>,
-    ) -> String {
-        if self.object.annotations.paused {
-            return "paused by annotation".into();
-        }
-        if evaluation.error {
-            let why = facts.offsets.as_ref().err().map_or("unknown", String::as_str);
-            return format!("lag cannot be read, holding: {why}");
-        }
-        let waiting = !evaluation.active && set.is_none() && spec > 0;
-        if waiting && self.object.min_replica_count == 0 {
-            let since_ms = self.last_active_ms.map_or(0, |at| now_ms.saturating_sub(at));
-            let left_s = self.object.cooldown_ms.saturating_sub(since_ms).max(0) / 1000;
-            return format!("{left_s} s of the cooldown left");
-        }
-        String::new()
-    }
-
-    fn hpa_binding(&self, outcome: &HpaDecision, spec: i32) -> String {
-        let bounds = self.object.hpa_bounds();
-        match outcome.reason {
-            Reason::ScalingDisabled => "at zero, KEDA decides".into(),
-            Reason::FailedGetExternalMetric => "lag cannot be read, holding".into(),
-            Reason::TooManyReplicas => format!("maxReplicaCount {}", bounds.max),
-            Reason::TooFewReplicas => format!("at least {}", bounds.min),
-            Reason::ScaleUpLimit => "scaleUp policies".into(),
-            Reason::ScaleDownLimit => "scaleDown policies".into(),
-            Reason::DesiredWithinRange => match (outcome.proposal, outcome.stabilized) {
-                (Some(proposal), Some(stabilized)) if proposal != stabilized => {
-                    let window = if proposal >= spec { "scaleUp" } else { "scaleDown" };
-                    format!("{window} stabilization window")
-                }
-                _ => String::new(),
-            },
-        }
-    }
 }
 
-impl Law for StockLaw {
-    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+impl StockLaw {
+    fn do_what_is_due(
+        &mut self,
+        now_ms: i64,
+        facts: &Facts,
+        sums: Option<LagSums>,
+    ) -> Vec<Decision> {
         let mut spec = facts.spec_replicas;
-        let mut decisions = Vec::new();
         let (poll_due, sync_due) = (self.next_poll_ms <= now_ms, self.next_sync_ms <= now_ms);
+        let mut decisions = Vec::with_capacity(usize::from(poll_due) + usize::from(sync_due));
         let poll_first = self.next_poll_ms <= self.next_sync_ms;
         for is_poll in [poll_first, !poll_first] {
             let decision = match (is_poll, poll_due, sync_due) {
-                (true, true, _) => self.poll_with(now_ms, facts, spec),
-                (false, _, true) => self.sync_with(now_ms, facts, spec),
+                (true, true, _) => self.poll_with(now_ms, facts, sums, spec),
+                (false, _, true) => self.sync_with(now_ms, facts, sums, spec),
                 _ => continue,
             };
             spec = decision.to;
@@ -309,6 +222,16 @@ impl Law for StockLaw {
             self.next_sync_ms = after(self.next_sync_ms, self.options.hpa_sync_period_ms, now_ms);
         }
         decisions
+    }
+}
+
+impl Law for StockLaw {
+    fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
+        self.do_what_is_due(now_ms, facts, None)
+    }
+
+    fn tick_with_sums(&mut self, now_ms: i64, facts: &Facts, sums: LagSums) -> Vec<Decision> {
+        self.do_what_is_due(now_ms, facts, Some(sums))
     }
 
     fn seen_lag(&self, lag: i64, partitions: i64) -> i64 {
@@ -345,25 +268,6 @@ fn after(due_ms: i64, period_ms: i64, now_ms: i64) -> i64 {
     let period_ms = period_ms.max(1);
     let missed = now_ms.saturating_sub(due_ms) / period_ms;
     due_ms.saturating_add(period_ms.saturating_mul(missed.saturating_add(1)))
-}
-
-fn limited<'a>(
-    offsets: &'a [PartitionOffsets],
-    only: Option<&[i32]>,
-) -> Cow<'a, [PartitionOffsets]> {
-    let Some(only) = only else { return Cow::Borrowed(offsets) };
-    let counted = offsets.iter().filter(|partition| only.contains(&partition.partition));
-    Cow::Owned(counted.copied().collect())
-}
-
-/// A negative total is published as 0.
-fn published_milli(total: i64) -> i64 {
-    total.max(0).saturating_mul(1000)
-}
-
-/// As Kubernetes prints whole quantities: thousands as `k` where nothing is lost.
-fn quantity(value: i64) -> String {
-    if value != 0 && value % 1000 == 0 { format!("{}k", value / 1000) } else { value.to_string() }
 }
 
 #[cfg(test)]

@@ -42,6 +42,14 @@ impl Front {
         self.points.insert(at, point);
     }
 
+    /// Whether a score that is no better than this one cannot enter, now and later: some
+    /// point is at least as good in both, and what takes a point's place is as good.
+    pub fn keeps_out(&self, score: &Score) -> bool {
+        self.points.iter().any(|point| {
+            point.score.age_s <= score.age_s && point.score.pod_seconds <= score.pod_seconds
+        })
+    }
+
     /// Whether some point is better by a clear margin in age and cost.
     pub fn clearly_beats(&self, score: &Score) -> bool {
         const AGE_MARGIN: f64 = 1.1;
@@ -74,5 +82,11 @@ mod tests {
         assert_eq!(ages, [3.0, 4.0, 9.0]);
         assert!(front.clearly_beats(&point(5.0, 100.0).score));
         assert!(!front.clearly_beats(&point(4.2, 91.0).score), "too near to tell with one seed");
+        for (age, cost) in [(4.0, 90.0), (4.2, 91.0), (8.0, 90.0), (3.9, 199.0), (9.0, 49.0)] {
+            let mut more = front.clone();
+            more.add(point(age, cost));
+            let is_out = front.keeps_out(&point(age, cost).score);
+            assert_eq!(is_out, more == front, "{age} {cost}");
+        }
     }
 }

@@ -7,8 +7,10 @@
 //! the first seed (a setting that never binds) one is simulated with the others. A simulation
 //! of the race ends as soon as what is certain by then (pods and old records so far) is
 //! enough to show that it is worse, and does not begin when it is known to go as one before
-//! it did; what simulations of a generation have in common is done once. That changes the
-//! time it takes and not the answer.
+//! it did; what simulations of a generation have in common is done once. One with the other
+//! seeds, which are gone through one after the other, ends as soon as some point of the front
+//! is certain to keep the configuration out. That changes the time it takes and not the
+//! answer.
 //! *Evaluated* is a configuration whose race is over.
 //!
 //! Method: random settings first, then mutations and crossings of the front's, in

@@ -66,7 +66,7 @@ impl Race<'_> {
                 Begun::Slo(law) => slo.push((number, *law)),
             }
         }
-        let stops = |run: &SoFar<'_>| {
+        let stops = |run: &SoFar<'_>, _: &[usize]| {
             self.front.clearly_beats(&Score::NOTHING.at_least(run, 1.0, self.age))
         };
         let stock = together::go(world.teams(stock), crew, stops);

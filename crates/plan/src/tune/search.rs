@@ -198,11 +198,15 @@ impl<'a> Search<'a> {
             survivors.extend(score.filter(|score| seen.insert(bits(score))).map(|s| (number, s)));
         }
         let laws: Vec<&LawSettings> = survivors.iter().map(|(number, _)| &laws[*number]).collect();
-        let rest = together::scores(&self.rest, &laws, self.options.age, crew);
-        let Some(rest) = rest.map_err(SearchError::Law)? else { return Ok(false) };
         let others = self.options.seeds.len().saturating_sub(1);
+        let stops = |survivor: usize, rest: &Score| {
+            front.keeps_out(&mean(survivors[survivor].1, *rest, others))
+        };
+        let rest = together::scores_unless(&self.rest, &laws, self.options.age, crew, stops);
+        let Some(rest) = rest.map_err(SearchError::Law)? else { return Ok(false) };
         let runs = candidates.len() * self.race.len() + survivors.len() * self.rest.len();
         for ((number, one), rest) in survivors.into_iter().zip(rest) {
+            let Some(rest) = rest else { continue };
             let (genes, score) = (candidates[number].clone(), mean(one, rest, others));
             self.state.front.add(Point { genes, score });
         }

@@ -1,7 +1,9 @@
 //! The law's side: what it sees, when it looks, what it orders.
 
-use tidegate_autoscale::lag::PartitionOffsets;
-use tidegate_autoscale::law::{Facts, Law, SloOptions, StockLaw, StockOptions, ThroughKeda};
+use tidegate_autoscale::lag::{LagSums, PartitionOffsets};
+use tidegate_autoscale::law::{
+    Decision, Facts, Law, SloOptions, StockLaw, StockOptions, ThroughKeda,
+};
 use tidegate_autoscale::scaled_object::ScaledObject;
 
 use super::World;
@@ -72,8 +74,8 @@ pub(super) fn no_facts() -> Facts {
 
 impl World<'_> {
     pub(super) fn tick_law(&mut self, law: &mut dyn Law) {
-        self.look();
-        let decisions = law.tick(self.now_us / 1000, &self.facts);
+        let sums = self.look();
+        let decisions = self.ask(law, sums);
         if self.keeps_series
             && let Some(last) = decisions.last()
         {
@@ -81,6 +83,15 @@ impl World<'_> {
         }
         let to = decisions.last().map_or(self.control.spec_replicas, |last| last.to);
         self.follow(to, law.next_due_ms());
+    }
+
+    /// What a law decides of the facts, whose offsets have these sums.
+    pub(super) fn ask<L: Law + ?Sized>(&self, law: &mut L, sums: Option<LagSums>) -> Vec<Decision> {
+        let now_ms = self.now_us / 1000;
+        match sums {
+            Some(sums) => law.tick_with_sums(now_ms, &self.facts, sums),
+            None => law.tick(now_ms, &self.facts),
+        }
     }
 
     /// So many pods are wanted, and the law looks again then.
@@ -93,8 +104,13 @@ impl World<'_> {
         self.queue.push(next_ms * 1000, Event::Law);
     }
 
-    /// Brings the facts up to date.
-    pub(super) fn look(&mut self) {
+    /// Brings the facts up to date; returns the sums of the offsets, where they can be told.
+    pub(super) fn look(&mut self) -> Option<LagSums> {
+        self.read_facts();
+        LagSums::of(self.facts.offsets.as_ref().ok()?)
+    }
+
+    fn read_facts(&mut self) {
         self.facts.spec_replicas = self.control.spec_replicas;
         (self.facts.status_replicas, self.facts.ready_replicas) = self.replicas_and_ready();
         // Without a shared sink nobody could be told of it.

@@ -49,6 +49,11 @@ impl<'a> Prepared<'a> {
 }
 
 impl<'a, L: Law> Team<'a, L> {
+    /// The laws' numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = usize> {
+        self.laws.iter().map(|(number, _)| *number)
+    }
+
     /// Goes on until its laws part, or to the end, unless what is certain before is enough to
     /// stop. `stops` is asked every few simulated seconds.
     pub fn go_on(mut self, stops: &mut dyn FnMut(&SoFar<'_>) -> bool) -> Went<'a, L> {
@@ -73,11 +78,11 @@ impl<'a, L: Law> Team<'a, L> {
 
     /// All laws look; those that want the same stay together.
     fn tick(mut self) -> Vec<Self> {
-        self.world.look();
-        let (now_ms, spec) = (self.world.now_us / 1000, self.world.control.spec_replicas);
+        let sums = self.world.look();
+        let spec = self.world.control.spec_replicas;
         let mut groups: Vec<(Wants, Laws<L>)> = Vec::new();
         for (number, mut law) in self.laws {
-            let decisions = law.tick(now_ms, &self.world.facts);
+            let decisions = self.world.ask(&mut law, sums);
             let to = decisions.last().map_or(spec, |last| last.to);
             let wants = (to, law.next_due_ms());
             match groups.iter_mut().find(|(others, _)| *others == wants) {
