@@ -172,8 +172,8 @@ impl<'b> Batch<'b> {
         let (base, last, count) = (self.base_offset(), self.last_offset(), self.count());
         let base_ms = i64::from_be_bytes(field(self.bytes, 27));
         // The time of the append is the same for all records.
-        let append_ms = (self.attributes() & (1 << 3) != 0)
-            .then(|| i64::from_be_bytes(field(self.bytes, 35)));
+        let append_ms =
+            (self.attributes() & (1 << 3) != 0).then(|| i64::from_be_bytes(field(self.bytes, 35)));
         let mut reader = Reader::new(records);
         let mut least = base;
         let mut read = move || {

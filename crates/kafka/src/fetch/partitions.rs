@@ -311,9 +311,9 @@ mod tests {
         for (partition, offset) in partitions {
             all.add(*partition, *offset);
         }
-        let leaders = partitions.iter().map(|(partition, _)| {
-            (*partition, Leader { node: partition % 2, epoch: 7 })
-        });
+        let leaders = partitions
+            .iter()
+            .map(|(partition, _)| (*partition, Leader { node: partition % 2, epoch: 7 }));
         all.learn([(0, "a:1".into()), (1, "b:1".into())], leaders.collect(), now);
         all
     }

@@ -61,7 +61,8 @@ impl GroupConsumer {
         let shared = Arc::new(Shared::new(protocol, &options));
         let fetcher = Fetcher::spawn(options.clone(), shared.clone(), events.clone())?;
         let (commands, inbox) = std::sync::mpsc::channel();
-        let poller = thread::Poller::new(options, protocol, fetcher, events, inbox, shared.clone())?;
+        let poller =
+            thread::Poller::new(options, protocol, fetcher, events, inbox, shared.clone())?;
         std::thread::Builder::new().name("kafka-poll".into()).spawn(move || poller.run()).map_err(
             |error| Error::Client {
                 action: "start the poll thread",

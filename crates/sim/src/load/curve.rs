@@ -98,6 +98,7 @@ impl ArrivalCurve {
 
     /// Records until a time, the initial backlog included; before the start, what of it had
     /// arrived.
+    #[inline]
     pub(crate) fn records(&self, at_us: i64) -> f64 {
         if at_us < 0 {
             let share = 1.0 + at_us as f64 / self.before_us.max(1.0);
