@@ -168,11 +168,11 @@ fn twenty_pods_start_at_a_broker_that_limits_the_rate_of_connections() {
     assert!(spread >= Duration::from_millis(3_500), "four fifths of them within {spread:?}");
 }
 
-/// A broker that has no more room: those outside try again, not too often, and none of
-/// them ends; when there is room they come in.
+/// A broker that has no more room, for a dozen pods with four connections each: those outside
+/// try again, not too often, and none of them ends; when there is room they come in.
 #[test]
 fn pods_that_are_turned_away_wait_for_their_turn() {
-    let mut limited = Limited::start(20, ("max.connections.per.ip", "30"), 1_000);
+    let mut limited = Limited::start(20, ("max.connections.per.ip", "50"), 1_000);
     let some = wait_for("some join", LIMIT, || {
         let joined = limited.pods.iter().filter(|pod| !pod.assigned().is_empty()).count();
         (joined >= 5).then_some(joined)

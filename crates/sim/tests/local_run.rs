@@ -1,29 +1,55 @@
-//! A run of `tidegate up` on a real Kafka with real pods (two cores), simulated from its
+//! Runs of `tidegate up` on a real Kafka with real pods (two cores), simulated from their
 //! configuration. Of its parameters only the phase of the controller's seconds was
-//! set after looking; see `docs/fidelity.md`.
+//! set after looking at the first run; see `docs/fidelity.md`.
+//!
+//! Real runs of the same configuration differ: a machine of two cores is slow for a moment
+//! now and then. So a figure is held against the range of the runs, and what a run is second
+//! by second against each of them.
 
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_sim::{Run, Scenario, simulate, stock_law};
 
-/// Age of the oldest record of the real run, and the 99th percentile, from its database.
-const MAX_AGE_S: f64 = 2.646;
-const P99_AGE_S: f64 = 0.807;
+/// How far outside of the runs' range a simulated figure may be.
+const TOLERANCE: f64 = 0.15;
 
-/// One second of the real run.
-struct Recorded {
+/// A real run.
+struct Real {
+    name: &'static str,
+    seconds: Vec<Second>,
+    /// Ages, from its database.
+    max_age_s: f64,
+    p99_age_s: f64,
+    p50_age_s: f64,
+}
+
+/// One second of it.
+struct Second {
     t_s: usize,
     backlog: i64,
     lag: i64,
     replicas: i32,
 }
 
-fn recorded() -> Vec<Recorded> {
-    include_str!("data/local-demo.csv")
-        .lines()
+fn real_runs() -> Vec<Real> {
+    let run = |name, csv: &str, [p50_age_s, p99_age_s, max_age_s]: [f64; 3]| Real {
+        name,
+        seconds: seconds(csv),
+        max_age_s,
+        p99_age_s,
+        p50_age_s,
+    };
+    vec![
+        run("2026-11-24", include_str!("data/local-demo.csv"), [0.37, 0.807, 2.646]),
+        run("2026-11-30", include_str!("data/local-demo-2.csv"), [0.377, 1.320, 2.575]),
+    ]
+}
+
+fn seconds(csv: &str) -> Vec<Second> {
+    csv.lines()
         .skip(1)
         .map(|line| {
             let field: Vec<&str> = line.split(',').collect();
-            Recorded {
+            Second {
                 t_s: field[0].parse().expect("seconds"),
                 backlog: field[3].parse().expect("records"),
                 lag: field[4].parse().expect("records"),
@@ -42,39 +68,49 @@ fn simulated() -> Run {
     simulate(&scenario, 1, &mut stock_law(object, &scenario.control))
 }
 
-fn near(value: f64, like: f64, share: f64) -> bool {
-    (value - like).abs() <= like * share
-}
-
 #[test]
-fn a_run_of_up_is_reproduced() {
-    let (run, real) = (simulated(), recorded());
-    let summary = &run.summary;
-    assert!(near(summary.max_age_s, MAX_AGE_S, 0.15), "{summary}");
-    let max_backlog = real.iter().map(|row| row.backlog).max().expect("rows");
-    assert!(near(summary.max_backlog as f64, max_backlog as f64, 0.15), "{summary}");
-    let pods = real.iter().map(|row| row.replicas).max().expect("rows");
-    assert_eq!(summary.peak_replicas, pods);
-    // Mean lag while 1,000 and while 5,000 a second are settled.
-    for seconds in [50..90, 110..205] {
-        let mean = |lag: &dyn Fn(usize) -> i64| {
-            seconds.clone().map(lag).sum::<i64>() as f64 / seconds.len() as f64
-        };
-        let real = mean(&|t_s| real[t_s - 1].lag);
-        let simulated = mean(&|t_s| run.seconds[t_s - 1].lag_metric);
-        assert!(near(simulated, real, 0.1), "{seconds:?}: {simulated} instead of {real}");
+fn figures_of_runs_of_up_are_reproduced() {
+    let (summary, real) = (simulated().summary, real_runs());
+    let most = |run: &Real| run.seconds.iter().map(|row| row.backlog).max().expect("rows") as f64;
+    let figures: [(&str, f64, Vec<f64>); 4] = [
+        ("oldest record", summary.max_age_s, real.iter().map(|run| run.max_age_s).collect()),
+        ("99 % within", summary.p99_age_s, real.iter().map(|run| run.p99_age_s).collect()),
+        ("half within", summary.p50_age_s, real.iter().map(|run| run.p50_age_s).collect()),
+        ("most waiting", summary.max_backlog as f64, real.iter().map(most).collect()),
+    ];
+    for (name, simulated, real) in &figures {
+        println!("{name}: {simulated:.3}, real {real:?}");
     }
-    let close = real
-        .iter()
-        .filter(|row| (run.seconds[row.t_s - 1].replicas_desired - row.replicas).abs() <= 2);
-    let share = close.count() as f64 / real.len() as f64;
-    println!("within two pods in {:.1} % of {} s\n{summary}", share * 100.0, real.len());
-    assert!(share >= 0.95, "{share}");
+    for (name, simulated, real) in figures {
+        let low = real.iter().copied().fold(f64::INFINITY, f64::min) * (1.0 - TOLERANCE);
+        let high = real.iter().copied().fold(0.0, f64::max) * (1.0 + TOLERANCE);
+        assert!((low..=high).contains(&simulated), "{name}: {simulated} outside {low} to {high}");
+    }
 }
 
-/// The simulated group takes longer to work off what waited when pods were added.
 #[test]
-fn its_99th_percentile_is_not_reached() {
-    let summary = simulated().summary;
-    assert!(summary.p99_age_s > P99_AGE_S * 1.15, "{summary}");
+fn each_run_of_up_is_reproduced_second_by_second() {
+    let run = simulated();
+    for real in real_runs() {
+        let rows = &real.seconds;
+        let pods = rows.iter().map(|row| row.replicas).max().expect("rows");
+        assert_eq!(run.summary.peak_replicas, pods, "{}", real.name);
+        // Mean lag while 1,000 and while 5,000 a second are settled.
+        for seconds in [50..90, 110..205] {
+            let mean = |lag: &dyn Fn(usize) -> i64| {
+                seconds.clone().map(lag).sum::<i64>() as f64 / seconds.len() as f64
+            };
+            let recorded = mean(&|t_s| rows[t_s - 1].lag);
+            let simulated = mean(&|t_s| run.seconds[t_s - 1].lag_metric);
+            println!("{} {seconds:?}: lag {simulated:.0}, real {recorded:.0}", real.name);
+            let near = (simulated - recorded).abs() <= recorded * 0.1;
+            assert!(near, "{} {seconds:?}: {simulated} instead of {recorded}", real.name);
+        }
+        let close = rows
+            .iter()
+            .filter(|row| (run.seconds[row.t_s - 1].replicas_desired - row.replicas).abs() <= 2);
+        let share = close.count() as f64 / rows.len() as f64;
+        println!("{}: within two pods in {:.1} % of {} s", real.name, share * 100.0, rows.len());
+        assert!(share >= 0.95, "{}: {share}", real.name);
+    }
 }

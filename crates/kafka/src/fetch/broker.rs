@@ -17,8 +17,8 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 
 use super::batches::{self, Aborted, Unreadable};
-use super::partitions::Asked;
-use super::{Inner, State};
+use super::partitions::{Asked, AtStart};
+use super::{Inner, State, starts};
 use crate::chunk::Chunks;
 use crate::cluster::{ClusterError, Link};
 use crate::wire::text;
@@ -53,16 +53,22 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
     let mut link: Option<Link> = None;
     let mut last = -1;
     let mut in_trouble = false;
-    while let Some((address, asked)) = next(inner, node, last) {
-        let answer = ask(inner, &mut link, &address, &asked);
-        match answer {
-            Ok(answer) => {
+    while let Some((address, work)) = next(inner, node, last) {
+        let done = match &work {
+            Work::Fetch(asked) => ask(inner, &mut link, &address, asked).map(|answer| {
+                let throttled = Duration::from_millis(answer.throttle_time_ms.max(0) as u64);
+                last = take(inner, node, asked, answer).unwrap_or(last);
+                rest(inner, throttled.min(MOST_THROTTLE));
+            }),
+            Work::Starts(partitions) => open(inner, &mut link, &address)
+                .and_then(|link| starts::ask(link, &inner.options.topic, partitions))
+                .map(|found| learn_starts(inner, partitions, &found)),
+        };
+        match done {
+            Ok(()) => {
                 if std::mem::take(&mut in_trouble) {
                     tracing::info!(broker = address, "fetching again");
                 }
-                let throttled = Duration::from_millis(answer.throttle_time_ms.max(0) as u64);
-                last = take(inner, node, &asked, answer).unwrap_or(last);
-                rest(inner, throttled.min(MOST_THROTTLE));
             }
             Err(error) => {
                 link = None;
@@ -71,17 +77,37 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
                 } else {
                     tracing::warn!(%error, "fetching; tried again");
                 }
-                let now = Instant::now();
-                let mut state = inner.lock();
-                asked.iter().for_each(|asked| state.partitions.leader_failed(asked, now));
+                match &work {
+                    Work::Fetch(asked) => {
+                        let (mut state, now) = (inner.lock(), Instant::now());
+                        asked.iter().for_each(|asked| state.partitions.leader_failed(asked, now));
+                    }
+                    Work::Starts(partitions) => learn_starts(inner, partitions, &HashMap::new()),
+                }
                 inner.changed.notify_all();
             }
         }
     }
 }
 
+/// What a broker is asked for.
+#[derive(Debug)]
+enum Work {
+    Fetch(Vec<Asked>),
+    /// Where the logs of these begin.
+    Starts(Vec<AtStart>),
+}
+
+fn learn_starts(inner: &Inner, partitions: &[AtStart], found: &HashMap<i32, i64>) {
+    let (mut state, now) = (inner.lock(), Instant::now());
+    for (partition, term) in partitions {
+        state.partitions.log_starts(*partition, *term, found.get(partition).copied(), now);
+    }
+    inner.changed.notify_all();
+}
+
 /// What to ask for, when there is room for it. `None` ends the thread.
-fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Vec<Asked>)> {
+fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Work)> {
     let mut idle_since = None;
     loop {
         let mut state = inner.lock();
@@ -95,6 +121,11 @@ fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Vec<Asked>)> {
             state.threads.remove(&node);
             return None;
         }
+        let address = state.partitions.address(node).unwrap_or_default().to_owned();
+        let starts = state.partitions.at_start(node, now);
+        if !starts.is_empty() {
+            return Some((address, Work::Starts(starts)));
+        }
         if asked.is_empty() {
             let wait = state.partitions.next_retry(now).unwrap_or(IDLE);
             drop(inner.changed.wait_timeout(state, wait));
@@ -105,9 +136,29 @@ fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Vec<Asked>)> {
             inner.member.wait_for_room(ROOM_WAIT);
             continue;
         }
-        let address = state.partitions.address(node).unwrap_or_default().to_owned();
-        return Some((address, asked));
+        return Some((address, Work::Fetch(asked)));
     }
+}
+
+/// The connection, if it leads there, or a new one.
+fn open<'l>(
+    inner: &Inner,
+    link: &'l mut Option<Link>,
+    address: &str,
+) -> Result<&'l mut Link, ClusterError> {
+    if link.as_ref().is_none_or(|open| open.address() != address) {
+        let options = &inner.options;
+        let mut open = match inner.spare(address) {
+            Some(spare) => spare,
+            None => Link::open(&options.connection, address)?,
+        };
+        open.patience(Duration::from_millis(options.fetch_wait_max_ms))?;
+        *link = Some(open);
+    }
+    link.as_mut().ok_or_else(|| ClusterError::Unreachable {
+        broker: address.to_owned(),
+        reason: "no connection".to_owned(),
+    })
 }
 
 fn ask(
@@ -117,18 +168,7 @@ fn ask(
     asked: &[Asked],
 ) -> Result<FetchResponse, ClusterError> {
     let options = &inner.options;
-    let wait = Duration::from_millis(options.fetch_wait_max_ms);
-    let link = match link.as_mut().filter(|link| link.address() == address) {
-        Some(open) => open,
-        None => {
-            let mut open = match inner.spare(address) {
-                Some(spare) => spare,
-                None => Link::open(&options.connection, address)?,
-            };
-            open.patience(wait)?;
-            link.insert(open)
-        }
-    };
+    let link = open(inner, link, address)?;
     if tracing::enabled!(tracing::Level::TRACE) {
         for Asked { partition, offset, .. } in asked {
             tracing::trace!(broker = link.address(), partition, offset, "fetch");
@@ -148,7 +188,7 @@ fn ask(
         .with_partitions(partitions.collect());
     let request = FetchRequest::default()
         .with_replica_id(BrokerId(-1))
-        .with_max_wait_ms(wait.as_millis() as i32)
+        .with_max_wait_ms(options.fetch_wait_max_ms as i32)
         .with_min_bytes(options.fetch_min_bytes.min(ANSWER_BYTES as u64) as i32)
         .with_max_bytes(ANSWER_BYTES as i32)
         .with_isolation_level(READ_COMMITTED)

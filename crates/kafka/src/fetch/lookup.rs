@@ -1,58 +1,50 @@
-//! Who leads a partition, and where logs begin.
+//! Who leads a partition.
 //!
-//! Contract: looks as soon as something is to be looked up, and starts a thread for each
+//! Contract: looks as soon as a leader is to be looked up, and starts a thread for each
 //! broker that has to be read. What cannot be told yet is asked for again after a while.
-//! Leaders are asked for once before anything is assigned, so that the first record does
-//! not wait for it.
+//!
+//! Rejected: leaders looked up before anything is assigned. Where a broker has room for few
+//! connections, pods that are not in the group would take those of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{MetadataRequest, TopicName};
 
-use super::partitions::{Leader, Lookup};
+use super::partitions::Leader;
 use super::{Inner, State, broker, start_thread};
 use crate::cluster::{ClusterError, Links};
 use crate::wire::text;
 
-const READ_COMMITTED: i8 = 1;
-const EARLIEST: i64 = -2;
 /// Nothing to do: woken by whoever has something.
 const IDLE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(inner: &Arc<Inner>) {
-    let mut lookup = Some(Lookup { leaders: true, ..Lookup::default() });
     let mut in_trouble = false;
-    while let Some(wanted) = lookup {
-        if wanted != Lookup::default() {
-            let looked = look(inner, &wanted);
-            match looked {
-                Ok(()) => in_trouble = false,
-                Err(error) if std::mem::replace(&mut in_trouble, true) => {
-                    tracing::debug!(%error, "looking for leaders");
-                }
-                Err(error) => tracing::warn!(%error, "looking for leaders; tried again"),
+    while wait(inner) {
+        match look(inner) {
+            Ok(()) => in_trouble = false,
+            Err(error) if std::mem::replace(&mut in_trouble, true) => {
+                tracing::debug!(%error, "looking for leaders");
             }
+            Err(error) => tracing::warn!(%error, "looking for leaders; tried again"),
         }
-        lookup = wait(inner);
     }
 }
 
-/// What is to be looked up, when there is something; `None` when all is over.
-fn wait(inner: &Arc<Inner>) -> Option<Lookup> {
+/// Until leaders are to be looked up; false when all is over.
+fn wait(inner: &Arc<Inner>) -> bool {
     let mut state = inner.lock();
     loop {
         if state.is_over() {
-            return None;
+            return false;
         }
         start_brokers(inner, &mut state);
         let now = Instant::now();
-        let lookup = state.partitions.lookup(now);
-        if lookup != Lookup::default() {
-            return Some(lookup);
+        if state.partitions.lacks_leaders(now) {
+            return true;
         }
         let wait = state.partitions.next_retry(now).unwrap_or(IDLE);
         state = match inner.changed.wait_timeout(state, wait) {
@@ -76,29 +68,16 @@ fn start_brokers(inner: &Arc<Inner>, state: &mut State) {
     }
 }
 
-fn look(inner: &Inner, wanted: &Lookup) -> Result<(), ClusterError> {
+fn look(inner: &Inner) -> Result<(), ClusterError> {
     let spare = inner.lock().spare.take();
     let mut links = Links::with(&inner.options.connection, spare.map(|(spare, _)| spare));
-    let leaders = leaders(&mut links, &inner.options.topic);
-    let (addresses, leaders, outcome) = match leaders {
-        Ok((addresses, leaders)) => (addresses, leaders, Ok(())),
-        Err(error) => (Vec::new(), HashMap::new(), Err(error)),
+    let (leaders, outcome) = match leaders(&mut links, &inner.options.topic) {
+        Ok(leaders) => (leaders, Ok(())),
+        Err(error) => (Leaders::default(), Err(error)),
     };
-    links.learn(addresses.clone());
-    inner.lock().partitions.learn(addresses, leaders, Instant::now());
-    for (node, partitions) in &wanted.starts {
-        let starts = log_starts(&mut links, *node, &inner.options.topic, partitions);
-        let starts = starts.unwrap_or_else(|error| {
-            tracing::debug!(%error, "looking for the start of a log");
-            HashMap::new()
-        });
-        let now = Instant::now();
-        let mut state = inner.lock();
-        for (partition, term) in partitions {
-            state.partitions.log_starts(*partition, *term, starts.get(partition).copied(), now);
-        }
-    }
-    inner.lock().spare = links.take_open().zip(Some(Instant::now()));
+    let mut state = inner.lock();
+    state.spare = links.take_open().zip(Some(Instant::now()));
+    state.partitions.learn(leaders.0, leaders.1, Instant::now());
     inner.changed.notify_all();
     outcome
 }
@@ -121,26 +100,4 @@ fn leaders(links: &mut Links, topic: &str) -> Result<Leaders, ClusterError> {
         (partition.partition_index, leader)
     });
     Ok((addresses, leaders.collect()))
-}
-
-fn log_starts(
-    links: &mut Links,
-    node: i32,
-    topic: &str,
-    partitions: &[(i32, u64)],
-) -> Result<HashMap<i32, i64>, ClusterError> {
-    let partitions = partitions.iter().map(|(partition, _)| {
-        ListOffsetsPartition::default().with_partition_index(*partition).with_timestamp(EARLIEST)
-    });
-    let asked = ListOffsetsTopic::default()
-        .with_name(TopicName(text(topic)))
-        .with_partitions(partitions.collect());
-    let request = ListOffsetsRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_isolation_level(READ_COMMITTED)
-        .with_topics(vec![asked]);
-    let answer = links.ask(node, "look for the start of the log", &request, 5)?;
-    let partitions = answer.topics.into_iter().flat_map(|topic| topic.partitions);
-    let found = partitions.filter(|partition| partition.error_code == 0);
-    Ok(found.map(|partition| (partition.partition_index, partition.offset)).collect())
 }

@@ -7,7 +7,7 @@
 //! record of before is told. What fails because a broker is down or a leader moves is
 //! tried again for ever.
 //!
-//! Threads: one that looks for leaders and starts (`lookup`), and one for each broker that
+//! Threads: one that looks for leaders (`lookup`), and one for each broker that
 //! leads something (`broker`), with a connection each and one request at a time. They end by
 //! themselves when the fetcher is dropped. The lock is held while records are told, so
 //! whoever receives them must not wait for the fetcher.
@@ -19,7 +19,7 @@
 //! # Layout
 //! - `partitions`: where each partition stands, and what has to be looked up (pure)
 //! - `broker`: the requests to one broker
-//! - `lookup`: leaders and starts of logs
+//! - `lookup`: leaders; `starts`: where logs begin
 //! - `batches`, `compression`, `varint`: what is in an answer (pure)
 
 mod batches;
@@ -27,6 +27,7 @@ mod broker;
 mod compression;
 mod lookup;
 mod partitions;
+mod starts;
 mod varint;
 
 use std::collections::HashSet;

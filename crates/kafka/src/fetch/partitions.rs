@@ -49,14 +49,8 @@ pub(super) struct Asked {
     pub(super) leader_epoch: i32,
 }
 
-/// What has to be looked up.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Lookup {
-    /// Partitions without a known leader.
-    pub(super) leaders: bool,
-    /// Partitions that start with their log, by leader, with their term.
-    pub(super) starts: BTreeMap<i32, Vec<(i32, u64)>>,
-}
+/// A partition that starts with its log, and its term.
+pub(super) type AtStart = (i32, u64);
 
 /// First and longest wait before a partition is tried again.
 #[derive(Debug, Clone, Copy)]
@@ -208,21 +202,19 @@ impl Partitions {
         }
     }
 
-    /// What to look up now.
-    pub(super) fn lookup(&self, now: Instant) -> Lookup {
-        let mut lookup = Lookup::default();
-        for (partition, known) in &self.by_number {
-            match (known.leader, known.start) {
-                _ if !known.is_due(now) => {}
-                (None, _) => lookup.leaders = true,
-                (Some(leader), Start::OfLog) => {
-                    let starts = lookup.starts.entry(leader.node).or_default();
-                    starts.push((*partition, known.term));
-                }
-                _ => {}
-            }
-        }
-        lookup
+    /// Whether leaders have to be looked up now.
+    pub(super) fn lacks_leaders(&self, now: Instant) -> bool {
+        self.by_number.values().any(|known| known.leader.is_none() && known.is_due(now))
+    }
+
+    /// Partitions for whose log's start a broker has to be asked now.
+    pub(super) fn at_start(&self, node: i32, now: Instant) -> Vec<AtStart> {
+        let ready = |(partition, known): (&i32, &Partition)| {
+            let led = known.leader.is_some_and(|leader| leader.node == node);
+            (led && known.start == Start::OfLog && known.is_due(now))
+                .then_some((*partition, known.term))
+        };
+        self.by_number.iter().filter_map(ready).collect()
     }
 
     /// When something has to be tried again.
@@ -357,20 +349,19 @@ mod tests {
         let now = Instant::now();
         let mut all = led(&[(0, None), (1, None), (2, Some(3))], now);
         assert_eq!(all.without_start(), [0, 1]);
-        assert_eq!(all.lookup(now), Lookup::default());
+        assert!(!all.lacks_leaders(now) && all.at_start(0, now).is_empty());
         all.start(0, Some(40));
         all.start(1, None);
         all.start(2, Some(99));
         assert_eq!(offsets(&all.ask(0, -1, now)), [(0, 40), (2, 3)]);
-        let starts = all.lookup(now).starts;
-        let (_, term) = starts[&1][0];
+        let (_, term) = all.at_start(1, now)[0];
         all.log_starts(1, term + 1, Some(8), now);
         assert_eq!(all.ask(1, -1, now), []);
         all.log_starts(1, term, Some(8), now);
         assert_eq!(offsets(&all.ask(1, -1, now)), [(1, 8)]);
         let asked = all.ask(1, -1, now)[0];
         assert!(all.out_of_range(&asked));
-        assert_eq!(all.lookup(now).starts[&1], [(1, term)]);
+        assert_eq!(all.at_start(1, now), [(1, term)]);
     }
 
     #[test]
@@ -380,10 +371,10 @@ mod tests {
         let asked = all.ask(0, -1, now);
         all.leader_failed(&asked[0], now);
         assert_eq!(offsets(&all.ask(0, -1, now)), [(2, 6)]);
-        assert_eq!(all.lookup(now), Lookup::default(), "not at once");
+        assert!(!all.lacks_leaders(now), "not at once");
         assert_eq!(all.next_retry(now), Some(RETRY_FIRST));
         let later = now + RETRY_FIRST;
-        assert!(all.lookup(later).leaders);
+        assert!(all.lacks_leaders(later));
         all.learn([], HashMap::new(), later);
         assert_eq!(all.next_retry(later), Some(2 * RETRY_FIRST), "nobody knows");
         let later = later + 2 * RETRY_FIRST;

@@ -45,7 +45,7 @@ use tidegate_autoscale::series::Second;
 
 use crate::load::{ArrivalCurve, Place};
 use crate::scenario::{GroupTimes, Range, Scenario};
-use crate::summary::{Counts, SoFar, Summary, Tally};
+use crate::summary::{Counts, Expected, SoFar, Summary, Tally};
 
 /// What a simulation gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,8 +131,7 @@ struct World<'a> {
     ages: Ages,
     counts: Counts,
     tally: Tally,
-    /// Records of the whole run.
-    expected: f64,
+    expected: &'a Expected,
     /// When the run is asked next whether it should stop.
     look_s: u32,
     keeps_series: bool,
@@ -144,7 +143,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(prepared: &'a Prepared<'a>, keeps_series: bool) -> Self {
-        let Prepared { scenario, seed, ref weights, ref curve, expected } = *prepared;
+        let Prepared { scenario, seed, ref weights, ref curve, ref expected } = *prepared;
         let rows = if keeps_series { scenario.duration_s as usize } else { 0 };
         let partitions = weights.iter().enumerate();
         Self {
@@ -234,7 +233,8 @@ impl<'a> World<'a> {
             return false;
         }
         self.look_s += LOOK_S;
-        stops(&SoFar { tally: &self.tally, ages: &self.ages, expected: self.expected })
+        let Self { tally, ages, counts, expected, .. } = self;
+        stops(&SoFar { tally, ages, counts, expected })
     }
 
     fn into_run(self) -> Run {
