@@ -18,10 +18,11 @@
 //!
 //! # Layout
 //! - `partitions`: where each partition stands, and what has to be looked up (pure)
-//! - `broker`: the requests to one broker
+//! - `broker`: the requests to one broker; `answer`: what becomes of its records
 //! - `lookup`: leaders; `starts`: where logs begin
 //! - `batches`, `compression`, `varint`: what is in an answer (pure)
 
+mod answer;
 mod batches;
 mod broker;
 mod compression;

@@ -1,0 +1,142 @@
+//! What a broker answers: records to tell, and where each partition stands then.
+//!
+//! Contract: records are told under the lock, and only for partitions that still stand
+//! where they were asked for.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use kafka_protocol::messages::FetchResponse;
+use kafka_protocol::messages::fetch_response::PartitionData;
+
+use super::batches::{self, Aborted, Unreadable};
+use super::partitions::Asked;
+use super::{Inner, State};
+use crate::chunk::Chunks;
+use crate::{Error, GroupEvent};
+
+/// What became of one partition in an answer.
+#[derive(Debug)]
+enum Outcome {
+    Read { next_offset: i64, unreadable: Option<Unreadable> },
+    Prefers(i32),
+    OutOfRange,
+    LeaderFailed,
+    Failed(i16),
+    Denied,
+}
+
+/// Takes an answer; the last partition of which it had records.
+pub(super) fn take(
+    inner: &Inner,
+    node: i32,
+    asked: &[Asked],
+    answer: FetchResponse,
+) -> Option<i32> {
+    let asked: HashMap<i32, Asked> = asked.iter().map(|asked| (asked.partition, *asked)).collect();
+    let mut chunks = Chunks::default();
+    let mut outcomes = Vec::with_capacity(asked.len());
+    let mut last = None;
+    for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
+        let Some(asked) = asked.get(&data.partition_index) else { continue };
+        let outcome = outcome(node, asked, data, &mut chunks);
+        if matches!(outcome, Outcome::Read { next_offset, .. } if next_offset > asked.offset) {
+            last = Some(asked.partition);
+        }
+        outcomes.push((*asked, outcome));
+    }
+    let mut state = inner.lock();
+    let answered = outcomes.len();
+    outcomes.retain(|(asked, _)| state.partitions.expects(asked));
+    let all_wanted = outcomes.len() == answered;
+    let wanted: HashSet<i32> = outcomes.iter().map(|(asked, _)| asked.partition).collect();
+    for mut chunk in chunks.finish() {
+        if !all_wanted {
+            chunk.keep(|partition| wanted.contains(&partition));
+        }
+        let records = chunk.finish(&inner.options.topic);
+        if records.len() > 0 && !tell(inner, &mut state, GroupEvent::Records(records)) {
+            return last;
+        }
+    }
+    settle(inner, &mut state, outcomes);
+    last
+}
+
+fn tell(inner: &Inner, state: &mut State, event: GroupEvent) -> bool {
+    if let GroupEvent::Records(records) = &event {
+        inner.member.hold(records.len());
+    }
+    let told = state.events.as_ref().is_some_and(|events| events.blocking_send(event).is_ok());
+    if !told {
+        state.end(Error::Ended);
+    }
+    told
+}
+
+fn outcome(node: i32, asked: &Asked, data: PartitionData, chunks: &mut Chunks) -> Outcome {
+    let replica = data.preferred_read_replica.0;
+    match data.error_code {
+        0 if replica >= 0 && replica != node => Outcome::Prefers(replica),
+        0 => {
+            let aborted = data.aborted_transactions.unwrap_or_default();
+            let aborted = aborted.iter().map(|of| (of.first_offset, of.producer_id.0)).collect();
+            let bytes = data.records.unwrap_or_default();
+            let mut next_offset = asked.offset;
+            let partition = asked.partition;
+            let aborted = Aborted::new(aborted);
+            let read = batches::take(partition, &bytes, &mut next_offset, aborted, chunks);
+            Outcome::Read { next_offset, unreadable: read.err() }
+        }
+        1 => Outcome::OutOfRange,
+        29 => Outcome::Denied,
+        // The leader is another one, or is about to be, or has lost its disk.
+        3 | 5 | 6 | 9 | 56 | 74 | 75 | 78 | 100 | 103 => Outcome::LeaderFailed,
+        code => Outcome::Failed(code),
+    }
+}
+
+/// Where the partitions stand now.
+fn settle(inner: &Inner, state: &mut State, outcomes: Vec<(Asked, Outcome)>) {
+    let now = Instant::now();
+    let mut something_to_do = false;
+    for (asked, outcome) in outcomes {
+        let (partition, offset) = (asked.partition, asked.offset);
+        let partitions = &mut state.partitions;
+        something_to_do |= !matches!(outcome, Outcome::Read { unreadable: None, .. });
+        match outcome {
+            Outcome::Read { next_offset, unreadable } => {
+                partitions.advance(&asked, next_offset);
+                if let Some(unreadable) = unreadable {
+                    tracing::error!(partition, "{unreadable}; tried again");
+                    partitions.failed(&Asked { offset: next_offset, ..asked }, now);
+                }
+            }
+            Outcome::Prefers(replica) => {
+                tracing::debug!(partition, replica, "reading from a near replica");
+                partitions.prefer(&asked, replica, now);
+            }
+            Outcome::OutOfRange => {
+                if partitions.out_of_range(&asked) {
+                    tracing::warn!(partition, offset, "the log does not hold this offset any more");
+                }
+            }
+            Outcome::LeaderFailed => partitions.leader_failed(&asked, now),
+            Outcome::Failed(code) => {
+                tracing::warn!(partition, code, "the broker refuses to read; tried again");
+                partitions.leader_failed(&asked, now);
+            }
+            Outcome::Denied => {
+                let options = &inner.options;
+                state.end(Error::Security {
+                    brokers: options.connection.brokers.clone(),
+                    reason: format!("no permission to read topic {}", options.topic),
+                });
+                return;
+            }
+        }
+    }
+    if something_to_do {
+        inner.changed.notify_all();
+    }
+}
