@@ -12,7 +12,7 @@ use tidegate_autoscale::law::{Law, SloLaw, StockLaw};
 use tidegate_sim::{Prepared, SoFar, Summary, Team, Went, stock_law};
 
 use crate::parallel::{self, Crew};
-use crate::trial::{AgeKind, LawSettings, Score, Worlds, least, slo_options};
+use crate::trial::{AgeKind, LawSettings, Score, Worlds, slo_options};
 
 /// Teams go to the end, unless `stops` says of what is certain that it is enough, for all
 /// laws of a team by their numbers. Each law comes with its number, and with its summary
@@ -68,8 +68,7 @@ pub(crate) fn scores(
 }
 
 /// The same, one world after the other; a law has no score when `stops` says, by its number,
-/// of what its score must become at least, for each way in which the run may end, that this
-/// is enough.
+/// of what its score must become at least that this is enough.
 ///
 /// # Errors
 /// As [`scores`].
@@ -78,20 +77,16 @@ pub(crate) fn scores_unless(
     laws: &[&LawSettings],
     age: AgeKind,
     crew: Crew<'_>,
-    stops: impl Fn(usize, &[Score]) -> bool + Sync,
+    stops: impl Fn(usize, &Score) -> bool + Sync,
 ) -> Result<Option<Vec<Option<Score>>>, String> {
     let mut scores = vec![Some(Score::NOTHING); laws.len()];
     for (world, share) in worlds.iter() {
         let open = |(number, score): (usize, &Option<Score>)| {
-            Some((number, score.filter(|score| !stops(number, &[*score]))?))
+            Some((number, score.filter(|score| !stops(number, score))?))
         };
         let open: BTreeMap<usize, Score> = scores.iter().enumerate().filter_map(open).collect();
         let enough = |run: &SoFar<'_>, numbers: &[usize]| {
-            let ways: Vec<Score> = least(run, share, age).collect();
-            let enough = |number: &usize| {
-                let before = &open[number];
-                stops(*number, &ways.iter().map(|way| before.with(way)).collect::<Vec<_>>())
-            };
+            let enough = |number: &usize| stops(*number, &open[number].at_least(run, share, age));
             numbers.iter().all(enough)
         };
         let (stock, slo) = begin(open.keys().map(|number| (*number, laws[*number])), world)?;
@@ -172,12 +167,10 @@ mod tests {
             for threads in [1, 3] {
                 let crew = Crew { threads, stop };
                 let looks = AtomicUsize::new(0);
-                let watched = |law: usize, ways: &[Score]| {
+                let watched = |law: usize, least: &Score| {
                     looks.fetch_add(1, Ordering::Relaxed);
-                    let Score { age_s, pod_seconds, .. } = alone[law];
-                    let is_bound =
-                        |way: &Score| way.age_s <= age_s && way.pod_seconds <= pod_seconds;
-                    assert!(ways.iter().any(is_bound), "{ways:?} {:?}", alone[law]);
+                    assert!(least.age_s <= alone[law].age_s, "{least:?}");
+                    assert!(least.pod_seconds <= alone[law].pod_seconds, "{least:?}");
                     false
                 };
                 let all = scores_unless(&worlds, &laws, age, crew, watched).expect("scores");
@@ -187,8 +180,7 @@ mod tests {
                 let mut costs: Vec<f64> = alone.iter().map(|score| score.pod_seconds).collect();
                 costs.sort_by(f64::total_cmp);
                 let bound = 0.9 * costs[3];
-                let dear =
-                    |_: usize, ways: &[Score]| ways.iter().all(|way| way.pod_seconds >= bound);
+                let dear = |_: usize, least: &Score| least.pod_seconds >= bound;
                 let some = scores_unless(&worlds, &laws, age, crew, dear).expect("scores");
                 let some = some.expect("not stopped");
                 assert!(some.iter().any(Option::is_some) && some.iter().any(Option::is_none));

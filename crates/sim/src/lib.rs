@@ -27,5 +27,5 @@ mod world;
 
 pub use load::partition_weights;
 pub use scenario::{Scenario, ScenarioError};
-pub use summary::{Ending, SoFar, Summary};
+pub use summary::{SoFar, Summary};
 pub use world::{Prepared, Run, Team, Went, simulate, slo_options, stock_law, through_keda};

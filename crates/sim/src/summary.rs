@@ -127,64 +127,15 @@ impl Tally {
 pub struct SoFar<'a> {
     pub(crate) tally: &'a Tally,
     pub(crate) ages: &'a Ages,
-    pub(crate) counts: &'a Counts,
-    pub(crate) expected: &'a Expected,
-}
-
-/// What every run of a scenario with one seed will have.
-#[derive(Debug, Clone)]
-pub(crate) struct Expected {
-    /// Records, the initial backlog included.
-    pub(crate) records: f64,
-    /// How old, at the end, the oldest of the latest [`LEFT`] of them are, seconds.
-    pub(crate) latest_s: [f64; LEFT.len()],
-}
-
-/// A run ends with a share of its records waiting that lies between two of these.
-pub(crate) const LEFT: [f64; 8] = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0];
-
-/// A way in which a run may end, and what is certain of it then.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ending {
-    /// More than one in a hundred of its records wait at the end.
-    pub many_wait: bool,
-    /// Its oldest record is at least this old, seconds.
-    pub max_age_s: f64,
-    /// It costs at least this.
-    pub pod_seconds: f64,
+    /// Records of the whole run.
+    pub(crate) expected: f64,
 }
 
 /// So many records for each that arrives are processed at most, those that are processed
 /// again included; or else [`SoFar::p99_age_s`] is no bound.
 const MOST_AGAIN: f64 = 1.5;
 
-/// Pods that were told to stop may go on for a while and are not counted any more: a
-/// pod-second does at most this many times what a pod does in a second, or else
-/// [`SoFar::endings`] are no bounds.
-const MOST_UNCOUNTED: f64 = 1.25;
-
 impl SoFar<'_> {
-    /// Every way in which the run may end: the more is left, the less it may cost, and the
-    /// older is what waits. What is not left has to be processed by pods that are still to
-    /// be counted. It is taken for granted that those who are told to stop do at most a
-    /// quarter more.
-    pub fn endings(&self) -> impl Iterator<Item = Ending> {
-        let Counts { processed, duplicated, expired, .. } = *self.counts;
-        let done = (processed - duplicated.min(processed) + expired) as f64;
-        let to_do = (self.expected.records - done).max(0.0);
-        let (records, max_age_s) = (self.expected.records, self.max_age_s());
-        let rate = MOST_UNCOUNTED * self.tally.capacity_per_s;
-        let (pod_seconds, latest_s) = (self.pod_seconds(), self.expected.latest_s);
-        (1..LEFT.len()).map(move |most| {
-            let left_to_do = (to_do - LEFT[most] * records).max(0.0);
-            Ending {
-                many_wait: most > 1,
-                max_age_s: max_age_s.max(latest_s[most - 1]),
-                pod_seconds: pod_seconds + left_to_do / rate,
-            }
-        })
-    }
-
     /// Pod-seconds up to now.
     pub fn pod_seconds(&self) -> f64 {
         self.tally.pod_seconds as f64
@@ -199,7 +150,7 @@ impl SoFar<'_> {
     /// more than one in a hundred of all that will be processed was older already. It is
     /// taken for granted that a run processes at most one and a half times what arrives.
     pub fn p99_age_s(&self) -> f64 {
-        self.ages.exceeded_s(0.01 * MOST_AGAIN * self.expected.records)
+        self.ages.exceeded_s(0.01 * MOST_AGAIN * self.expected)
     }
 }
 

@@ -11,7 +11,7 @@ use super::front::Front;
 use crate::known::{Known, Look, Looks};
 use crate::parallel::{self, Crew};
 use crate::together;
-use crate::trial::{AgeKind, LawSettings, Score, Worlds, least, slo_options};
+use crate::trial::{AgeKind, LawSettings, Score, Worlds, slo_options};
 
 /// What decides it.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ impl Race<'_> {
             }
         }
         let stops = |run: &SoFar<'_>, _: &[usize]| {
-            least(run, 1.0, self.age).all(|way| self.front.clearly_beats(&way))
+            self.front.clearly_beats(&Score::NOTHING.at_least(run, 1.0, self.age))
         };
         let stock = together::go(world.teams(stock), crew, stops);
         let slo = together::go(world.teams(slo), crew, stops);
@@ -85,7 +85,7 @@ impl Race<'_> {
     }
 
     fn alone(&self, laws: &[LawSettings], crew: Crew<'_>) -> Result<Option<Vec<Raced>>, String> {
-        let stops = |ways: &[Score]| ways.iter().all(|way| self.front.clearly_beats(way));
+        let stops = |score: &Score| self.front.clearly_beats(score);
         let run = |law: &LawSettings| {
             let score = self.worlds.score_unless(law, self.age, &stops)?;
             Ok(Raced { score, run: None })

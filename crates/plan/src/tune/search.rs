@@ -199,9 +199,8 @@ impl<'a> Search<'a> {
         }
         let laws: Vec<&LawSettings> = survivors.iter().map(|(number, _)| &laws[*number]).collect();
         let others = self.options.seeds.len().saturating_sub(1);
-        let stops = |survivor: usize, ways: &[Score]| {
-            let one = survivors[survivor].1;
-            ways.iter().all(|rest| front.keeps_out(&mean(one, *rest, others)))
+        let stops = |survivor: usize, rest: &Score| {
+            front.keeps_out(&mean(survivors[survivor].1, *rest, others))
         };
         let rest = together::scores_unless(&self.rest, &laws, self.options.age, crew, stops);
         let Some(rest) = rest.map_err(SearchError::Law)? else { return Ok(false) };

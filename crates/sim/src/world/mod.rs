@@ -45,7 +45,7 @@ use tidegate_autoscale::series::Second;
 
 use crate::load::{ArrivalCurve, Place};
 use crate::scenario::{GroupTimes, Range, Scenario};
-use crate::summary::{Counts, Expected, SoFar, Summary, Tally};
+use crate::summary::{Counts, SoFar, Summary, Tally};
 
 /// What a simulation gives.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,8 @@ struct World<'a> {
     ages: Ages,
     counts: Counts,
     tally: Tally,
-    expected: &'a Expected,
+    /// Records of the whole run.
+    expected: f64,
     /// When the run is asked next whether it should stop.
     look_s: u32,
     keeps_series: bool,
@@ -143,7 +144,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(prepared: &'a Prepared<'a>, keeps_series: bool) -> Self {
-        let Prepared { scenario, seed, ref weights, ref curve, ref expected } = *prepared;
+        let Prepared { scenario, seed, ref weights, ref curve, expected } = *prepared;
         let rows = if keeps_series { scenario.duration_s as usize } else { 0 };
         let partitions = weights.iter().enumerate();
         Self {
@@ -233,8 +234,7 @@ impl<'a> World<'a> {
             return false;
         }
         self.look_s += LOOK_S;
-        let Self { tally, ages, counts, expected, .. } = self;
-        stops(&SoFar { tally, ages, counts, expected })
+        stops(&SoFar { tally: &self.tally, ages: &self.ages, expected: self.expected })
     }
 
     fn into_run(self) -> Run {

@@ -4,9 +4,9 @@ use tidegate_autoscale::law::Law;
 
 use super::events::us;
 use super::{Run, World, stream};
-use crate::load::{ArrivalCurve, Place, partition_weights};
+use crate::load::{ArrivalCurve, partition_weights};
 use crate::scenario::Scenario;
-use crate::summary::{Expected, LEFT, SoFar, Summary};
+use crate::summary::{SoFar, Summary};
 
 /// What all runs of a scenario with one seed share: the arrivals, and each partition's
 /// share of them. For many runs with different laws; threads may share it.
@@ -16,7 +16,8 @@ pub struct Prepared<'a> {
     pub(super) seed: u64,
     pub(super) weights: Vec<f64>,
     pub(super) curve: ArrivalCurve,
-    pub(super) expected: Expected,
+    /// Records of the whole run.
+    pub(super) expected: f64,
 }
 
 impl<'a> Prepared<'a> {
@@ -26,17 +27,11 @@ impl<'a> Prepared<'a> {
         let before = (f64::from(scenario.topic.backlog_records), us(scenario.topic.backlog_age_s));
         let duration_us = us(f64::from(scenario.duration_s));
         let curve = ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals);
-        let records = curve.records(duration_us);
-        let latest_s = LEFT.map(|share| {
-            let reached_us = curve.reached_us(records * (1.0 - share), &mut Place::default());
-            // Partitions take their turns within a second.
-            (duration_us - reached_us.unwrap_or(duration_us)) as f64 / 1e6 - 1.0
-        });
         Self {
             scenario,
             seed,
             weights: partition_weights(&scenario.topic, &scenario.load),
-            expected: Expected { records, latest_s },
+            expected: curve.records(duration_us),
             curve,
         }
     }
