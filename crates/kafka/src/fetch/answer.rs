@@ -33,17 +33,23 @@ pub(super) fn take(
     asked: &[Asked],
     answer: FetchResponse,
 ) -> Option<i32> {
-    let asked: HashMap<i32, Asked> = asked.iter().map(|asked| (asked.partition, *asked)).collect();
+    let mut left: HashMap<i32, Asked> =
+        asked.iter().map(|asked| (asked.partition, *asked)).collect();
     let mut chunks = Chunks::default();
     let mut outcomes = Vec::with_capacity(asked.len());
     let mut last = None;
     for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
-        let Some(asked) = asked.get(&data.partition_index) else { continue };
-        let outcome = outcome(node, asked, data, &mut chunks);
+        let Some(asked) = left.remove(&data.partition_index) else { continue };
+        let outcome = outcome(node, &asked, data, &mut chunks);
         if matches!(outcome, Outcome::Read { next_offset, .. } if next_offset > asked.offset) {
             last = Some(asked.partition);
         }
-        outcomes.push((*asked, outcome));
+        outcomes.push((asked, outcome));
+    }
+    // The whole request was refused, or a part of it forgotten: not asked again at once.
+    if !left.is_empty() {
+        tracing::warn!(code = answer.error_code, "the broker does not answer what it was asked");
+        outcomes.extend(left.into_values().map(|asked| (asked, Outcome::LeaderFailed)));
     }
     let mut state = inner.lock();
     let answered = outcomes.len();
@@ -106,7 +112,10 @@ fn settle(inner: &Inner, state: &mut State, outcomes: Vec<(Asked, Outcome)>) {
         something_to_do |= !matches!(outcome, Outcome::Read { unreadable: None, .. });
         match outcome {
             Outcome::Read { next_offset, unreadable } => {
-                partitions.advance(&asked, next_offset);
+                // No progress is no reason to try again sooner.
+                if unreadable.is_none() || next_offset > offset {
+                    partitions.advance(&asked, next_offset);
+                }
                 if let Some(unreadable) = unreadable {
                     tracing::error!(partition, "{unreadable}; tried again");
                     partitions.failed(&Asked { offset: next_offset, ..asked }, now);

@@ -38,6 +38,7 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
     let mut last = -1;
     let mut in_trouble = false;
     while let Some((address, work)) = next(inner, node, last) {
+        let was_kept = link.is_some();
         let done = match &work {
             Work::Fetch(asked) => ask(inner, &mut link, &address, asked).map(|answer| {
                 let throttled = Duration::from_millis(answer.throttle_time_ms.max(0) as u64);
@@ -53,6 +54,11 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
                 if std::mem::take(&mut in_trouble) {
                     tracing::info!(broker = address, "fetching again");
                 }
+            }
+            // It may have closed what was kept, when a login expires: once more with a new one.
+            Err(error) if was_kept => {
+                link = None;
+                tracing::debug!(%error, "fetching over a new connection");
             }
             Err(error) => {
                 link = None;
@@ -111,7 +117,7 @@ fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Work)> {
             return Some((address, Work::Starts(starts)));
         }
         if asked.is_empty() {
-            let wait = state.partitions.next_retry(now).unwrap_or(IDLE);
+            let wait = state.partitions.next_change(now).unwrap_or(IDLE);
             drop(inner.changed.wait_timeout(state, wait));
             continue;
         }

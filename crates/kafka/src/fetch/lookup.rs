@@ -46,7 +46,7 @@ fn wait(inner: &Arc<Inner>) -> bool {
         if state.partitions.lacks_leaders(now) {
             return true;
         }
-        let wait = state.partitions.next_retry(now).unwrap_or(IDLE);
+        let wait = state.partitions.next_change(now).unwrap_or(IDLE);
         state = match inner.changed.wait_timeout(state, wait) {
             Ok((state, _)) => state,
             Err(poisoned) => poisoned.into_inner().0,

@@ -217,9 +217,10 @@ impl Partitions {
         self.by_number.iter().filter_map(ready).collect()
     }
 
-    /// When something has to be tried again.
-    pub(super) fn next_retry(&self, now: Instant) -> Option<Duration> {
-        let later = self.by_number.values().filter_map(|known| known.retry_at);
+    /// When something has to be tried again, or a replica's term ends.
+    pub(super) fn next_change(&self, now: Instant) -> Option<Duration> {
+        let moments = |known: &Partition| [known.retry_at, known.replica.map(|(_, until)| until)];
+        let later = self.by_number.values().flat_map(moments).flatten();
         later.filter_map(|at| at.checked_duration_since(now)).min()
     }
 

@@ -77,11 +77,11 @@ fn a_leader_that_failed_is_looked_up_after_a_wait_that_grows() {
     all.leader_failed(&asked[0], now);
     assert_eq!(offsets(&all.ask(0, -1, now)), [(2, 6)]);
     assert!(!all.lacks_leaders(now), "not at once");
-    assert_eq!(all.next_retry(now), Some(RETRY_FIRST));
+    assert_eq!(all.next_change(now), Some(RETRY_FIRST));
     let later = now + RETRY_FIRST;
     assert!(all.lacks_leaders(later));
     all.learn([], HashMap::new(), later);
-    assert_eq!(all.next_retry(later), Some(2 * RETRY_FIRST), "nobody knows");
+    assert_eq!(all.next_change(later), Some(2 * RETRY_FIRST), "nobody knows");
     let later = later + 2 * RETRY_FIRST;
     all.learn([], HashMap::from([(0, Leader { node: 1, epoch: 8 })]), later);
     let asked = all.ask(1, -1, later);
@@ -89,7 +89,7 @@ fn a_leader_that_failed_is_looked_up_after_a_wait_that_grows() {
     for _ in 0..20 {
         all.failed(&asked[0], later);
     }
-    assert_eq!(all.next_retry(later), Some(RETRY_MOST));
+    assert_eq!(all.next_change(later), Some(RETRY_MOST));
 }
 
 #[test]
@@ -100,6 +100,7 @@ fn a_near_replica_is_read_until_it_is_behind_or_its_term_ends() {
     all.prefer(&asked, 9, now);
     assert_eq!(all.ask(0, -1, now), []);
     assert_eq!(offsets(&all.ask(9, -1, now)), [(0, 5)]);
+    assert_eq!(all.next_change(now), Some(REPLICA_TERM), "the leader's turn is not slept over");
     assert_eq!(all.nodes(now + REPLICA_TERM), [0]);
     assert!(!all.out_of_range(&asked), "the replica may be behind");
     assert_eq!(offsets(&all.ask(0, -1, now)), [(0, 5)]);
