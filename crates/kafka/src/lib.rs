@@ -19,6 +19,7 @@
 #![deny(missing_docs)]
 
 mod admin;
+mod batch;
 mod chunk;
 mod cluster;
 mod connection;

@@ -10,13 +10,13 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 
 use super::link::Links;
 use super::{GroupTopic, READ_COMMITTED};
+use crate::batch::{Aborted, Batch};
 use crate::wire::text;
 
 /// Reads that must have seen the same two offsets first.
@@ -114,73 +114,27 @@ pub(super) fn only_control_records(
 }
 
 fn is_only_control(data: &PartitionData, offsets: &Range<i64>) -> bool {
-    let mut aborted: Vec<(i64, i64)> = data
-        .aborted_transactions
-        .iter()
-        .flatten()
-        .map(|transaction| (transaction.producer_id.0, transaction.first_offset))
-        .collect();
-    let mut next = offsets.start;
-    for batch in batches(data.records.clone().unwrap_or_default()) {
-        if batch.last >= offsets.end {
+    let records = data.records.clone().unwrap_or_default();
+    let mut aborted = Aborted::of(data);
+    let (mut next, mut at) = (offsets.start, 0);
+    // What cannot be read was not seen.
+    while let Ok(Some(batch)) = Batch::at(&records, at) {
+        at += batch.len();
+        if batch.last_offset() >= offsets.end {
             // A batch across the end is not wholly stable yet.
-            return batch.is_control && batch.base <= offsets.end;
+            return batch.is_control() && batch.base_offset() <= offsets.end;
         }
-        next = next.max(batch.last + 1);
-        if batch.is_control {
-            aborted.retain(|(producer, first)| *producer != batch.producer || *first > batch.last);
+        next = next.max(batch.last_offset() + 1);
+        let given_up = aborted.holds(&batch);
+        if batch.is_control() {
+            aborted.ends(batch.producer_id());
             continue;
         }
-        let is_aborted = batch.is_transactional
-            && aborted
-                .iter()
-                .any(|(producer, first)| *producer == batch.producer && *first <= batch.base);
-        if batch.records > 0 && batch.last >= offsets.start && !is_aborted {
+        if batch.count() > 0 && batch.last_offset() >= offsets.start && !given_up {
             return false;
         }
     }
     next >= offsets.end
-}
-
-/// Header of a record batch, as far as it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Batch {
-    base: i64,
-    last: i64,
-    is_control: bool,
-    is_transactional: bool,
-    producer: i64,
-    records: i32,
-}
-
-/// Complete batches in order. Layout: the message format v2 of Kafka's documentation.
-fn batches(records: Bytes) -> impl Iterator<Item = Batch> {
-    const HEADER: usize = 61;
-    const LENGTH_END: usize = 12;
-    let mut at = 0usize;
-    std::iter::from_fn(move || {
-        let rest = records.get(at..)?;
-        let header = rest.get(..HEADER)?;
-        let i32_at =
-            |from: usize| Some(i32::from_be_bytes(header.get(from..from + 4)?.try_into().ok()?));
-        let i64_at =
-            |from: usize| Some(i64::from_be_bytes(header.get(from..from + 8)?.try_into().ok()?));
-        let length = usize::try_from(i32_at(8)?).ok()?.checked_add(LENGTH_END)?;
-        if length < HEADER || rest.len() < length || header[16] != 2 {
-            return None;
-        }
-        at += length;
-        let attributes = i16::from_be_bytes([header[21], header[22]]);
-        let base = i64_at(0)?;
-        Some(Batch {
-            base,
-            last: base + i64::from(i32_at(23)?),
-            is_control: attributes & 0x20 != 0,
-            is_transactional: attributes & 0x10 != 0,
-            producer: i64_at(43)?,
-            records: i32_at(57)?,
-        })
-    })
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ mod error;
 mod groups;
 mod link;
 mod members;
-mod topics;
+pub(crate) mod topics;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub use members::GroupMember;
 
 /// A leader or a coordinator that moves is asked for once more after this time.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
-const READ_COMMITTED: i8 = 1;
+pub(crate) const READ_COMMITTED: i8 = 1;
 
 /// A group's progress on a topic is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{BrokerId, ListOffsetsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::{
+    BrokerId, ListOffsetsRequest, MetadataRequest, MetadataResponse, TopicName,
+};
 
 use super::link::Links;
 use super::{ClusterError, READ_COMMITTED};
@@ -21,7 +23,7 @@ const STARTS_AGE: Duration = Duration::from_secs(30);
 /// Partitions in one request.
 const MOST_PARTITIONS: usize = 20_000;
 pub(super) const LATEST: i64 = -1;
-const EARLIEST: i64 = -2;
+pub(crate) const EARLIEST: i64 = -2;
 
 /// Offset by partition, by topic.
 pub(super) type Offsets = HashMap<String, Result<BTreeMap<i32, i64>, ClusterError>>;
@@ -77,18 +79,8 @@ impl Topics {
         links: &mut Links,
         topics: &[String],
     ) -> Result<HashMap<String, ClusterError>, ClusterError> {
-        let asked = topics
-            .iter()
-            .map(|topic| MetadataRequestTopic::default().with_name(Some(TopicName(text(topic)))));
-        let request = MetadataRequest::default()
-            .with_topics(Some(asked.collect()))
-            .with_allow_auto_topic_creation(false);
-        let answer = links.ask_any("ask for the topics", &request, 9)?;
-        links.learn(
-            answer.brokers.iter().map(|broker| {
-                (broker.node_id.0, format!("{}:{}", broker.host.as_str(), broker.port))
-            }),
-        );
+        let answer = ask_for(links, topics.iter().map(String::as_str))?;
+        links.learn(addresses(&answer));
         let mut missing = HashMap::new();
         for topic in answer.topics {
             let Some(name) = topic.name.map(|name| name.0.to_string()) else { continue };
@@ -181,13 +173,27 @@ impl Topics {
     }
 }
 
-fn list_from(
+/// What any broker knows of topics; none is created.
+pub(crate) fn ask_for<'t>(
     links: &mut Links,
-    leader: i32,
-    topics: &[(&str, Vec<i32>)],
-    timestamp: i64,
-    offsets: &mut Offsets,
-) {
+    topics: impl Iterator<Item = &'t str>,
+) -> Result<MetadataResponse, ClusterError> {
+    let asked =
+        topics.map(|topic| MetadataRequestTopic::default().with_name(Some(TopicName(text(topic)))));
+    let request = MetadataRequest::default()
+        .with_topics(Some(asked.collect()))
+        .with_allow_auto_topic_creation(false);
+    links.ask_any("ask for the topics", &request, 9)
+}
+
+/// host:port by broker.
+pub(crate) fn addresses(answer: &MetadataResponse) -> impl Iterator<Item = (i32, String)> {
+    let brokers = answer.brokers.iter();
+    brokers.map(|broker| (broker.node_id.0, format!("{}:{}", broker.host.as_str(), broker.port)))
+}
+
+/// Offsets of partitions at a timestamp, [`LATEST`] or [`EARLIEST`] among them.
+pub(crate) fn offsets_request(topics: &[(&str, Vec<i32>)], timestamp: i64) -> ListOffsetsRequest {
     let asked = topics.iter().map(|(topic, partitions)| {
         let partitions = partitions.iter().map(|partition| {
             ListOffsetsPartition::default()
@@ -198,10 +204,20 @@ fn list_from(
             .with_name(TopicName(text(topic)))
             .with_partitions(partitions.collect())
     });
-    let request = ListOffsetsRequest::default()
+    ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_isolation_level(READ_COMMITTED)
-        .with_topics(asked.collect());
+        .with_topics(asked.collect())
+}
+
+fn list_from(
+    links: &mut Links,
+    leader: i32,
+    topics: &[(&str, Vec<i32>)],
+    timestamp: i64,
+    offsets: &mut Offsets,
+) {
+    let request = offsets_request(topics, timestamp);
     let answer = match links.ask(leader, "list the offsets", &request, 5) {
         Ok(answer) => answer,
         Err(error) => {

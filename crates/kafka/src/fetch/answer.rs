@@ -9,9 +9,9 @@ use std::time::Instant;
 use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::messages::fetch_response::PartitionData;
 
-use super::batches::{self, Aborted, Unreadable};
 use super::partitions::Asked;
-use super::{Inner, State};
+use super::{Inner, State, batches};
+use crate::batch::{Aborted, Unreadable};
 use crate::chunk::Chunks;
 use crate::{Error, GroupEvent};
 
@@ -85,12 +85,9 @@ fn outcome(node: i32, asked: &Asked, data: PartitionData, chunks: &mut Chunks) -
     match data.error_code {
         0 if replica >= 0 && replica != node => Outcome::Prefers(replica),
         0 => {
-            let aborted = data.aborted_transactions.unwrap_or_default();
-            let aborted = aborted.iter().map(|of| (of.first_offset, of.producer_id.0)).collect();
+            let aborted = Aborted::of(&data);
             let bytes = data.records.unwrap_or_default();
-            let mut next_offset = asked.offset;
-            let partition = asked.partition;
-            let aborted = Aborted::new(aborted);
+            let (partition, mut next_offset) = (asked.partition, asked.offset);
             let read = batches::take(partition, &bytes, &mut next_offset, aborted, chunks);
             Outcome::Read { next_offset, unreadable: read.err() }
         }

@@ -16,12 +16,11 @@ use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName}
 
 use super::partitions::{Asked, AtStart};
 use super::{Inner, answer, starts};
-use crate::cluster::{ClusterError, Link};
+use crate::cluster::{ClusterError, Link, READ_COMMITTED};
 use crate::wire::text;
 
 /// The newest request that names topics; older brokers are asked in theirs.
 const VERSION: i16 = 11;
-const READ_COMMITTED: i8 = 1;
 /// An answer holds about this much, shared by the partitions,
 const ANSWER_BYTES: usize = 1 << 20;
 /// of which each may have this much where there are many. A larger batch comes whole.

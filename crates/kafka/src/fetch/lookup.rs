@@ -10,13 +10,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{MetadataRequest, TopicName};
-
 use super::partitions::Leader;
 use super::{Inner, State, broker, start_thread};
-use crate::cluster::{ClusterError, Links};
-use crate::wire::text;
+use crate::cluster::{ClusterError, Links, topics};
 
 /// Nothing to do: woken by whoever has something.
 const IDLE: Duration = Duration::from_secs(60);
@@ -85,15 +81,8 @@ fn look(inner: &Inner) -> Result<(), ClusterError> {
 type Leaders = (Vec<(i32, String)>, HashMap<i32, Leader>);
 
 fn leaders(links: &mut Links, topic: &str) -> Result<Leaders, ClusterError> {
-    let asked = MetadataRequestTopic::default().with_name(Some(TopicName(text(topic))));
-    let request = MetadataRequest::default()
-        .with_topics(Some(vec![asked]))
-        .with_allow_auto_topic_creation(false);
-    let answer = links.ask_any("ask for the leaders", &request, 9)?;
-    let addresses = answer.brokers.iter();
-    let addresses = addresses
-        .map(|broker| (broker.node_id.0, format!("{}:{}", broker.host.as_str(), broker.port)))
-        .collect();
+    let answer = topics::ask_for(links, std::iter::once(topic))?;
+    let addresses = topics::addresses(&answer).collect();
     let partitions = answer.topics.into_iter().flat_map(|topic| topic.partitions);
     let leaders = partitions.filter(|partition| partition.leader_id.0 >= 0).map(|partition| {
         let leader = Leader { node: partition.leader_id.0, epoch: partition.leader_epoch };

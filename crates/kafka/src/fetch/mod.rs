@@ -38,8 +38,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
-use self::batches::Aborted;
 use self::partitions::{Backoff, Partitions};
+use crate::batch::Aborted;
 use crate::chunk::Chunks;
 use crate::cluster::Link;
 use crate::group::Shared;

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Record;
+use crate::batch::{CHECKSUM_ENDS, HEADER_BYTES, LENGTH_ENDS};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
