@@ -10,13 +10,13 @@ mod proxy;
 mod support;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use broker::TestBroker;
 use counted::Counted;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use support::{Process, tidegate, wait_for};
+use support::{Process, tidegate, wait, wait_for};
 use tidegate_kafka::{Admin, ConnectionOptions};
 use tidegate_local::broker::BrokerOptions;
 
@@ -109,7 +109,7 @@ fn a_consumer_reads_from_the_follower_in_its_rack() {
 /// The pods of a group at a broker that lets few connect.
 struct Limited {
     counted: Counted,
-    directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     pods: Vec<Process>,
     _broker: TestBroker,
 }
@@ -140,18 +140,22 @@ impl Limited {
         let pods = (0..pods)
             .map(|number| pod(directory.path(), &format!("p{number}"), &arguments, "info"))
             .collect();
-        Self { counted, directory, pods, _broker: broker }
+        Self { counted, _directory: directory, pods, _broker: broker }
     }
 
     /// Until each has partitions, and all of them together have all.
     fn wait_joined(&mut self, partitions: usize) {
-        let log = || std::fs::read_to_string(self.directory.path().join("p0.log"));
-        let log = log().unwrap_or_default();
-        wait_for(&format!("all join\n{log}"), LIMIT, || {
+        let owned = |pod: &Process| pod.assigned().len();
+        let joined = wait(LIMIT, || {
             self.pods.iter_mut().for_each(Process::assert_running);
-            let owned: Vec<usize> = self.pods.iter().map(|pod| pod.assigned().len()).collect();
+            let owned: Vec<usize> = self.pods.iter().map(owned).collect();
             (!owned.contains(&0) && owned.iter().sum::<usize>() == partitions).then_some(())
         });
+        if joined.is_none() {
+            let owned: Vec<usize> = self.pods.iter().map(owned).collect();
+            let logs: String = self.pods.iter().map(|pod| pod.log() + "\n").collect();
+            panic!("they have {owned:?} after {} connections\n{logs}", self.counted.count());
+        }
     }
 }
 
@@ -180,10 +184,10 @@ fn pods_that_are_turned_away_wait_for_their_turn() {
     });
     // What they try in ten seconds.
     let before = limited.counted.count();
-    let until = std::time::Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(10);
     wait_for("ten seconds", LIMIT, || {
         limited.pods.iter_mut().for_each(Process::assert_running);
-        (std::time::Instant::now() > until).then_some(())
+        (Instant::now() > until).then_some(())
     });
     let tried = limited.counted.count() - before;
     eprintln!("{some} of 20 had room; the others tried {tried} times in ten seconds");

@@ -35,17 +35,18 @@ pub(crate) fn tidegate() -> Command {
 }
 
 /// Polls until `condition` gives a value; panics with `what` after `limit`.
-pub(crate) fn wait_for<T>(
-    what: &str,
-    limit: Duration,
-    mut condition: impl FnMut() -> Option<T>,
-) -> T {
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, condition: impl FnMut() -> Option<T>) -> T {
+    wait(limit, condition).unwrap_or_else(|| panic!("not within {limit:?}: {what}"))
+}
+
+/// `None` when it did not come within the limit.
+pub(crate) fn wait<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
-        if let Some(value) = condition() {
-            return value;
+        let found = condition();
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
         }
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         std::thread::park_timeout(Duration::from_millis(50));
     }
 }

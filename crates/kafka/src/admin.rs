@@ -1,4 +1,4 @@
-//! Topics, cluster id, and the start offsets of a group. Blocking.
+//! Topics, and the start offsets of a group. Blocking.
 
 use std::time::{Duration, Instant};
 
@@ -76,11 +76,6 @@ impl Admin {
                 Ok(_) | Err(_) => std::thread::sleep(left.min(Duration::from_millis(50))),
             }
         }
-    }
-
-    /// Id of the cluster, where it tells one.
-    pub fn cluster_id(&self) -> Option<String> {
-        self.client.client().fetch_cluster_id(TIMEOUT)
     }
 
     /// Partitions of a topic; `None` when it does not exist.

@@ -10,8 +10,7 @@
 //! connection, every step bounded in time; the async function runs it on the
 //! runtime's blocking pool.
 //!
-//! Rejected: librdkafka, which has no call for it. Limits: a TLS key with a pass
-//! phrase cannot be read here; the session timeout does the work then.
+//! Rejected: librdkafka, which has no call for it.
 
 use kafka_protocol::messages::{
     ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, LeaveGroupRequest,

@@ -12,9 +12,10 @@
 //! - [`Producer`]: idempotent, deliveries told one by one (`producer`)
 //! - [`LagReader`]: committed and end offsets without joining (`lag`)
 //! - [`ClusterReader`]: many groups on many topics, one request a broker (`cluster`)
-//! - [`Admin`]: topics, cluster id, start offsets (`admin`)
+//! - [`Admin`]: topics, start offsets (`admin`)
 //! - [`fence`]: ends a dead pod's membership, on the wire
-//! - `wire`, `probe`: a connection without the library; why one does not work
+//! - [`cluster_id`]: which cluster it is, or why there is no connection to it (`probe`)
+//! - `wire`: a connection without the library
 //! - [`PodReport`]: what a pod prints about itself (`report`)
 #![deny(missing_docs)]
 
@@ -48,6 +49,7 @@ pub use group::{
     RevokeReply,
 };
 pub use lag::{LagReader, PartitionOffsets};
+pub use probe::cluster_id;
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendError};
 pub use record::{Header, Position, Record, StartPosition, TopicPartition};
 pub use report::PodReport;

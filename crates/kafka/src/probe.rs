@@ -1,4 +1,4 @@
-//! What a cluster offers, and why a connection to it does not work.
+//! Which cluster it is, what it offers, and why a connection to it does not work.
 //!
 //! Contract: the client library says that a connection broke, seldom why. A connection of
 //! our own goes the same way and tells. Nothing that time may heal is taken for a refusal
@@ -35,11 +35,13 @@ pub(crate) fn supports_consumer_protocol(options: &ConnectionOptions) -> Result<
     Ok(answer.api_keys.iter().any(|key| key.api_key == ApiKey::ConsumerGroupHeartbeat as i16))
 }
 
-/// Connects and authenticates once, to learn why that does not work. Blocking.
+/// Connects and authenticates once: the id of the cluster, where it tells one, or why that
+/// does not work. One connection. Blocking, seconds at most.
 ///
 /// # Errors
-/// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers.
-pub(crate) fn connect(options: &ConnectionOptions) -> Result<(), Error> {
+/// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers,
+/// [`Error::Option`] for options that lead nowhere.
+pub fn cluster_id(options: &ConnectionOptions) -> Result<Option<String>, Error> {
     let mut connection = Connection::open_any(options)?;
     let asked = connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0);
     // Every broker answers this; only one that wants something else hangs up. But one
@@ -62,7 +64,7 @@ pub(crate) fn connect(options: &ConnectionOptions) -> Result<(), Error> {
     if connection.has_ended() && options.security.sasl_mechanism.is_none() && offers_sasl(options) {
         return Err(connection.hung_up_on("it wants SASL; set a mechanism"));
     }
-    asked.map(drop)
+    Ok(asked?.cluster_id.map(|id| id.to_string()))
 }
 
 /// Whether a TLS handshake gets an answer there; whom it trusts does not matter.
@@ -116,7 +118,7 @@ mod tests {
     #[test]
     fn a_broker_that_only_hangs_up_is_no_refusal() {
         let options = ConnectionOptions::new(hangs_up());
-        let error = connect(&options).expect_err("nobody answers");
+        let error = cluster_id(&options).expect_err("nobody answers");
         assert!(matches!(error, Error::Wire { .. }), "{error}");
         assert!(!error.is_permanent(), "{error}");
     }

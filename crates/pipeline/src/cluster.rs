@@ -1,29 +1,24 @@
 //! Which Kafka cluster the brokers are: positions mean nothing in another.
+//!
+//! Asked over one connection of our own. Rejected: a client of librdkafka for it, which
+//! opens two where pods that start together are many connections as it is.
 
-use std::time::Duration;
-
-use tidegate_kafka::{Admin, ConnectionOptions};
+use tidegate_kafka::ConnectionOptions;
 
 use crate::Error;
 use crate::backoff::Backoff;
 
-/// One attempt: long enough for a broker that is starting, short enough to say so.
-const READY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Asks until a broker answers, after the jitter of the start. The client's calls
-/// block, so they get a thread. A refusal that stays one is an error at once.
+/// Asks until a broker answers, after the jitter of the start. Asking blocks, so it gets a
+/// thread. A refusal that stays one is an error at once.
 pub(crate) async fn cluster_id(
     connection: &ConnectionOptions,
     mut backoff: Backoff,
 ) -> Result<String, Error> {
     tokio::time::sleep(connection.start_delay()).await;
-    let admin = std::sync::Arc::new(Admin::new(connection)?);
     loop {
-        let asked = std::sync::Arc::clone(&admin);
-        let answer = tokio::task::spawn_blocking(move || {
-            asked.wait_ready(READY_TIMEOUT).map(|()| asked.cluster_id())
-        });
-        let why = match answer.await {
+        let connection = connection.clone();
+        let asked = tokio::task::spawn_blocking(move || tidegate_kafka::cluster_id(&connection));
+        let why = match asked.await {
             Ok(Ok(Some(cluster_id))) => return Ok(cluster_id),
             Ok(Ok(None)) => "no answer".to_owned(),
             Ok(Err(error)) if error.is_permanent() => return Err(error.into()),
