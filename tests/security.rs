@@ -27,7 +27,7 @@ use support::{get, signal, tidegate, wait_for};
 use tidegate_kafka::{
     Admin, ClusterReader, ConnectionOptions, GroupConsumer, GroupEvent, GroupOptions,
     GroupProtocol, GroupTopic, LagReader, OidcOptions, OutgoingRecord, Producer, ProducerOptions,
-    SaslMechanism, Secret, SecurityProtocol, StartPosition, cluster_id, fence,
+    SaslMechanism, Secret, SecurityProtocol, StartPosition, cluster, fence,
 };
 
 static BROKER: LazyLock<SecureBroker> = LazyLock::new(SecureBroker::start);
@@ -39,8 +39,8 @@ fn every_client_works(name: &str, connection: &ConnectionOptions) {
     connection.validate().expect("valid");
     let admin = Admin::new(connection).expect("admin");
     admin.wait_ready(SECONDS).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let cluster = cluster_id(connection).unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert!(cluster.is_some(), "{name}");
+    let found = cluster(connection).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(found.id.is_some(), "{name}");
     admin.create_topic(&topic, 1, 1, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
     admin.pin_start_offsets(&topic, &topic).unwrap_or_else(|error| panic!("{name}: {error}"));
 

@@ -14,7 +14,7 @@
 //! - [`ClusterReader`]: many groups on many topics, one request a broker (`cluster`)
 //! - [`Admin`]: topics, start offsets (`admin`)
 //! - [`fence`]: ends a dead pod's membership, on the wire
-//! - [`cluster_id`]: which cluster it is, or why there is no connection to it (`probe`)
+//! - [`cluster()`]: which cluster it is, or why there is no connection to it (`probe`)
 //! - `wire`: a connection without the library
 //! - [`PodReport`]: what a pod prints about itself (`report`)
 #![deny(missing_docs)]
@@ -49,7 +49,7 @@ pub use group::{
     RevokeReply,
 };
 pub use lag::{LagReader, PartitionOffsets};
-pub use probe::cluster_id;
+pub use probe::{Cluster, cluster};
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendError};
 pub use record::{Header, Position, Record, StartPosition, TopicPartition};
 pub use report::PodReport;

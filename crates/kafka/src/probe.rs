@@ -13,35 +13,28 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::security::stream::{Stream, web_tls_config};
 use crate::wire::{Connection, UNSUPPORTED_SASL_MECHANISM, host_and_port};
-use crate::{ConnectionOptions, Error};
+use crate::{ConnectionOptions, Error, GroupProtocol};
 
 /// How often a hang-up must be seen again before it is taken for a refusal.
 const HANG_UPS: usize = 2;
 const HANG_UP_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether the cluster offers KIP-848 groups. Blocking, seconds at most. Asked
-/// before authentication, which brokers allow: it costs them no login.
-///
-/// # Errors
-/// [`Error::Wire`] when no broker of the list answers in time, [`Error::Security`]
-/// when none can be trusted.
-pub(crate) fn supports_consumer_protocol(options: &ConnectionOptions) -> Result<bool, Error> {
-    let mut connection = Connection::open_any(options)?;
-    let request = ApiVersionsRequest::default();
-    let answer = connection.ask("ask for the supported requests", &request, 0)?;
-    if answer.error_code != 0 {
-        return Err(connection.refused("ask for the supported requests", answer.error_code));
-    }
-    Ok(answer.api_keys.iter().any(|key| key.api_key == ApiKey::ConsumerGroupHeartbeat as i16))
+/// What a cluster says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// `None` where the broker tells none.
+    pub id: Option<String>,
+    /// The protocol for new groups: KIP-848 where it is offered.
+    pub protocol: GroupProtocol,
 }
 
-/// Connects and authenticates once: the id of the cluster, where it tells one, or why that
-/// does not work. One connection. Blocking, seconds at most.
+/// Connects and authenticates once: which cluster it is, or why that does not work. One
+/// connection. Blocking, seconds at most.
 ///
 /// # Errors
 /// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers,
 /// [`Error::Option`] for options that lead nowhere.
-pub fn cluster_id(options: &ConnectionOptions) -> Result<Option<String>, Error> {
+pub fn cluster(options: &ConnectionOptions) -> Result<Cluster, Error> {
     let mut connection = Connection::open_any(options)?;
     let asked = connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0);
     // Every broker answers this; only one that wants something else hangs up. But one
@@ -57,14 +50,24 @@ pub fn cluster_id(options: &ConnectionOptions) -> Result<Option<String>, Error> 
             return Err(connection.hung_up_on("does it want tls_certificate?"));
         }
     }
-    asked?;
+    let offered = asked?;
+    if offered.error_code != 0 {
+        return Err(connection.refused("ask for the supported requests", offered.error_code));
+    }
     connection.authenticate(options)?;
     let of_no_topic = MetadataRequest::default().with_topics(Some(Vec::new()));
     let asked = connection.ask("ask for the brokers", &of_no_topic, 4);
     if connection.has_ended() && options.security.sasl_mechanism.is_none() && offers_sasl(options) {
         return Err(connection.hung_up_on("it wants SASL; set a mechanism"));
     }
-    Ok(asked?.cluster_id.map(|id| id.to_string()))
+    let id = asked?.cluster_id.map(|id| id.to_string());
+    let heartbeat = ApiKey::ConsumerGroupHeartbeat as i16;
+    let protocol = if offered.api_keys.iter().any(|key| key.api_key == heartbeat) {
+        GroupProtocol::Consumer
+    } else {
+        GroupProtocol::Classic
+    };
+    Ok(Cluster { id, protocol })
 }
 
 /// Whether a TLS handshake gets an answer there; whom it trusts does not matter.
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn a_broker_that_only_hangs_up_is_no_refusal() {
         let options = ConnectionOptions::new(hangs_up());
-        let error = cluster_id(&options).expect_err("nobody answers");
+        let error = cluster(&options).expect_err("nobody answers");
         assert!(matches!(error, Error::Wire { .. }), "{error}");
         assert!(!error.is_permanent(), "{error}");
     }

@@ -11,11 +11,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use tidegate_kafka::{GroupConsumer, GroupOptions};
+use tidegate_kafka::{GroupConsumer, GroupOptions, GroupProtocol};
 
 use crate::backoff::Backoff;
 use crate::batch::Batch;
-use crate::cluster::cluster_id;
+use crate::cluster;
 use crate::decode::{Decoder, Row};
 use crate::engine::{Engine, with_retries};
 use crate::events::{SinkFailed, Started};
@@ -148,14 +148,17 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
 
     async fn run_to_end(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let mut shutdown = pin!(shutdown);
-        tokio::select! {
+        let offered = tokio::select! {
             biased;
             () = &mut shutdown => return Ok(()),
             prepared = self.prepare_sink() => prepared?,
-        }
+        };
         let revoke_timeout = Duration::from_millis(self.group.revoke_timeout_ms);
-        let options = self.group;
-        // It blocks for a moment: it asks the broker for the group protocol.
+        let mut options = self.group;
+        if options.protocol == GroupProtocol::Auto {
+            options.protocol = offered;
+        }
+        // It blocks for a moment: it may have to fetch a token.
         let spawned = tokio::task::spawn_blocking(move || GroupConsumer::spawn(options)).await;
         let (group, events) = spawned.map_err(|_| Error::GroupEnded)??;
         let _ = self.status.group.set(group.clone());
@@ -166,11 +169,13 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
             .await
     }
 
-    async fn prepare_sink(&self) -> Result<(), Error> {
+    /// Returns what the cluster's groups speak.
+    async fn prepare_sink(&self) -> Result<GroupProtocol, Error> {
         let backoff = Backoff::new(self.options.retry_initial_ms, self.options.retry_max_ms);
+        let (cluster_id, offered) = cluster::find(&self.group.connection, backoff.clone()).await?;
         let context = SinkContext {
             group: self.group.group.clone(),
-            cluster_id: Some(cluster_id(&self.group.connection, backoff.clone()).await?),
+            cluster_id: Some(cluster_id),
             owner: self.owner(),
         };
         let prepare = || self.sink.prepare(&context);
@@ -179,7 +184,8 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
             SinkFailed { kind: "fatal", doing: "prepare", why: &why, retry_in: None }
                 .emit(&self.status);
             Error::Sink(error)
-        })
+        })?;
+        Ok(offered)
     }
 
     fn owner(&self) -> String {

@@ -46,17 +46,19 @@ const CHANNEL_CAPACITY: usize = 64;
 pub struct GroupConsumer;
 
 impl GroupConsumer {
-    /// Joins the group on a thread of its own. `Auto` asks the broker which
-    /// protocols it speaks (bounded, a few milliseconds).
+    /// Joins the group on a thread of its own. `Auto` asks the broker which protocols it
+    /// speaks, as [`cluster`](crate::cluster()) does: nothing is guessed where it does not
+    /// answer, since a member of the other protocol would turn the whole group over.
     ///
     /// # Errors
     /// [`Error::Option`] for options that cannot work, [`Error::Client`] when the
-    /// client cannot be created, [`Error::Security`] when there is no token.
+    /// client cannot be created, [`Error::Security`] when there is no token or a broker
+    /// refuses, [`Error::Wire`] when `Auto` gets no answer.
     pub fn spawn(
         options: GroupOptions,
     ) -> Result<(GroupHandle, mpsc::Receiver<GroupEvent>), Error> {
         options.validate()?;
-        let protocol = decide_protocol(&options);
+        let protocol = decide_protocol(&options)?;
         let (events, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         let shared = Arc::new(Shared::new(protocol, &options));
         let fetcher = Fetcher::spawn(options.clone(), shared.clone(), events.clone())?;
@@ -74,16 +76,9 @@ impl GroupConsumer {
     }
 }
 
-fn decide_protocol(options: &GroupOptions) -> GroupProtocol {
-    if options.protocol != GroupProtocol::Auto {
-        return options.protocol;
-    }
-    match probe::supports_consumer_protocol(&options.connection) {
-        Ok(true) => GroupProtocol::Consumer,
-        Ok(false) => GroupProtocol::Classic,
-        Err(error) => {
-            tracing::info!(%error, "group protocol classic: the broker's requests are not known");
-            GroupProtocol::Classic
-        }
+fn decide_protocol(options: &GroupOptions) -> Result<GroupProtocol, Error> {
+    match options.protocol {
+        GroupProtocol::Auto => Ok(probe::cluster(&options.connection)?.protocol),
+        chosen => Ok(chosen),
     }
 }

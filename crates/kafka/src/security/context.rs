@@ -96,7 +96,7 @@ pub(crate) fn ask<T>(
     }
     // Not every refusal comes as an event; before the first answer we look ourselves.
     if !context.answered.load(Ordering::Relaxed)
-        && let Err(refusal @ Error::Security { .. }) = probe::cluster_id(connection)
+        && let Err(refusal @ Error::Security { .. }) = probe::cluster(connection)
     {
         return Err(refusal);
     }

@@ -24,12 +24,12 @@ pub(crate) fn of(
         RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
             security(authentication(reason))
         }
-        RDKafkaErrorCode::SSL => match probe::cluster_id(connection) {
+        RDKafkaErrorCode::SSL => match probe::cluster(connection) {
             Err(error @ (Error::Security { .. } | Error::Option { .. })) => Some(error),
             _ => security(plain(reason)),
         },
         _ if GUESSES.iter().any(|guess| reason.contains(guess)) => {
-            probe::cluster_id(connection).err().filter(Error::is_permanent)
+            probe::cluster(connection).err().filter(Error::is_permanent)
         }
         _ => None,
     }
