@@ -11,10 +11,9 @@ use crate::backoff::Backoff;
 
 /// Asks until a broker answers, after the jitter of the start. Asking blocks, so it gets a
 /// thread. A refusal that stays one is an error at once.
-pub(crate) async fn find(
-    connection: &ConnectionOptions,
-    mut backoff: Backoff,
-) -> Result<(String, GroupProtocol), Error> {
+pub(crate) async fn find(connection: &ConnectionOptions) -> Result<(String, GroupProtocol), Error> {
+    let (first, most) = (connection.reconnect_backoff_ms, connection.reconnect_backoff_max_ms);
+    let mut backoff = Backoff::new(first, most);
     tokio::time::sleep(connection.start_delay()).await;
     loop {
         let connection = connection.clone();

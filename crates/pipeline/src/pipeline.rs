@@ -172,7 +172,7 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
     /// Returns what the cluster's groups speak.
     async fn prepare_sink(&self) -> Result<GroupProtocol, Error> {
         let backoff = Backoff::new(self.options.retry_initial_ms, self.options.retry_max_ms);
-        let (cluster_id, offered) = cluster::find(&self.group.connection, backoff.clone()).await?;
+        let (cluster_id, offered) = cluster::find(&self.group.connection).await?;
         let context = SinkContext {
             group: self.group.group.clone(),
             cluster_id: Some(cluster_id),

@@ -132,9 +132,15 @@ impl Limits<'_> {
                 "the hottest partition alone takes {used} {unit} of a pod's {allowed}; more pods cannot help, other keys or more partitions may"
             ),
             "partitions" => format!("{used} of {allowed} partitions have a pod of their own"),
-            "connections" => format!(
-                "{used} new connections {unit} at the steepest join, {allowed} are accepted; joins have to be paced"
+            "connections" if limit.share() > 1.0 => format!(
+                "{used} new connections {unit} at the steepest join, {allowed} are accepted; pods that start together have to be spread: start_jitter_ms = {}",
+                limit.share().ceil() * 1_000.0
             ),
+            "connections" => {
+                format!(
+                    "{used} new connections {unit} at the steepest join, {allowed} are accepted"
+                )
+            }
             "pod start" => format!(
                 "new pods work up to {used} {unit} after the load grew, {allowed} are promised: {}",
                 if self.chosen.standby_pods > 0 {

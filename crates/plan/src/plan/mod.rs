@@ -25,6 +25,9 @@ use serde::Serialize;
 use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_sim::Scenario;
 
+/// Connections that a pod opens at the broker that is all to it: the one it asks first, the
+/// leader of its partitions, and its group's coordinator. Twenty pods were seen to open 104.
+pub(crate) const CONNECTIONS_PER_POD: f64 = 5.0;
 /// New connections a second that a broker with IAM accepts.
 pub const IAM_CONNECTIONS_PER_S: f64 = 20.0;
 

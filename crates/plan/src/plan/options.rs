@@ -10,7 +10,7 @@ use tidegate_sim::{Run, Scenario, simulate};
 
 use super::limits::Limits;
 use super::partitions::{divisors, options, with_partitions};
-use super::{Budget, Inputs, Plan, Stretch, mean_rate_per_s, peak_rate_per_s};
+use super::{Budget, CONNECTIONS_PER_POD, Inputs, Plan, Stretch, mean_rate_per_s, peak_rate_per_s};
 use crate::parallel::{self, Crew};
 use crate::trial::{SloSettings, slo_options};
 
@@ -212,9 +212,8 @@ fn finished(
 ) -> Plan {
     let wishes = inputs.wishes;
     let budget = budget(world, run, &chosen);
-    // A pod connects to every broker, and to its group's coordinator once more.
     let joins = run.seconds.windows(2).map(|pair| pair[1].pods_ready - pair[0].pods_ready);
-    let connections_per_s = 2.0 * f64::from(joins.max().unwrap_or(0).max(0));
+    let connections_per_s = CONNECTIONS_PER_POD * f64::from(joins.max().unwrap_or(0).max(0));
     let limits = Limits { inputs, world, chosen: &chosen, budget, connections_per_s };
     let all = limits.all();
     let (binding, advice) = limits.binding(&all, is_kept);
