@@ -19,7 +19,10 @@ use broker::TestBroker;
 use serde_json::Value;
 use support::{Process, tidegate, wait_for};
 use swallowing::Swallowing;
-use tidegate_kafka::{Admin, ConnectionOptions, LagReader};
+use tidegate_kafka::{
+    Admin, ConnectionOptions, GroupConsumer, GroupEvent, GroupOptions, GroupProtocol, LagReader,
+    StartPosition,
+};
 use tidegate_local::broker::BrokerOptions;
 use tidegate_pgtest::Server;
 
@@ -267,4 +270,46 @@ fn a_member_whose_join_vanished_finds_out_by_itself() {
     group.wait_settled("the group gives the first one up", &[&second]);
     group.wait_settled("the first one is back", &[&first, &second]);
     group.finish(group.load(5), vec![first, second]);
+}
+
+/// The client ends while it is asked who it is, unless that is asked in time; a member that
+/// keeps its place ends with the answer to its revocation. Seen once in sixty stops.
+#[test]
+fn a_static_member_that_stops_again_and_again_ends_each_time() {
+    let broker = TestBroker::plain();
+    let connection = ConnectionOptions::new(broker.bootstrap());
+    Admin::new(&connection).expect("admin").create_topic("t", 2, 1, &[]).expect("topic");
+    let options = GroupOptions {
+        connection,
+        topic: "t".into(),
+        group: "g".into(),
+        protocol: GroupProtocol::Classic,
+        instance_id: Some("pod-0".into()),
+        ..GroupOptions::default()
+    };
+    for round in 0..200 {
+        restart(&options, round);
+    }
+}
+
+/// Joins, takes what it is given, and ends, in its place.
+#[tokio::main(flavor = "current_thread")]
+async fn restart(options: &GroupOptions, round: usize) {
+    let (group, mut events) = GroupConsumer::spawn(options.clone()).expect("starts");
+    let Some(GroupEvent::Assign { partitions, reply }) = events.recv().await else {
+        panic!("round {round}: no assignment");
+    };
+    let at_zero = |partition| StartPosition { partition, next_offset: Some(0) };
+    reply.send(partitions.into_iter().map(at_zero).collect());
+    group.keep_place();
+    let serve = async {
+        while let Some(event) = events.recv().await {
+            if let GroupEvent::Revoke { reply, .. } = event {
+                reply.send(Vec::new());
+            }
+        }
+    };
+    let end = async { tokio::join!(group.leave(), serve).0 };
+    let left = tokio::time::timeout(Duration::from_secs(20), end).await;
+    left.unwrap_or_else(|_| panic!("round {round}: it does not end")).expect("left");
 }

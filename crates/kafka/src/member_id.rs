@@ -5,7 +5,9 @@ use std::ffi::CStr;
 use rdkafka::bindings::{rd_kafka_mem_free, rd_kafka_memberid};
 use rdkafka::client::{Client, ClientContext};
 
-/// Id within the group, valid from the first assignment; `None` before.
+/// Id within the group, valid from the first assignment; `None` before. Only for a client
+/// that is not about to end: the answer comes from its main thread, and a question that
+/// arrives as the group ends is dropped without one.
 #[allow(unsafe_code)]
 pub(crate) fn of<C: ClientContext>(client: &Client<C>) -> Option<String> {
     // SAFETY: the client outlives the call. The returned C string is ours to

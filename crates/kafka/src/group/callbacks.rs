@@ -257,13 +257,13 @@ impl Context {
         *self.shared.status().commit_failures.entry(reason).or_default() += 1;
     }
 
-    fn publish(&self, consumer: &BaseConsumer<Self>) {
+    fn publish(&self, member_id: Option<String>) {
         let mut assigned: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
         assigned.sort();
         let mut status = self.shared.status();
         status.rebalances_total += 1;
         status.assigned = assigned;
-        status.member_id = member_id::of(consumer.client());
+        status.member_id = member_id;
     }
 
     fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
@@ -345,6 +345,9 @@ impl ConsumerContext for Context {
         list: &mut TopicPartitionList,
     ) {
         let partitions = self.partitions(list);
+        // Before the answer: a client that is being closed may end with it, and whoever asks
+        // one that has just ended waits for ever.
+        let member_id = member_id::of(consumer.client());
         let outcome = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 self.assign(consumer, partitions).inspect_err(|_| take_nothing(consumer))
@@ -362,6 +365,6 @@ impl ConsumerContext for Context {
                 _ => state.rejoin.left(Instant::now()),
             }
         }
-        self.publish(consumer);
+        self.publish(member_id);
     }
 }
