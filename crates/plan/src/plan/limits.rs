@@ -132,13 +132,15 @@ impl Limits<'_> {
                 "the hottest partition alone takes {used} {unit} of a pod's {allowed}; more pods cannot help, other keys or more partitions may"
             ),
             "partitions" => format!("{used} of {allowed} partitions have a pod of their own"),
-            "connections" if limit.share() > 1.0 => format!(
-                "{used} new connections {unit} at the steepest join, {allowed} are accepted; pods that start together have to be spread: start_jitter_ms = {}",
-                limit.share().ceil() * 1_000.0
-            ),
             "connections" => {
+                // Pods that start together, spread over as many seconds as the broker needs.
+                let advice = if limit.share() > 1.0 {
+                    format!("; start_jitter_ms = {} spreads them", limit.share().ceil() * 1_000.0)
+                } else {
+                    String::new()
+                };
                 format!(
-                    "{used} new connections {unit} at the steepest join, {allowed} are accepted"
+                    "{used} new connections {unit} at the steepest join, {allowed} are accepted{advice}"
                 )
             }
             "pod start" => format!(
