@@ -8,6 +8,7 @@
 //! Rejected: decoding on other threads. A trade takes about a microsecond, a
 //! pod is one of many processes, and order would have to be restored.
 
+pub(crate) mod flat;
 mod json;
 mod trade;
 

@@ -58,6 +58,8 @@ fn every_defect_has_its_code() {
         (&with("\"quantity\":7", "\"quantity\":7,\"quantity\":8"), reason::BAD_FIELD),
         (&with("\"quantity\":7", "\"quantity\":\"7\""), reason::BAD_FIELD),
         (&with("\"quantity\":7", "\"quantity\":7.5"), reason::BAD_FIELD),
+        (&with("\"quantity\":7", "\"quantity\":-0"), reason::BAD_FIELD),
+        (&with("\"quantity\":7", "\"quantity\":07"), reason::BAD_JSON),
         (&with("\"quantity\":7", "\"quantity\":99999999999999999999"), reason::BAD_FIELD),
         (&with("123.40", "\"123.40\""), reason::BAD_FIELD),
         (&with("123.40", "null"), reason::BAD_FIELD),
@@ -73,6 +75,22 @@ fn every_defect_has_its_code() {
     ];
     for (payload, expected) in cases {
         assert_eq!(code(payload), expected, "{payload}");
+    }
+}
+
+#[test]
+fn space_order_and_escapes_change_nothing() {
+    let plain = trade_json("TRD000000000042", "AAPL");
+    let expected = decode(&plain);
+    assert!(expected.is_ok());
+    let spaced =
+        plain.replace(':', " : ").replace(',', ",\n\t").replace("00 : 00 : 00", "00:00:00");
+    let escaped = plain.replace("AAPL", "\\u0041APL").replace("\"price\"", "\"pric\\u0065\"");
+    let members: Vec<&str> = plain.trim_matches(['{', '}']).split(',').collect();
+    let reversed = members.into_iter().rev().collect::<Vec<_>>().join(",");
+    for other in [format!(" {spaced}\r\n"), escaped, format!("{{{reversed}}}")] {
+        assert_ne!(other, plain);
+        assert_eq!(decode(&other), expected, "{other}");
     }
 }
 

@@ -8,10 +8,11 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tidegate_kafka::Record;
 
+use super::flat::{self, Value};
 use super::json::{json_rejection, text};
 use super::{Decoder, Rejection, reason};
 
@@ -76,6 +77,10 @@ impl TradeRow {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TradeDecoder;
 
+/// In the order of the demo's producer.
+const FIELDS: [&str; 7] =
+    ["account_id", "trade_id", "symbol", "trade_type", "quantity", "price", "timestamp"];
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TradeJson<'a> {
@@ -88,8 +93,8 @@ struct TradeJson<'a> {
     #[serde(borrow)]
     trade_type: Cow<'a, str>,
     quantity: i64,
-    #[serde(borrow)]
-    price: &'a RawValue,
+    #[serde(borrow, deserialize_with = "as_written")]
+    price: &'a str,
     #[serde(borrow)]
     timestamp: Cow<'a, str>,
 }
@@ -98,18 +103,62 @@ impl Decoder for TradeDecoder {
     type Row = TradeRow;
 
     fn decode(&self, record: &Record) -> Result<TradeRow, Rejection> {
-        let text = text(record)?;
-        let trade: TradeJson<'_> =
-            serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
+        // Control characters are not read there: no NUL has to be looked for.
+        let payload = record.payload.as_deref().unwrap_or_default();
+        if let Some(trade) = std::str::from_utf8(payload).ok().and_then(TradeJson::flat) {
+            return trade.into_row();
+        }
+        TradeJson::any(text(record)?)?.into_row()
+    }
+}
+
+fn as_written<'de, D: Deserializer<'de>>(value: D) -> Result<&'de str, D::Error> {
+    <&RawValue>::deserialize(value).map(RawValue::get)
+}
+
+impl<'a> TradeJson<'a> {
+    /// Reads a trade as it usually is.
+    fn flat(text: &'a str) -> Option<Self> {
+        let mut values = [None; FIELDS.len()];
+        // Producers have an order of their own and keep it; ours is the demo's.
+        let mut likely = 0;
+        flat::members(text, |name, value| {
+            let index = match FIELDS.get(likely) {
+                Some(field) if *field == name => likely,
+                _ => FIELDS.iter().position(|field| *field == name)?,
+            };
+            likely = index + 1;
+            values[index].replace(value).is_none().then_some(())
+        })?;
+        let [
+            Some(Value::Text(account_id)),
+            Some(Value::Text(trade_id)),
+            Some(Value::Text(symbol)),
+            Some(Value::Text(trade_type)),
+            Some(Value::Number(quantity)),
+            Some(Value::Number(price)),
+            Some(Value::Text(timestamp)),
+        ] = values
+        else {
+            return None;
+        };
+        // JSON's -0 is no integer.
+        let quantity = quantity.parse().ok().filter(|_| quantity != "-0")?;
+        let [account_id, trade_id, symbol, trade_type, timestamp] =
+            [account_id, trade_id, symbol, trade_type, timestamp].map(Cow::Borrowed);
+        Some(Self { account_id, trade_id, symbol, trade_type, quantity, price, timestamp })
+    }
+
+    /// Reads any JSON, and tells what is wrong with it.
+    fn any(text: &'a str) -> Result<Self, Rejection> {
+        let trade = serde_json::from_str(text).map_err(|error| json_rejection(&error))?;
         // The derived code also takes the values alone, in an array.
         if !text.trim_start().starts_with('{') {
             return Err(Rejection::new(reason::BAD_FIELD, "the payload is not an object"));
         }
-        trade.into_row()
+        Ok(trade)
     }
-}
 
-impl TradeJson<'_> {
     fn into_row(self) -> Result<TradeRow, Rejection> {
         let named = [
             ("account_id", &self.account_id),
@@ -153,8 +202,7 @@ fn check(field: &str, text: &str, had_escapes: bool) -> Result<(), Rejection> {
 }
 
 /// A JSON number without exponent, as written.
-fn price(raw: &RawValue) -> Result<&str, Rejection> {
-    let text = raw.get();
+fn price(text: &str) -> Result<&str, Rejection> {
     if !text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return Err(Rejection::new(reason::BAD_FIELD, "price is not a number"));
     }

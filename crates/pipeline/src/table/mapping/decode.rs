@@ -11,11 +11,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use tidegate_kafka::Record;
 
-use super::Mapping;
 use super::column::{ColumnMapping, ColumnType};
 use super::file::{COLUMNS_MAX, UnknownFields};
 use super::row::{MappedRow, RowBuilder, Value};
 use super::tree::Node;
+use super::{Mapping, flat};
 use crate::decode::{Decoder, Rejection, json_rejection, payload_text, reason};
 
 /// Decodes records by a mapping.
@@ -35,19 +35,19 @@ impl Decoder for MappedDecoder {
     type Row = MappedRow;
 
     fn decode(&self, record: &Record) -> Result<MappedRow, Rejection> {
-        let text = payload_text(record)?;
         let mapping = &*self.mapping;
-        let payload = record.payload.clone().unwrap_or_default();
-        let mut walk = Walk {
-            columns: &mapping.columns,
-            rejects_unknown: mapping.tree.unknown_fields == UnknownFields::Reject,
-            row: RowBuilder::new(payload, mapping.columns.len()),
-            rejection: None,
+        let empty = || {
+            let payload = record.payload.clone().unwrap_or_default();
+            RowBuilder::new(payload, mapping.columns.len())
         };
-        walk.json(text, |walk, parser| {
-            NodeSeed { node: &mapping.tree.root, is_root: true, walk }.deserialize(parser)
-        })?;
-        let mut row = walk.row;
+        // Control characters are not read there: no NUL has to be looked for.
+        let payload = record.payload.as_deref().unwrap_or_default();
+        let mut row = empty();
+        let read =
+            std::str::from_utf8(payload).ok().and_then(|text| flat::read(mapping, text, &mut row));
+        if read.is_none() {
+            row = walked(mapping, payload_text(record)?, empty())?;
+        }
         for (index, column) in mapping.columns.iter().enumerate() {
             if row.values[index] == Value::Missing {
                 row.values[index] = column.on_missing(&mut row)?;
@@ -55,6 +55,20 @@ impl Decoder for MappedDecoder {
         }
         Ok(row.finish())
     }
+}
+
+/// Any payload.
+pub(super) fn walked(
+    mapping: &Mapping,
+    text: &str,
+    row: RowBuilder,
+) -> Result<RowBuilder, Rejection> {
+    let rejects_unknown = mapping.tree.unknown_fields == UnknownFields::Reject;
+    let mut walk = Walk { columns: &mapping.columns, rejects_unknown, row, rejection: None };
+    walk.json(text, |walk, parser| {
+        NodeSeed { node: &mapping.tree.root, is_root: true, walk }.deserialize(parser)
+    })?;
+    Ok(walk.row)
 }
 
 /// The value that a column makes of a JSON text, alone in a row.

@@ -18,12 +18,13 @@
 //! - `column`: a column's type and rules; from a JSON value to a column's value
 //! - `text`: times, dates, UUIDs and bytes from text
 //! - `tree`: JSON pointers as a tree that is walked along with the payload
-//! - `decode`: the decoder
+//! - `decode`: the decoder; `flat`: its short way for most records
 //! - `row`: the decoded row, and how either database gets its values
 
 mod column;
 mod decode;
 mod file;
+mod flat;
 mod row;
 #[cfg(test)]
 mod tests;
