@@ -16,6 +16,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
+use support::wait_for;
 use tidegate_kafka::{
     Admin, GroupConsumer, GroupEvent, GroupHandle, GroupOptions, Record, StartPosition,
 };
@@ -170,6 +171,33 @@ fn without_a_position_the_groups_counts_and_a_log_that_begins_late_is_read_from_
     send(2);
     assert_eq!(offsets(&expired.read(2, None)), [10, 11]);
     assert_eq!(offsets(&fresh.read(2, None)), [10, 11]);
+}
+
+/// A member that is in its group and reads nothing looks as if its topic were empty.
+#[test]
+fn a_member_says_that_it_cannot_read_until_it_can() {
+    let mut kafka = Kafka::start();
+    kafka.create_topic("away", 2);
+    let send = |kafka: &Kafka| {
+        let producer = producer(kafka, &[]);
+        producer.send(BaseRecord::to("away").key("k").payload("v")).expect("queued");
+        producer.flush(LIMIT).expect("acknowledged");
+    };
+    send(&kafka);
+    let mut reader = Reader::join(&kafka, "away", "g");
+    reader.read(1, None);
+    let unread = |reader: &Reader| reader.handle.status().unread;
+    assert_eq!(unread(&reader), None);
+    kafka.stop();
+    let said = wait_for("it says so", LIMIT, || unread(&reader));
+    assert!(
+        said.starts_with("2 partitions are not read: ") && said.contains("127.0.0.1"),
+        "{said}"
+    );
+    kafka.start_again();
+    wait_for("it reads again", LIMIT, || unread(&reader).is_none().then_some(()));
+    send(&kafka);
+    assert_eq!(reader.read(1, None).len(), 1);
 }
 
 fn delete_before(kafka: &Kafka, offset: i64) {

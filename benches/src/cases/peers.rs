@@ -2,7 +2,7 @@
 //! Debezium JDBC sink, beside Kafka's performance tools, beside kcat.
 //!
 //! Rates into PostgreSQL are those between 10 % and 95 % of the table's final size, so
-//! that a start counts for nobody. Both sides write the same seven columns. Reading is timed cold (the
+//! that a start counts for nobody. Both sides write into the same table of seven columns. Reading is timed cold (the
 //! first reader of each kind after the broker's start) and warm.
 
 use std::io::{Read as _, Write as _};
@@ -227,13 +227,12 @@ impl World<'_> {
     }
 
     fn ours_into_postgres(&self, mode: connect::Mode) -> anyhow::Result<Stored> {
-        let server = Server::start(&[])?;
-        server.create_database("tidegate")?;
+        let server = server_with_table(mode)?;
         let url = server.url("tidegate");
         let group = format!("into-postgres-{mode:?}");
         let mut command =
             self.tidegate(&["consume", "--database", &url, "--database-connections", "2"]);
-        command.args(["--config", "benches/profiles/postgres.toml", "--batch-size", "5000"]);
+        command.args(["--config", "benches/profiles/postgres.toml"]);
         command.args(["--group", &group]);
         let mapping = match mode {
             connect::Mode::Insert => "benches/profiles/insert.toml",
@@ -249,12 +248,7 @@ impl World<'_> {
         mode: connect::Mode,
         directory: &Path,
     ) -> anyhow::Result<Stored> {
-        let server = Server::start(&[])?;
-        server.create_database("tidegate")?;
-        server.psql("tidegate", connect::TABLE)?;
-        if mode == connect::Mode::Upsert {
-            server.psql("tidegate", "ALTER TABLE trades ADD PRIMARY KEY (trade_id)")?;
-        }
+        let server = server_with_table(mode)?;
         let url = server.url("tidegate");
         let guarded = connect::start(self.peers, self.bootstrap, TOPIC, &url, mode, directory)?;
         measure(&server, guarded, &self.kept.join(format!("connect-{mode:?}.csv")))
@@ -268,6 +262,16 @@ impl World<'_> {
         }
         Ok(())
     }
+}
+
+fn server_with_table(mode: connect::Mode) -> anyhow::Result<Server> {
+    let server = Server::start(&[])?;
+    server.create_database("tidegate")?;
+    server.psql("tidegate", connect::TABLE)?;
+    if mode == connect::Mode::Upsert {
+        server.psql("tidegate", "ALTER TABLE trades ADD PRIMARY KEY (trade_id)")?;
+    }
+    Ok(server)
 }
 
 /// Watches the table grow; ends the process. Its size tells the rows at any moment:

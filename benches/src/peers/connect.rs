@@ -13,7 +13,7 @@ use super::broker::Guarded;
 /// The trades as Connect is told of them.
 const SCHEMA: &str = r#"{"type":"struct","optional":false,"fields":[{"field":"account_id","type":"string"},{"field":"trade_id","type":"string"},{"field":"symbol","type":"string"},{"field":"trade_type","type":"string"},{"field":"quantity","type":"int64"},{"field":"price","type":"double"},{"field":"timestamp","type":"string"}]}"#;
 
-/// Its table has the record's fields; the other side stores the record's position too.
+/// The record's fields, for either side.
 pub(crate) const TABLE: &str = "CREATE TABLE trades (account_id text, trade_id text, symbol text, \
      trade_type text, quantity bigint, price double precision, timestamp text)";
 

@@ -51,7 +51,7 @@ impl PipelineHandle {
             Phase::Ended => Err("the pipeline has ended".into()),
             Phase::Running => match self.group() {
                 Some(group) if !group.alive => Err("the poll thread has ended".into()),
-                Some(group) if group.member_id.is_some() => Ok(()),
+                Some(group) if group.member_id.is_some() => group.unread.map_or(Ok(()), Err),
                 _ => Err("joining the group".into()),
             },
         }

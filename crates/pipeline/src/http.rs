@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `/metrics` | OpenMetrics text | |
 //! | `/healthz` | process and poll thread live | the poll thread ended |
-//! | `/readyz` | in the group, sink reachable | the body says why not |
+//! | `/readyz` | in the group, its partitions are read, sink reachable | the body says why not |
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -115,6 +115,7 @@ fn settle(inner: &Inner, state: &mut State, outcomes: Vec<(Asked, Outcome)>) {
                 }
                 if let Some(unreadable) = unreadable {
                     tracing::error!(partition, "{unreadable}; tried again");
+                    state.trouble = format!("partition {partition}: {unreadable}");
                     partitions.failed(&Asked { offset: next_offset, ..asked }, now);
                 }
             }
@@ -130,6 +131,7 @@ fn settle(inner: &Inner, state: &mut State, outcomes: Vec<(Asked, Outcome)>) {
             Outcome::LeaderFailed => partitions.leader_failed(&asked, now),
             Outcome::Failed(code) => {
                 tracing::warn!(partition, code, "the broker refuses to read; tried again");
+                state.trouble = format!("partition {partition}: the broker's error {code}");
                 partitions.leader_failed(&asked, now);
             }
             Outcome::Denied => {

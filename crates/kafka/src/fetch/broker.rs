@@ -66,6 +66,7 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
                 } else {
                     tracing::warn!(%error, "fetching; tried again");
                 }
+                inner.lock().trouble = error.to_string();
                 match &work {
                     Work::Fetch(asked) => {
                         let (mut state, now) = (inner.lock(), Instant::now());

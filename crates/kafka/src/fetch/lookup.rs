@@ -22,10 +22,14 @@ pub(super) fn run(inner: &Arc<Inner>) {
     while wait(inner) {
         match look(inner) {
             Ok(()) => in_trouble = false,
-            Err(error) if std::mem::replace(&mut in_trouble, true) => {
-                tracing::debug!(%error, "looking for leaders");
+            Err(error) => {
+                inner.lock().trouble = error.to_string();
+                if std::mem::replace(&mut in_trouble, true) {
+                    tracing::debug!(%error, "looking for leaders");
+                } else {
+                    tracing::warn!(%error, "looking for leaders; tried again");
+                }
             }
-            Err(error) => tracing::warn!(%error, "looking for leaders; tried again"),
         }
     }
 }

@@ -71,6 +71,8 @@ struct State {
     /// Left by `lookup` for whoever needs one to that broker: pods that start together are
     /// many connections as it is.
     spare: Option<(Link, Instant)>,
+    /// What went wrong last.
+    trouble: String,
     /// `None` once it is over.
     events: Option<Sender<GroupEvent>>,
     /// Why it is over.
@@ -93,6 +95,7 @@ impl Fetcher {
             partitions: Partitions::new(backoff),
             threads: HashSet::new(),
             spare: None,
+            trouble: String::new(),
             events: Some(events),
             error: None,
         };
@@ -138,6 +141,13 @@ impl Fetcher {
             tell();
         }
         self.inner.changed.notify_all();
+    }
+
+    /// Why partitions are not read, though it is tried again and again.
+    pub(crate) fn unread(&self) -> Option<String> {
+        let state = self.inner.lock();
+        let unread = state.partitions.unread();
+        (unread > 0).then(|| format!("{unread} partitions are not read: {}", state.trouble))
     }
 
     /// Why it has ended by itself.

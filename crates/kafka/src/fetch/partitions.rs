@@ -202,6 +202,11 @@ impl Partitions {
         }
     }
 
+    /// How many were tried more than once since they were last read.
+    pub(super) fn unread(&self) -> usize {
+        self.by_number.values().filter(|known| known.retries > 1).count()
+    }
+
     /// Whether leaders have to be looked up now.
     pub(super) fn lacks_leaders(&self, now: Instant) -> bool {
         self.by_number.values().any(|known| known.leader.is_none() && known.is_due(now))

@@ -27,6 +27,8 @@ pub struct GroupStatus {
     pub commits_total: u64,
     /// Refused commit requests by reason.
     pub commit_failures: BTreeMap<String, u64>,
+    /// Why partitions are not read, though it is tried again and again.
+    pub unread: Option<String>,
     /// Whether the poll thread runs.
     pub alive: bool,
     /// How the tokens are doing; `None` where the mechanism has none.
@@ -75,6 +77,7 @@ impl Shared {
                 rebalances_total: 0,
                 commits_total: 0,
                 commit_failures: BTreeMap::new(),
+                unread: None,
                 alive: true,
                 token: None,
             }),

@@ -111,6 +111,7 @@ impl Poller {
             return Err(error);
         }
         context.find_starts(&self.consumer);
+        self.shared.status().unread = context.fetcher.unread();
         if Instant::now() >= self.commit_at {
             self.consumer.context().commit_due(&self.consumer);
             self.commit_at = Instant::now() + self.commit_interval;

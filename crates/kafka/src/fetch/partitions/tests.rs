@@ -86,10 +86,13 @@ fn a_leader_that_failed_is_looked_up_after_a_wait_that_grows() {
     all.learn([], HashMap::from([(0, Leader { node: 1, epoch: 8 })]), later);
     let asked = all.ask(1, -1, later);
     assert_eq!((asked[0].offset, asked[0].leader_epoch), (5, 8));
+    assert_eq!(all.unread(), 1, "it was tried, and looked up, in vain");
     for _ in 0..20 {
         all.failed(&asked[0], later);
     }
     assert_eq!(all.next_change(later), Some(RETRY_MOST));
+    all.advance(&asked[0], 5);
+    assert_eq!(all.unread(), 0);
 }
 
 #[test]

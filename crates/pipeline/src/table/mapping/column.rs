@@ -258,8 +258,8 @@ impl ColumnMapping {
         (self.kind == ColumnType::Double).then_some(Value::Double(value))
     }
 
-    /// A string; `None` if the column takes none.
-    pub(super) fn of_text(
+    /// A string, which may have been unescaped; `None` if the column takes none.
+    pub(super) fn of_any_text(
         &self,
         text: &str,
         row: &mut RowBuilder,
@@ -268,6 +268,15 @@ impl ColumnMapping {
             let why = format!("NUL in {}", self.field());
             return Err(Rejection::new(reason::NUL_CHARACTER, why));
         }
+        self.of_text(text, row)
+    }
+
+    /// A string without NUL; `None` if the column takes none.
+    pub(super) fn of_text(
+        &self,
+        text: &str,
+        row: &mut RowBuilder,
+    ) -> Result<Option<Value>, Rejection> {
         let wrong = || self.bad_value(text);
         Ok(Some(match self.kind {
             ColumnType::Text => Value::Text(self.text(text, row)?),
@@ -298,17 +307,23 @@ impl ColumnMapping {
         }))
     }
 
-    fn text(&self, text: &str, row: &mut RowBuilder) -> Result<Span, Rejection> {
+    #[inline]
+    pub(super) fn text(&self, text: &str, row: &mut RowBuilder) -> Result<Span, Rejection> {
         if self.non_empty && text.is_empty() {
             return Err(Rejection::new(reason::BAD_VALUE, format!("{} is empty", self.field())));
         }
         if !self.allowed.is_empty() && !self.allowed.iter().any(|allowed| allowed == text) {
-            let allowed = self.allowed.join(", ");
-            let shown: String = text.chars().take(64).collect();
-            let why = format!("{} is {shown:?}: allowed is {allowed}", self.field());
-            return Err(Rejection::new(reason::BAD_VALUE, why));
+            return Err(self.not_allowed(text));
         }
         Ok(row.span(text))
+    }
+
+    #[cold]
+    fn not_allowed(&self, text: &str) -> Rejection {
+        let allowed = self.allowed.join(", ");
+        let shown: String = text.chars().take(64).collect();
+        let why = format!("{} is {shown:?}: allowed is {allowed}", self.field());
+        Rejection::new(reason::BAD_VALUE, why)
     }
 
     /// A number as it is written, or a string.

@@ -352,7 +352,7 @@ impl<'de> Visitor<'de> for LeafVisitor<'_, '_, '_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        let value = self.column.of_text(text, &mut self.walk.row);
+        let value = self.column.of_any_text(text, &mut self.walk.row);
         self.value("a string", value)
     }
 

@@ -26,23 +26,38 @@ pub(super) fn read(mapping: &Mapping, text: &str, row: &mut RowBuilder) -> Optio
         if row.values[index] != Value::Missing {
             return None;
         }
-        row.values[index] = value(&mapping.columns[index], json, row)?;
-        Some(())
+        set(row, index, &mapping.columns[index], json)
     })
 }
 
-fn value(column: &ColumnMapping, json: Json<'_>, row: &mut RowBuilder) -> Option<Value> {
+/// Each value is written where it stays: a row is mostly these few words.
+#[inline]
+fn set(row: &mut RowBuilder, index: usize, column: &ColumnMapping, json: Json<'_>) -> Option<()> {
     match (json, column.kind) {
-        (_, ColumnType::Jsonb) | (Json::Text(_), ColumnType::Numeric) => None,
-        (Json::Text(text), _) => column.of_text(text, row).ok()?,
-        (Json::Number(text), ColumnType::Numeric) => column.decimal(text, row).ok(),
-        // JSON's -0 is no integer.
-        (Json::Number("-0"), _) => None,
-        (Json::Number(text), _) if text.contains('.') => {
-            column.of_f64(text.parse().ok().filter(|value: &f64| value.is_finite())?)
+        (_, ColumnType::Jsonb) | (Json::Text(_), ColumnType::Numeric) => return None,
+        (Json::Text(text), ColumnType::Text) => {
+            let span = column.text(text, row).ok()?;
+            row.values[index] = Value::Text(span);
         }
-        (Json::Number(text), _) => column.of_integer(text.parse::<i64>().ok()?.into(), row).ok()?,
+        (Json::Text(text), _) => row.values[index] = column.of_text(text, row).ok()??,
+        (Json::Number(text), ColumnType::Numeric) => {
+            row.values[index] = column.decimal(text, row).ok()?;
+        }
+        // JSON's -0 is no integer.
+        (Json::Number("-0"), _) => return None,
+        (Json::Number(text), _) if text.contains('.') => {
+            let value = text.parse().ok().filter(|value: &f64| value.is_finite())?;
+            row.values[index] = column.of_f64(value)?;
+        }
+        (Json::Number(text), ColumnType::Bigint) => {
+            row.values[index] = Value::Bigint(text.parse().ok()?);
+        }
+        (Json::Number(text), _) => {
+            let value: i64 = text.parse().ok()?;
+            row.values[index] = column.of_integer(value.into(), row).ok()??;
+        }
     }
+    Some(())
 }
 
 #[cfg(test)]

@@ -63,6 +63,7 @@ impl RowBuilder {
     }
 
     /// Where a text is; a text that is not a part of the payload is kept.
+    #[inline]
     pub(super) fn span(&mut self, text: &str) -> Span {
         let offset = (text.as_ptr() as usize).checked_sub(self.payload.as_ptr() as usize);
         match offset {
