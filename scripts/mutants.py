@@ -15,9 +15,10 @@ import subprocess
 import time
 
 SOURCE = "crates/autoscale/src"
-FILES = """law/slo/plan.rs law/slo/capacity.rs law/slo/arrival.rs law/slo/regret.rs law/slo/rebalance.rs
-law/slo/wait.rs law/slo/behind.rs law/slo/estimate.rs law/slo/mod.rs hpa/limits.rs hpa/stabilize.rs
-hpa/proposal.rs hpa/step.rs keda/executor.rs keda/fallback.rs lag.rs law/stock.rs""".split()
+FILES = """law/slo/plan.rs law/slo/load.rs law/slo/verdict.rs law/slo/words.rs law/slo/capacity.rs
+law/slo/arrival.rs law/slo/regret.rs law/slo/rebalance.rs law/slo/wait.rs law/slo/behind.rs
+law/slo/estimate.rs law/slo/mod.rs hpa/limits.rs hpa/stabilize.rs hpa/proposal.rs hpa/step.rs keda/executor.rs
+keda/fallback.rs lag.rs law/stock.rs""".split()
 SWAPS = [
     (" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" > ", " < "), (" < ", " > "),
     (" && ", " || "), (" || ", " && "), (" + ", " - "), (" - ", " + "), (" * ", " / "), (" / ", " * "),
