@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - `registry`: id, name, severity, page
-//! - `schema`: fields that exist (TG001 to TG005)
+//! - `schema`: fields that exist, values that are accepted (TG001, TG002)
+//! - `target`: the workload that is scaled (TG003, TG005)
 //! - `capacity`: pods, partitions, load (TG010 to TG013)
 //! - `waiting`: threshold, tolerance, trigger (TG020 to TG027)
 //! - `policies`: how fast it may change (TG030 to TG035)
@@ -21,6 +22,7 @@ mod pod;
 mod policies;
 mod registry;
 mod schema;
+mod target;
 mod waiting;
 mod zero;
 
@@ -109,7 +111,7 @@ pub(crate) fn run(documents: &[Document], known: Known, out: &mut Findings) {
     }
     for object in of_kind(Kind::ScaledObject) {
         schema::values(object, out);
-        let workload = schema::target(object, &workloads, out);
+        let workload = target::check(object, &workloads, out);
         for scenario in &scenarios {
             let simulated = scenario.and_then(Document::as_scenario);
             let facts = Facts::new(known, simulated, workload);
@@ -123,7 +125,7 @@ pub(crate) fn run(documents: &[Document], known: Known, out: &mut Findings) {
         }
     }
     for workload in &workloads {
-        let scaled = of_kind(Kind::ScaledObject).any(|object| schema::scales(object, workload));
+        let scaled = of_kind(Kind::ScaledObject).any(|object| target::scales(object, workload));
         for scenario in &scenarios {
             let simulated = scenario.and_then(Document::as_scenario);
             let facts = Facts::new(known, simulated, Some(workload));
