@@ -11,6 +11,8 @@ use crate::{PostgresOptions, PostgresSink, TradeRow};
 
 /// From the server's first answer to the last of what had waited.
 const RECOVERY: Duration = Duration::from_secs(5);
+/// For failures that have to come; far above what the waits between them add up to.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn sink(url: &str, connections: usize) -> PostgresSink {
     PostgresSink::new(PostgresOptions {
@@ -46,8 +48,13 @@ async fn until_written(world: &mut World) {
 /// Until the sink has failed this often.
 async fn until_failed(world: &World, times: u64) {
     let failures = world.status.metrics.sink_failures.get_or_create_owned(&[("kind", "retry")]);
-    while failures.get() < times {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let all = async {
+        while failures.get() < times {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        panic!("{} failures of the sink after {PATIENCE:?}, not {times}", failures.get());
     }
 }
 
