@@ -1,111 +1,26 @@
-//! Rebalance callbacks. They run on the poll thread, inside `poll`.
+//! Rebalance callbacks: assign, revoke, lost, and where to start reading. They run on the
+//! poll thread, inside `poll`.
 //!
 //! The default callback of the client wrapper is overridden: it drops the errors
 //! of assign and unassign, and it cannot set start offsets.
 
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::{ClientContext, OAuthToken};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
-use tokio::sync::mpsc::Sender;
 
-use super::GroupOptions;
-use super::commits::Commits;
+use super::context::Context;
 use super::events::{AssignReply, GroupEvent, RevokeReply};
-use super::handle::Shared;
-use super::rejoin::Rejoin;
-use crate::fetch::Fetcher;
-use crate::security::context::oauth_token;
-use crate::security::refusal;
-use crate::{Error, Position, StartPosition, TopicPartition, member_id};
+use crate::{Error, StartPosition, TopicPartition, member_id};
 
 /// How long an assignment waits for the group's offsets before it goes on without.
 const START_WAIT: Duration = Duration::from_secs(2);
 /// Where the client, which reads nothing, is told to start a partition that has no position.
 const ANYWHERE: i64 = 0;
 
-/// Everything the poll thread and its callbacks share.
-pub(super) struct Context {
-    pub(super) options: GroupOptions,
-    pub(super) topic: Arc<str>,
-    events: Sender<GroupEvent>,
-    shared: Arc<Shared>,
-    pub(super) fetcher: Arc<Fetcher>,
-    state: Mutex<State>,
-}
-
-/// Touched by the poll thread only; the lock is never contended.
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) commits: Commits,
-    /// Why the thread must end.
-    pub(super) end: Option<Error>,
-    /// An assignment came: the brokers and we trust each other.
-    joined: bool,
-    /// Whether the answer to a join is due.
-    pub(super) rejoin: Rejoin,
-}
-
 impl Context {
-    pub(super) fn new(
-        options: GroupOptions,
-        fetcher: Arc<Fetcher>,
-        events: Sender<GroupEvent>,
-        shared: Arc<Shared>,
-    ) -> Self {
-        let topic = Arc::from(options.topic.as_str());
-        let state = State { rejoin: Rejoin::begun(Instant::now()), ..State::default() };
-        Self { options, topic, events, shared, fetcher, state: Mutex::new(state) }
-    }
-
-    /// The same for a client that takes this one's place: it owns nothing yet.
-    pub(super) fn renewed(&self) -> Self {
-        let (fetcher, events) = (self.fetcher.clone(), self.events.clone());
-        Self::new(self.options.clone(), fetcher, events, self.shared.clone())
-    }
-
-    /// Tells the engine that everything is gone: this client will not say it.
-    pub(super) fn lose_everything(&self) {
-        let mut partitions: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
-        partitions.sort();
-        self.stop_reading(&partitions);
-        if !partitions.is_empty() {
-            tracing::warn!(partitions = partitions.len(), "partitions lost with the client");
-            self.tell(GroupEvent::Lost { partitions });
-        }
-        let mut status = self.shared.status();
-        status.assigned.clear();
-        status.member_id = None;
-    }
-
-    /// Whether an assignment ever came.
-    pub(super) fn has_joined(&self) -> bool {
-        self.state().joined
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// No record of these is told after this.
-    fn stop_reading(&self, partitions: &[TopicPartition]) {
-        self.fetcher.remove(partitions.iter().map(|partition| partition.partition));
-    }
-
-    /// Tells the engine; an engine that is gone ends the member.
-    pub(super) fn tell(&self, event: GroupEvent) -> bool {
-        let told = self.events.blocking_send(event).is_ok();
-        if !told {
-            self.state().end.get_or_insert(Error::Ended);
-        }
-        told
-    }
-
     fn assign(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -232,40 +147,6 @@ impl Context {
         }
     }
 
-    /// Commits what is due; counts what is refused.
-    pub(super) fn commit_due(&self, consumer: &BaseConsumer<Self>) {
-        let due = self.state().commits.due();
-        if due.is_empty() {
-            return;
-        }
-        match commit(consumer, &due) {
-            Ok(()) => {
-                self.state().commits.done(&due);
-                self.shared.status().commits_total += 1;
-            }
-            Err(error) => self.commit_refused(&error),
-        }
-    }
-
-    fn commit_refused(&self, error: &KafkaError) {
-        let code = error.rdkafka_error_code();
-        if code == Some(RDKafkaErrorCode::NoOffset) {
-            return;
-        }
-        let reason = code.map_or_else(|| error.to_string(), |code| format!("{code:?}"));
-        tracing::debug!(reason, "commit refused, due again while the partitions are ours");
-        *self.shared.status().commit_failures.entry(reason).or_default() += 1;
-    }
-
-    fn publish(&self, member_id: Option<String>) {
-        let mut assigned: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
-        assigned.sort();
-        let mut status = self.shared.status();
-        status.rebalances_total += 1;
-        status.assigned = assigned;
-        status.member_id = member_id;
-    }
-
     fn partitions(&self, list: &TopicPartitionList) -> Vec<TopicPartition> {
         if list.count() == 0 {
             return Vec::new();
@@ -288,18 +169,6 @@ fn take_nothing(consumer: &BaseConsumer<Context>) {
     }
 }
 
-fn commit(consumer: &BaseConsumer<Context>, positions: &[Position]) -> KafkaResult<()> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for position in positions {
-        list.add_partition_offset(
-            &position.topic,
-            position.partition,
-            Offset::Offset(position.next_offset),
-        )?;
-    }
-    consumer.commit(&list, CommitMode::Sync)
-}
-
 fn start_list(starts: &[StartPosition]) -> Result<TopicPartitionList, Error> {
     let mut list = TopicPartitionList::with_capacity(starts.len());
     for start in starts {
@@ -308,33 +177,6 @@ fn start_list(starts: &[StartPosition]) -> Result<TopicPartitionList, Error> {
             .map_err(|error| Error::client("set a start position", &error))?;
     }
     Ok(list)
-}
-
-impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        crate::log::line(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(refusal) = (!self.has_joined())
-            .then(|| refusal::of(&self.options.connection, &error, reason))
-            .flatten()
-        {
-            self.state().end.get_or_insert(refusal);
-            return;
-        }
-        // Once it was a member, whatever is refused may be mended outside.
-        tracing::warn!(%error, reason, "kafka client");
-    }
-
-    fn generate_oauth_token(
-        &self,
-        _: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        oauth_token(&self.options.connection)
-    }
 }
 
 impl ConsumerContext for Context {

@@ -16,6 +16,7 @@
 
 mod callbacks;
 mod commits;
+mod context;
 mod events;
 mod handle;
 mod options;

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::callbacks::Context;
+use super::context::Context;
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
 use super::{GroupOptions, GroupProtocol};
