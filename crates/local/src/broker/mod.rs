@@ -6,9 +6,11 @@
 //! data in the run directory (`run`). Blocking: called before the loop starts.
 
 mod java;
+mod options;
 mod properties;
 mod provision;
 mod run;
 
+pub use options::{BrokerOptions, Cluster, Listener};
 pub use provision::{Distribution, KAFKA_VERSION};
-pub use run::{Broker, BrokerOptions, Cluster, Listener};
+pub use run::Broker;

@@ -1,10 +1,8 @@
-//! One running broker.
+//! One running broker: started, watched, stopped.
 
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -13,8 +11,9 @@ use rand::RngExt as _;
 use rustix::process::Signal;
 use tidegate_kafka::{Admin, ConnectionOptions};
 
+use super::java::{self, Java, LOG, LOGGING, SETTINGS};
 use super::properties::{Ports, server};
-use super::{Distribution, java};
+use super::{BrokerOptions, Cluster, Distribution};
 use crate::Error;
 use crate::process::{Identity, send_signal};
 
@@ -23,56 +22,6 @@ const READY_TIMEOUT: Duration = Duration::from_secs(90);
 const ATTEMPT: Duration = Duration::from_secs(1);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const MIN_FREE_MIB: u64 = 512;
-/// Files in its directory.
-const SETTINGS: &str = "server.properties";
-const LOGGING: &str = "log4j2.properties";
-const LOG: &str = "server.log";
-/// Starts in half the time of the defaults and is enough for one machine's load.
-const JVM_FLAGS: &[&str] = &["-Xmx512m", "-Xss512k", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
-
-/// What a broker does otherwise than by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BrokerOptions {
-    /// The port of 127.0.0.1 that clients are sent to, for a proxy in between.
-    pub advertised_port: Option<u16>,
-    /// Lines of `server.properties` that replace the stock ones.
-    pub settings: Vec<(String, String)>,
-    /// Flags of the JVM in the place of the stock ones, which are for a fast start.
-    pub jvm_flags: Option<Vec<String>>,
-    /// Listeners besides the plain one.
-    pub listeners: Vec<Listener>,
-    /// Further arguments of the storage tool, for example users of SCRAM.
-    pub format: Vec<String>,
-    /// A directory of classes in front of Kafka's.
-    pub classes: Option<PathBuf>,
-    /// The cluster that this broker joins; none: it is one of its own.
-    pub join: Option<Cluster>,
-    /// A program that has `exec-guarded` ([`crate::process::exec_guarded`]) as its own
-    /// command, for a caller that has not.
-    pub guard: Option<PathBuf>,
-}
-
-/// A listener on 127.0.0.1 that names itself `localhost` to clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// Upper case, for example `TLS`.
-    pub name: &'static str,
-    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
-    pub protocol: &'static str,
-    /// A free port.
-    pub port: u16,
-}
-
-/// What a further broker has to know of the first one, and who it is itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cluster {
-    /// Sixteen bytes in base64.
-    pub id: String,
-    /// Port of the first node's controller.
-    pub controller_port: u16,
-    /// Of the broker that joins, from 2.
-    pub node_id: u16,
-}
 
 /// A Kafka node that belongs to this world, and ends with it.
 #[derive(Debug)]
@@ -247,87 +196,6 @@ impl Drop for Broker {
         if matches!(self.child.try_wait(), Ok(None)) {
             self.kill();
         }
-    }
-}
-
-struct Java<'a> {
-    distribution: &'a Distribution,
-    directory: &'a Path,
-    options: &'a BrokerOptions,
-}
-
-impl Java<'_> {
-    fn arguments(&self, class: &str) -> Vec<OsString> {
-        let separator = OsString::from(":");
-        let classes = self.options.classes.iter().chain(&self.distribution.jars);
-        let class_path = classes.fold(OsString::new(), |mut path, jar| {
-            if !path.is_empty() {
-                path.push(&separator);
-            }
-            path.push(jar);
-            path
-        });
-        let mut arguments: Vec<OsString> = match &self.options.jvm_flags {
-            Some(flags) => flags.iter().map(OsString::from).collect(),
-            None => JVM_FLAGS.iter().map(OsString::from).collect(),
-        };
-        let file = |name| self.directory.join(name);
-        arguments.push(format!("-Dlog4j2.configurationFile={}", file(LOGGING).display()).into());
-        arguments.push(format!("-Dtidegate.log={}", file(LOG).display()).into());
-        arguments.push("-cp".into());
-        arguments.push(class_path);
-        arguments.push(class.into());
-        arguments
-    }
-
-    fn format_storage(&self, cluster_id: &str) -> Result<(), Error> {
-        // Written with "=", since an id may begin with "-".
-        let output = Command::new("java")
-            .args(self.arguments("kafka.tools.StorageTool"))
-            .args(["format", "--ignore-formatted", &format!("--cluster-id={cluster_id}"), "-c"])
-            .arg(self.directory.join(SETTINGS))
-            .args(&self.options.format)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|source| Error::Spawn { program: "java".into(), source })?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(Error::Broker {
-            what: "cannot format its storage".into(),
-            last_line: text
-                .lines()
-                .rfind(|line| !line.trim().is_empty())
-                .unwrap_or("no output")
-                .into(),
-            log: self.directory.join(LOG),
-        })
-    }
-
-    fn spawn_broker(&self) -> Result<Child, Error> {
-        let out = self.directory.join("stdout.log");
-        let out_file = fs::File::create(&out).map_err(Error::file(&out))?;
-        let own = || std::env::current_exe();
-        let guard = self
-            .options
-            .guard
-            .clone()
-            .map_or_else(own, Ok)
-            .map_err(|source| Error::Spawn { program: "java".into(), source })?;
-        Command::new(guard)
-            .arg("exec-guarded")
-            .arg(format!("--parent={}", std::process::id()))
-            .arg("--")
-            .arg("java")
-            .args(self.arguments("kafka.Kafka"))
-            .arg(self.directory.join(SETTINGS))
-            .stdin(Stdio::null())
-            .stdout(out_file.try_clone().map_err(Error::file(&out))?)
-            .stderr(out_file)
-            .process_group(0)
-            .spawn()
-            .map_err(|source| Error::Spawn { program: "java".into(), source })
     }
 }
 

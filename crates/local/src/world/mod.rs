@@ -13,11 +13,13 @@ mod producer;
 mod run_dir;
 mod runner;
 mod snapshot;
+mod start;
 mod state;
 
 pub use options::{LawOptions, WorldOptions};
 pub use producer::ProducerReport;
 pub use run_dir::{RunDir, runs_root};
-pub use runner::{StopLevel, World, WorldEnd};
+pub use runner::{StopLevel, WorldEnd};
 pub use snapshot::Snapshot;
+pub use start::World;
 pub use state::{HpaState, ProcessState, WorldState};

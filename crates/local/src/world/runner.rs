@@ -1,20 +1,18 @@
-//! The loop of a world.
+//! The loop of a world: pods, producer, facts and the law, from the load's beginning to the end.
 
-use std::path::Path;
+mod record;
+
 use std::time::{Duration, Instant};
 
-use tidegate_kafka::{Admin, ConnectionOptions, TopicCreation};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::meter::Meter;
 use super::producer::ProducerChild;
-use super::state::{HpaState, ProcessState, WorldState};
-use super::{Snapshot, WorldOptions};
-use crate::broker::{Broker, Distribution};
+use super::{Snapshot, World, WorldState};
 use crate::controller::{Law, LawReplicas, Observer};
 use crate::events::{Event, EventLog};
-use crate::pods::{CommandTemplate, PodState, Supervisor, SupervisorOptions};
+use crate::pods::{CommandTemplate, Supervisor, SupervisorOptions};
 use crate::report::{Inputs, WorldReport};
 use crate::series::Second;
 use crate::{Error, clock};
@@ -22,8 +20,6 @@ use crate::{Error, clock};
 const SECOND: Duration = Duration::from_secs(1);
 /// How often pods are looked at between the seconds.
 const POD_TICK: Duration = Duration::from_millis(100);
-/// How long an existing cluster gets to answer.
-const EXTERNAL_READY: Duration = Duration::from_secs(8);
 
 /// How urgently a world is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,53 +41,7 @@ pub struct WorldEnd {
     pub killed: bool,
 }
 
-/// A world whose Kafka is ready.
-#[derive(Debug)]
-pub struct World {
-    options: WorldOptions,
-    broker: Option<Broker>,
-    connection: ConnectionOptions,
-    partitions: u32,
-    began: Instant,
-    created_at_ms: i64,
-}
-
 impl World {
-    /// Finds or starts Kafka, creates the topic, pins the group's start offsets.
-    /// Blocking; call it on the main thread. `say` gets a line before anything slow.
-    ///
-    /// # Errors
-    /// One line each; nothing is left running.
-    pub fn start(options: WorldOptions, say: &mut dyn FnMut(&str)) -> Result<Self, Error> {
-        let began = Instant::now();
-        let (broker, connection) = match &options.cluster {
-            Some(cluster) => (None, cluster.clone()),
-            None => {
-                let distribution = Distribution::find(say)?;
-                say("starting Kafka");
-                let broker = Broker::start(&distribution, &options.run_dir.join("kafka"))?;
-                let connection = ConnectionOptions::new(broker.bootstrap());
-                (Some(broker), connection)
-            }
-        };
-        let bootstrap = &connection.brokers;
-        let admin = Admin::new(&connection)?;
-        admin.wait_ready(EXTERNAL_READY)?;
-        let partitions =
-            match admin.create_topic(&options.topic, options.partitions as i32, -1, &[])? {
-                TopicCreation::Created => options.partitions,
-                TopicCreation::Exists { partitions } => partitions as u32,
-            };
-        let pinned = admin.pin_start_offsets(&options.group, &options.topic)?;
-        say(&format!(
-            "Kafka at {bootstrap}, topic {} with {partitions} partitions, start offsets of {} pinned ({} new)",
-            options.topic,
-            options.group,
-            pinned.len()
-        ));
-        Ok(Self { options, broker, connection, partitions, began, created_at_ms: clock::now_ms() })
-    }
-
     /// Runs to the end. `watch` is called once a second.
     ///
     /// # Errors
@@ -275,75 +225,6 @@ impl<W: FnMut(&Snapshot)> Running<W> {
         self.pods.scale(usize::try_from(wanted).unwrap_or(0), &mut self.events);
     }
 
-    fn record(&mut self, elapsed_s: f64, load_over: bool) -> Result<(), Error> {
-        let views = self.pods.views();
-        let second = Second {
-            t_s: elapsed_s.round() as u64,
-            lag_metric: self.meter.lag_records(),
-            replicas_desired: self.spec_replicas,
-            replicas_current: self.pods.replicas() as i32,
-            pods_ready: self.pods.ready() as i32,
-            nodes: 1,
-            reason: self.why.clone(),
-            ..self.meter.rates()
-        };
-        self.meter.push(second.clone());
-        let rates = self.meter.rates();
-        let phase = match (self.stopping, self.producer.is_over(), load_over) {
-            (true, _, _) => "stopping",
-            (false, false, _) => "load",
-            (false, true, false) => "working off the backlog",
-            (false, true, true) => "waiting for zero pods",
-        };
-        (self.watch)(&Snapshot {
-            elapsed_s,
-            target_rate_per_s: (!self.producer.is_over())
-                .then_some(self.producer.report.target_rate_per_s),
-            rate_in_per_s: rates.arrival_per_s,
-            rate_out_per_s: rates.processed_per_s,
-            lag_records: rates.backlog,
-            oldest_age_s: rates.oldest_age_s,
-            desired: self.spec_replicas,
-            current: self.pods.replicas() as i32,
-            ready: self.pods.ready() as i32,
-            draining: views.iter().filter(|pod| pod.state == PodState::Draining).count() as i32,
-            sent: self.producer.report.acked,
-            processed: self.meter.processed(),
-            last_change: self.last_change.clone(),
-            phase,
-            second,
-        });
-        self.state(views).write(&self.world.options.run_dir)
-    }
-
-    fn state(&self, pods: Vec<crate::pods::PodView>) -> WorldState {
-        let own = crate::process::Identity::current();
-        WorldState {
-            up: ProcessState { pid: own.pid, start_ticks: own.start_ticks },
-            created_at_ms: self.world.created_at_ms,
-            load_started_at_ms: self.load_began_ms,
-            bootstrap: self.world.connection.brokers.clone(),
-            topic: self.world.options.topic.clone(),
-            group: self.world.options.group.clone(),
-            broker: self.world.broker.as_ref().and_then(|broker| ProcessState::of(broker.pid())),
-            producer: self.producer.pid().and_then(ProcessState::of),
-            pods,
-            hpa: self.hpa(),
-        }
-    }
-
-    fn hpa(&self) -> Option<HpaState> {
-        let view = self.law.hpa_view()?;
-        Some(HpaState {
-            name: view.name,
-            reference: view.reference,
-            targets: view.targets,
-            min_replicas: view.min,
-            max_replicas: view.max,
-            replicas: self.pods.replicas() as i32,
-        })
-    }
-
     fn kill_everything(&mut self) {
         self.pods.kill_all();
         self.producer.kill();
@@ -366,14 +247,9 @@ impl<W: FnMut(&Snapshot)> Running<W> {
         if let Some(broker) = self.world.broker {
             broker.stop();
         }
-        remove_state(&self.world.options.run_dir);
+        WorldState::put_away(&self.world.options.run_dir);
         WorldEnd { report, seconds, killed: false }
     }
-}
-
-/// A world that ended properly has nothing to clean up.
-fn remove_state(run_dir: &Path) {
-    let _ = std::fs::rename(run_dir.join("world.json"), run_dir.join("world-ended.json"));
 }
 
 fn with_brokers(template: &CommandTemplate, brokers: &str) -> CommandTemplate {

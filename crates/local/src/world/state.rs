@@ -96,6 +96,11 @@ impl WorldState {
         fs::rename(&fresh, &path).map_err(Error::file(&path))
     }
 
+    /// A world that ended properly has nothing to clean up.
+    pub(super) fn put_away(run_dir: &Path) {
+        let _ = fs::rename(run_dir.join(FILE), run_dir.join("world-ended.json"));
+    }
+
     /// Whether `tidegate up` still runs.
     pub fn is_alive(&self) -> bool {
         self.up.identity().is_alive()
