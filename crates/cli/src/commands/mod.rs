@@ -1,5 +1,5 @@
-//! One file a command. Each resolves its configuration, builds the parts and
-//! runs them; the parts do the work.
+//! One file a command; beside it, in a folder of its name, what a long one is made of. Each
+//! resolves its configuration, builds the parts and runs them; the parts do the work.
 
 mod audit;
 mod check;
@@ -14,6 +14,7 @@ mod plan;
 mod produce;
 mod profile;
 mod report;
+mod scaled_object;
 mod scaler;
 mod security;
 mod simulate;

@@ -2,14 +2,14 @@
 
 use tidegate_plan::plan::{Inputs, Wishes, plan, text};
 
-use super::{simulate, tune, up};
+use super::{scaled_object, simulate, tune};
 use crate::args::PlanArgs;
 use crate::exit::{Outcome, bad_input};
 use crate::signals;
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let scenario = simulate::read_scenario(&args.scenario)?;
-    let object = up::scaled_object(&args.scaled_object)?;
+    let object = scaled_object::read(&args.scaled_object)?;
     for (flag, value) in [
         ("--slo", Some(args.slo)),
         ("--sink-rows", args.sink_rows),

@@ -12,7 +12,7 @@ use tidegate_scaler::replay::{self, Replayed};
 use tidegate_scaler::shadow::Shadow;
 use tidegate_scaler::{Error, Scaler, ScalerOptions, TlsFiles};
 
-use super::{parts, up};
+use super::{parts, scaled_object};
 use crate::args::{KubernetesArgs, LawName, ReplayArgs, ScalerArgs, ScalerCommand};
 use crate::config::{Config, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -159,7 +159,7 @@ fn law(args: &ReplayArgs, now_ms: i64) -> anyhow::Result<Box<dyn Law>> {
     let path = PathBuf::from(&args.scaled_object);
     let is_named = matches!(args.scaled_object.as_str(), "local" | "demo");
     let manifest = if is_named {
-        let object = up::scaled_object(&args.scaled_object)?;
+        let object = scaled_object::read(&args.scaled_object)?;
         Manifest {
             namespace: "default".into(),
             name: object.name().to_owned(),

@@ -9,7 +9,7 @@ use tidegate_autoscale::series::{self, Second};
 use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law, through_keda};
 use tidegate_web::Report;
 
-use super::{parts, produce, report, up};
+use super::{parts, produce, report, scaled_object};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
 
@@ -20,7 +20,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         ("--decisions", args.decisions.as_ref()),
     ])?;
     let scenario = scenario(args)?;
-    let object = up::scaled_object(&args.scaled_object)?;
+    let object = scaled_object::read(&args.scaled_object)?;
     let run = match args.law {
         LawName::Stock if args.through_keda => {
             return Err(bad_input("--through-keda: only with --law slo; stock is KEDA itself"));
