@@ -61,6 +61,13 @@ pub(crate) struct Counts {
     pub(crate) moves: u64,
 }
 
+impl Counts {
+    /// Records that are done with: written, or deleted before.
+    pub(crate) fn written(&self) -> u64 {
+        self.processed + self.expired - self.duplicated
+    }
+}
+
 /// Sums and extremes of the seconds so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {

@@ -5,6 +5,7 @@
 //! latency the size follows the time that batches took.
 
 use super::ages::Ages;
+use super::ahead::Ahead;
 use super::partitions::Partition;
 use super::pods::{Next, Pod};
 use super::sink::Sink;
@@ -20,6 +21,7 @@ pub(super) struct Lane<'w> {
     pub(super) partitions: &'w mut [Partition],
     pub(super) ages: &'w mut Ages,
     pub(super) counts: &'w mut Counts,
+    pub(super) ahead: &'w mut Ahead,
     pub(super) sink: &'w mut Sink,
     pub(super) timeout_us: i64,
     /// Of the shared sink; 0 is without limit.
@@ -43,6 +45,7 @@ impl World<'_> {
             partitions: &mut self.partitions,
             ages: &mut self.ages,
             counts: &mut self.counts,
+            ahead: &mut self.ahead,
             sink: &mut self.sink,
             timeout_us: self.batch_timeout_us,
             rows_per_s: self.scenario.sink.rows_per_s,

@@ -71,6 +71,11 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<(i64, Event)> {
         self.heap.pop().map(|Reverse((at_us, _, event))| (at_us, event))
     }
+
+    /// When the next one is.
+    pub(crate) fn next_us(&self) -> Option<i64> {
+        self.heap.peek().map(|Reverse((at_us, ..))| *at_us)
+    }
 }
 
 /// Seconds, 0 or more, as microseconds.

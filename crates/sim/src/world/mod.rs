@@ -6,6 +6,7 @@
 //! Rejected: every batch of every pod in one queue, which cost four times as much.
 
 mod ages;
+mod ahead;
 mod assign;
 mod batches;
 mod closing;
@@ -30,6 +31,7 @@ pub use prepared::Prepared;
 pub use team::{Team, Went};
 
 pub(crate) use ages::Ages;
+use ahead::Ahead;
 use control::Control;
 use events::{Event, Queue, us};
 use faults::Troubles;
@@ -95,7 +97,8 @@ fn draw_us(range: Range, random: &mut ChaCha8Rng) -> i64 {
     us(range.min + (range.max - range.min) * random.random::<f64>())
 }
 
-/// How often a run is asked whether it should stop, simulated seconds.
+/// How often a run is asked whether it should stop, simulated seconds. Pods go ahead of the
+/// rows for no longer.
 const LOOK_S: u32 = 16;
 /// When nothing is planned.
 const NEVER_US: i64 = i64::MAX;
@@ -111,6 +114,7 @@ struct World<'a> {
     waiting: Vec<(i64, Event)>,
     random: Random,
     curve: &'a ArrivalCurve,
+    ends: &'a [u64],
     partitions: Vec<Partition>,
     /// Where on the curve the oldest record that waits arrived.
     oldest_place: Place,
@@ -130,6 +134,7 @@ struct World<'a> {
     troubles: Troubles,
     ages: Ages,
     counts: Counts,
+    ahead: Ahead,
     tally: Tally,
     /// Records of the whole run.
     expected: f64,
@@ -144,9 +149,8 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(prepared: &'a Prepared<'a>, keeps_series: bool) -> Self {
-        let Prepared { scenario, seed, ref weights, ref curve, expected } = *prepared;
+        let Prepared { scenario, seed, ref partitions, ref curve, ref ends, expected } = *prepared;
         let rows = if keeps_series { scenario.duration_s as usize } else { 0 };
-        let partitions = weights.iter().enumerate();
         Self {
             scenario,
             times: scenario.group.times(),
@@ -159,7 +163,8 @@ impl<'a> World<'a> {
                 batches: stream(seed, 4).random(),
             },
             curve,
-            partitions: partitions.map(|(index, weight)| Partition::new(index, *weight)).collect(),
+            ends,
+            partitions: partitions.clone(),
             oldest_place: Place::default(),
             pods: Vec::new(),
             present: Vec::new(),
@@ -173,6 +178,7 @@ impl<'a> World<'a> {
             troubles: Troubles::none(),
             ages: Ages::new(),
             counts: Counts::default(),
+            ahead: Ahead::default(),
             tally: Tally::new(scenario),
             expected,
             look_s: LOOK_S,
@@ -218,7 +224,8 @@ impl<'a> World<'a> {
     fn next_event(&mut self) -> Option<Event> {
         while self.tally.seconds() < self.scenario.duration_s {
             let (at_us, event) = self.queue.pop()?;
-            self.pods_until(at_us);
+            let until_us = if event == Event::Second { self.ahead_until_us() } else { at_us };
+            self.pods_until(until_us);
             self.now_us = at_us;
             if !event.needs_broker() || self.troubles.paused_us.is_none() {
                 return Some(event);

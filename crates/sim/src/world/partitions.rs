@@ -33,6 +33,11 @@ pub(crate) struct Partition {
     pub(crate) log_start: u64,
 }
 
+/// Records in all of them when this many arrived.
+pub(super) fn end(all: &[Partition], records: f64) -> u64 {
+    all.iter().map(|part| part.end(records)).sum()
+}
+
 impl Partition {
     pub(crate) fn new(index: usize, weight: f64) -> Self {
         /// The golden ratio's multiples spread evenly over 0 to 1.

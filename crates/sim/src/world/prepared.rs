@@ -3,7 +3,8 @@
 use tidegate_autoscale::law::Law;
 
 use super::events::us;
-use super::{Run, World, stream};
+use super::partitions::Partition;
+use super::{Run, World, partitions, stream};
 use crate::load::{ArrivalCurve, partition_weights};
 use crate::scenario::Scenario;
 use crate::summary::{SoFar, Summary};
@@ -14,8 +15,11 @@ use crate::summary::{SoFar, Summary};
 pub struct Prepared<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) seed: u64,
-    pub(super) weights: Vec<f64>,
+    /// At their beginning.
+    pub(super) partitions: Vec<Partition>,
     pub(super) curve: ArrivalCurve,
+    /// Records in all partitions at the end of each second, while the broker answers.
+    pub(super) ends: Vec<u64>,
     /// Records of the whole run.
     pub(super) expected: f64,
 }
@@ -27,11 +31,18 @@ impl<'a> Prepared<'a> {
         let before = (f64::from(scenario.topic.backlog_records), us(scenario.topic.backlog_age_s));
         let duration_us = us(f64::from(scenario.duration_s));
         let curve = ArrivalCurve::new(&scenario.load, duration_us, before, &mut arrivals);
+        let weights = partition_weights(&scenario.topic, &scenario.load);
+        let weights = weights.iter().enumerate();
+        let partitions: Vec<Partition> =
+            weights.map(|(index, weight)| Partition::new(index, *weight)).collect();
+        let seconds = 0..=i64::from(scenario.duration_s);
+        let end = |second| partitions::end(&partitions, curve.records(second * 1_000_000));
         Self {
             scenario,
             seed,
-            weights: partition_weights(&scenario.topic, &scenario.load),
+            ends: seconds.map(end).collect(),
             expected: curve.records(duration_us),
+            partitions,
             curve,
         }
     }

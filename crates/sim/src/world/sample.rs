@@ -3,66 +3,67 @@
 use tidegate_autoscale::law::Law;
 use tidegate_autoscale::series::Second;
 
-use super::World;
 use super::events::{Event, us};
+use super::partitions::{self, Partition};
+use super::{LOOK_S, World};
 
 /// How often old records are deleted, seconds.
 const RETENTION_CHECK_S: f64 = 1.0;
 
-/// Sums over all partitions.
-#[derive(Debug, Default)]
-struct Positions {
-    end: u64,
-    written: u64,
-    visible: u64,
-    /// Where the curve of all records stood when the oldest that waits arrived.
-    oldest: f64,
-}
-
 impl World<'_> {
+    /// Records in all partitions.
     pub(super) fn arrived(&self) -> u64 {
-        self.positions().end
+        let second = (self.now_us / 1_000_000) as usize;
+        match self.troubles.paused_us {
+            None => self.ends[second],
+            Some(paused_us) => partitions::end(&self.partitions, self.curve.records(paused_us)),
+        }
     }
 
-    fn positions(&self) -> Positions {
-        let records = self.curve.records(self.log_us());
-        let mut sum = Positions { oldest: f64::INFINITY, ..Positions::default() };
-        for part in &self.partitions {
-            let end = part.end(records);
-            sum.end += end;
-            sum.written += part.written();
-            sum.visible += part.visible;
-            if part.written() < end && part.oldest_on_curve() < sum.oldest {
-                sum.oldest = part.oldest_on_curve();
-            }
+    /// Whether the next row shows what takes a look at every partition: if somebody reads
+    /// the series, or may ask for the run so far.
+    fn is_next_row_whole(&self) -> bool {
+        let second = self.tally.seconds() + 1;
+        self.keeps_series || second.is_multiple_of(LOOK_S) || second >= self.scenario.duration_s
+    }
+
+    /// How far pods may go before the next row. One that is not whole is made of counts
+    /// alone, so that pods need not stop for it.
+    pub(super) fn ahead_until_us(&self) -> i64 {
+        let mut second = self.tally.seconds() + 1;
+        if !self.is_next_row_whole() {
+            second = second.next_multiple_of(LOOK_S).min(self.scenario.duration_s);
         }
-        sum
+        let row_us = i64::from(second) * 1_000_000;
+        self.queue.next_us().map_or(row_us, |next_us| next_us.min(row_us))
     }
 
     pub(super) fn sample(&mut self, law: &dyn Law) {
-        let sum = self.positions();
-        self.counts.arrived = sum.end;
+        let is_whole = self.is_next_row_whole();
+        let arrived = self.arrived();
+        self.counts.arrived = arrived;
         self.counts.rebalances = self.group.rebalances;
         self.counts.moves = self.group.moves;
         let (replicas_current, pods_ready) = self.replicas_and_ready();
-        let lag = (sum.end - sum.visible) as i64;
-        let partitions = self.partitions.len() as i64;
+        let ahead = self.ahead.after(self.tally.seconds() + 1);
         let mut second = Second {
             t_s: (self.now_us / 1_000_000) as u64,
-            arrival_per_s: (sum.end - self.last.0) as f64,
+            arrival_per_s: (arrived - self.last.0) as f64,
             processed_per_s: (self.counts.processed - self.last.1) as f64,
-            backlog: (sum.end - sum.written) as i64,
-            lag_metric: if self.keeps_series { law.seen_lag(lag, partitions) } else { lag },
-            oldest_age_s: self.age_s(sum.oldest),
+            backlog: (arrived - (self.counts.written() - ahead)) as i64,
+            oldest_age_s: if is_whole { self.oldest_age_s() } else { 0.0 },
             replicas_desired: self.control.spec_replicas,
             replicas_current,
             pods_ready,
             nodes: self.nodes.count(),
-            reason: String::new(),
+            ..Second::default()
         };
         self.tally.add(&second);
-        self.last = (sum.end, self.counts.processed);
+        self.last = (arrived, self.counts.processed);
         if self.keeps_series {
+            let visible: u64 = self.partitions.iter().map(|part| part.visible).sum();
+            let (lag, partitions) = ((arrived - visible) as i64, self.partitions.len() as i64);
+            second.lag_metric = law.seen_lag(lag, partitions);
             second.reason.clone_from(&self.control.reason);
             self.seconds.push(second);
             self.second_ages.push(self.ages.take_second());
@@ -70,12 +71,16 @@ impl World<'_> {
         self.after(1_000_000, Event::Second);
     }
 
-    /// Age of a record by its place on the curve, seconds; 0 without a record.
-    fn age_s(&mut self, on_curve: f64) -> f64 {
-        if on_curve.is_infinite() {
+    /// Age of the oldest record that waits, seconds; 0 without one.
+    fn oldest_age_s(&mut self) -> f64 {
+        let records = self.curve.records(self.log_us());
+        let waits = |part: &&Partition| part.written() < part.end(records);
+        let waiting = self.partitions.iter().filter(waits);
+        let oldest = waiting.map(Partition::oldest_on_curve).fold(f64::INFINITY, f64::min);
+        if oldest.is_infinite() {
             return 0.0;
         }
-        let at_us = self.curve.reached_us(on_curve, &mut self.oldest_place);
+        let at_us = self.curve.reached_us(oldest, &mut self.oldest_place);
         at_us.map_or(0.0, |at_us| (self.now_us - at_us).max(0) as f64 / 1e6)
     }
 

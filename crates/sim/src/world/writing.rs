@@ -64,7 +64,7 @@ impl Lane<'_> {
 
     pub(super) fn end_batch(&mut self, pod: &mut Pod, now_us: i64) {
         pod.busy_until_us = None;
-        let (mut total, mut lost) = (0, 0);
+        let (mut total, mut lost, mut skipped) = (0, 0, 0);
         for taken in &pod.batch {
             total += taken.records;
             let part = &mut self.partitions[taken.partition as usize];
@@ -81,7 +81,7 @@ impl Lane<'_> {
                     (age_s(middle_us - half_us), age_s(middle_us + half_us));
                 self.ages.add(taken.records, oldest_s, youngest_s);
             }
-            self.counts.expired += part.write(taken.records);
+            skipped += part.write(taken.records);
             if self.commits {
                 part.committed = part.written();
             }
@@ -91,6 +91,8 @@ impl Lane<'_> {
         }
         self.counts.processed += total;
         self.counts.duplicated += lost;
+        self.counts.expired += skipped;
+        self.ahead.add(now_us, total - lost + skipped);
         if pod.even && total > lost {
             let age_s = |at_us: i64| (now_us - at_us).max(0) as f64 / 1e6;
             self.ages.add(total - lost, age_s(pod.first_us), age_s(pod.started_us));
