@@ -138,6 +138,14 @@ impl Lane<'_> {
             return;
         }
         let full = if pod.short_batch { 1 } else { pod.batch_limit };
+        if pod.at_least > 0 {
+            // A backlog that was seen once need not be looked at again before it is gone.
+            pod.split = pod.split.of(full, pod.batch.len());
+            if pod.split.is_even(pod.at_least) {
+                self.start_next_batch(pod, full, now_us);
+                return;
+            }
+        }
         let waiting = self.look_for_records(pod, now_us);
         let first_us = if waiting.records > full {
             now_us

@@ -56,9 +56,9 @@ impl Lane<'_> {
     pub(super) fn look_for_records(&mut self, pod: &mut Pod, now_us: i64) -> Waiting {
         // Producers wait while the broker does.
         let records = self.curve.records(self.paused_us.unwrap_or(now_us));
+        pod.next_turn();
         let Pod { batch, partitions, turn, .. } = pod;
         batch.clear();
-        *turn = if *turn + 1 < partitions.len() { *turn + 1 } else { 0 };
         let mut waiting = Waiting { records: 0, least: u64::MAX, oldest: f64::INFINITY };
         let mut at = *turn;
         for _ in 0..partitions.len() {

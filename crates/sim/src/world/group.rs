@@ -148,6 +148,7 @@ impl World<'_> {
         let Some(owner) = part.owner.take() else { return };
         let pod = &mut self.pods[owner];
         pod.partitions.retain(|owned| *owned as usize != partition);
+        pod.at_least = 0;
         if let Some(until_us) = pod.busy_until_us {
             part.released_us = until_us;
         }
@@ -165,6 +166,7 @@ impl World<'_> {
         let Some(pod) = part.heir else { return };
         if self.pods[pod].is_alive() {
             self.pods[pod].partitions.push(partition as u32);
+            self.pods[pod].at_least = 0;
             self.try_start_batch(pod);
         }
     }

@@ -74,6 +74,9 @@ pub(crate) struct Pod {
     pub(crate) turn: usize,
     /// How its last full batch divided.
     pub(crate) split: Split,
+    /// Each of its partitions holds at least so many records that it has not read, and its
+    /// last batch took some of all of them; 0 when that is not known.
+    pub(crate) at_least: u64,
 }
 
 impl Pod {
@@ -99,6 +102,7 @@ impl Pod {
             short_batch: false,
             turn: 0,
             split: Split::default(),
+            at_least: 0,
         }
     }
 
@@ -110,6 +114,12 @@ impl Pod {
     /// Starts batches.
     pub(crate) fn consumes(&self) -> bool {
         matches!(self.state, State::Running | State::Deaf)
+    }
+
+    /// The next batch begins to take records from the next partition.
+    #[inline]
+    pub(crate) fn next_turn(&mut self) {
+        self.turn = if self.turn + 1 < self.partitions.len() { self.turn + 1 } else { 0 };
     }
 
     /// Its process is up and a member of the group.

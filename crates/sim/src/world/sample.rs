@@ -90,6 +90,9 @@ impl World<'_> {
         for part in &mut self.partitions {
             self.counts.expired += part.delete_before(part.end(records));
         }
+        for pod in &self.present {
+            self.pods[*pod].at_least = 0;
+        }
         self.after(us(RETENTION_CHECK_S), Event::Retention);
     }
 }

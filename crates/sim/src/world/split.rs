@@ -27,26 +27,43 @@ impl Split {
         let count = partitions.max(1) as u64;
         Self { records, partitions, each: records / count, more: (records % count) as usize }
     }
+
+    /// Whether everybody gives the same, or one more, `least` being the least that one has.
+    #[inline]
+    pub(super) fn is_even(self, least: u64) -> bool {
+        self.each > 0 && least > self.each
+    }
+
+    /// The most that anybody gives, if it is even.
+    #[inline]
+    pub(super) fn most(self) -> u64 {
+        self.each + u64::from(self.more > 0)
+    }
+
+    /// Divides a batch evenly: whoever comes first gives one more.
+    #[inline]
+    pub(super) fn share_evenly(self, batch: &mut [Taken]) {
+        for (index, taken) in batch.iter_mut().enumerate() {
+            taken.records = self.each + u64::from(index < self.more);
+        }
+    }
 }
 
 /// Cuts what waits, which is more, down to what a split holds: the same number from each
 /// as far as it goes, `least` being the least that one has; whoever comes first gets one
 /// more.
 pub(super) fn share_out(batch: &mut Vec<Taken>, split: Split, least: u64) {
-    let Split { records: wanted, mut each, mut more, .. } = split;
-    if each == 0 || least <= each {
-        (each, more) = level(batch, wanted, each);
-        for taken in batch.iter_mut() {
-            let one = u64::from(more > 0 && taken.records > each);
-            taken.records = taken.records.min(each + one);
-            more -= one as usize;
-        }
-        batch.retain(|taken| taken.records > 0);
+    if split.is_even(least) {
+        split.share_evenly(batch);
         return;
     }
-    for (index, taken) in batch.iter_mut().enumerate() {
-        taken.records = each + u64::from(index < more);
+    let (each, mut more) = level(batch, split.records, split.each);
+    for taken in batch.iter_mut() {
+        let one = u64::from(more > 0 && taken.records > each);
+        taken.records = taken.records.min(each + one);
+        more -= one as usize;
     }
+    batch.retain(|taken| taken.records > 0);
 }
 
 /// The level to which everybody is filled, and how many get one more. Begins at an even

@@ -20,18 +20,42 @@ impl Lane<'_> {
         first_us: i64,
         now_us: i64,
     ) {
+        pod.at_least = 0;
         if waiting.records > full {
             pod.split = pod.split.of(full, pod.batch.len());
             share_out(&mut pod.batch, pod.split, waiting.least);
+            if pod.split.is_even(waiting.least) && pod.batch.len() == pod.partitions.len() {
+                pod.at_least = waiting.least - pod.split.most();
+            }
         }
         for taken in &pod.batch {
             self.partitions[taken.partition as usize].read += taken.records;
         }
         pod.even = waiting.records <= full && first_us >= pod.started_us;
+        self.write_until(pod, waiting.records.min(full), first_us, now_us);
+    }
+
+    /// Starts a full batch that takes as much of every partition as the last one did, or one
+    /// more or less: all are known to have more.
+    pub(super) fn start_next_batch(&mut self, pod: &mut Pod, full: u64, now_us: i64) {
+        pod.next_turn();
+        pod.batch.rotate_left(1);
+        pod.split.share_evenly(&mut pod.batch);
+        for taken in &pod.batch {
+            self.partitions[taken.partition as usize].read += taken.records;
+        }
+        pod.at_least -= pod.split.most();
+        pod.even = false;
+        self.write_until(pod, full, now_us, now_us);
+    }
+
+    /// Plans when the pod's batch will be written, whose first record arrived then.
+    #[inline]
+    fn write_until(&mut self, pod: &mut Pod, records: u64, first_us: i64, now_us: i64) {
         pod.first_us = first_us;
         pod.started_us = now_us;
         pod.short_batch = false;
-        let until_us = self.until_us(pod, waiting.records.min(full), now_us);
+        let until_us = self.until_us(pod, records, now_us);
         pod.busy_until_us = Some(until_us);
         if pod.state != State::Draining {
             pod.next = Next::BatchEnds;
