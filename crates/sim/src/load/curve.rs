@@ -31,6 +31,24 @@ struct Step {
     per_record: f64,
 }
 
+impl Step {
+    /// How much of it has passed when the wanted number is reached, if the curve went on as
+    /// here; 0 in a step without arrivals.
+    #[inline]
+    fn part_of(self, wanted: f64) -> f64 {
+        (wanted - self.records) * self.per_record
+    }
+}
+
+/// Where the curve reaches a number of records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reached {
+    /// Whole microseconds.
+    pub(crate) at_us: f64,
+    /// Time from one record to the next, microseconds.
+    pub(crate) us_per_record: f64,
+}
+
 /// Records that arrived, at every step since the start.
 #[derive(Debug, Clone)]
 pub(crate) struct ArrivalCurve {
@@ -105,7 +123,7 @@ impl ArrivalCurve {
             return self.before * share.max(0.0);
         }
         let place = at_us as f64 * self.steps_per_us;
-        let step = place as i64 as usize;
+        let step = place as u32 as usize;
         let last = self.at.len() - 1;
         if step >= last {
             return self.before + self.at[last].records;
@@ -118,28 +136,37 @@ impl ArrivalCurve {
     /// does. Times before the start are negative.
     #[inline]
     pub(crate) fn reached_us(&self, records: f64, place: &mut Place) -> Option<i64> {
+        self.reached(records, place).map(|reached| reached.at_us as i64)
+    }
+
+    /// The same, and how fast it rises there.
+    #[inline]
+    pub(crate) fn reached(&self, records: f64, place: &mut Place) -> Option<Reached> {
         let wanted = records - self.before;
         let guess = place.step.saturating_add(place.stride);
-        let part = self.part_of(wanted, guess as usize);
-        if wanted > 0.0 && part > 0.0 && part <= 1.0 {
-            place.step = guess;
-            return Some(self.us_at(guess as usize, part));
+        if let Some(at) = self.at.get(guess as usize) {
+            let part = at.part_of(wanted);
+            if part > 0.0 && part <= 1.0 {
+                place.step = guess;
+                return Some(self.in_step(guess, *at, part));
+            }
         }
-        self.reached_elsewhere_us(records, place)
+        self.reached_elsewhere(records, place)
     }
 
     /// The same, beginning to look where the curve is at a time.
     #[inline]
     pub(crate) fn reached_near_us(&self, records: f64, near_us: i64) -> Option<i64> {
-        let step = (near_us.max(0) as f64 * self.steps_per_us) as i64 as u32;
+        let step = (near_us.max(0) as f64 * self.steps_per_us) as u32;
         self.reached_us(records, &mut Place { step, stride: 0 })
     }
 
     #[inline(never)]
-    fn reached_elsewhere_us(&self, records: f64, place: &mut Place) -> Option<i64> {
+    fn reached_elsewhere(&self, records: f64, place: &mut Place) -> Option<Reached> {
         if records <= self.before {
             let share = if self.before > 0.0 { 1.0 - records / self.before } else { 0.0 };
-            return Some((-share * self.before_us).round() as i64);
+            let us_per_record = self.before_us / self.before.max(1.0);
+            return Some(Reached { at_us: (-share * self.before_us).round(), us_per_record });
         }
         let wanted = records - self.before;
         let last = self.at.len() - 1;
@@ -147,46 +174,33 @@ impl ArrivalCurve {
             return None;
         }
         let from = (place.step as usize).min(last);
-        let (mut step, mut part) = (from, self.part_of(wanted, from));
+        let (mut step, mut part) = (from, self.at[from].part_of(wanted));
         let mut tries = 0;
         while !(part > 0.0 && part <= 1.0) {
             // A straight line from here is there or near, unless the rate changed.
             if tries == STRAIGHT_LINES {
                 step = self.step_before(wanted, step);
-                part = self.part_of(wanted, step);
+                part = self.at[step].part_of(wanted);
                 break;
             }
             tries += 1;
             step = ((step as f64 + part.clamp(-1e7, 1e7)).max(0.0) as i64 as usize).min(last);
-            part = self.part_of(wanted, step);
+            part = self.at[step].part_of(wanted);
         }
         *place = Place { step: step as u32, stride: step.saturating_sub(from) as u32 };
-        Some(self.us_at(step, part))
+        Some(self.in_step(place.step, self.at[step], part))
     }
 
-    /// The moment when a part of a step is over, rounded up.
+    /// When a part of a step is over, rounded up.
     #[inline]
-    fn us_at(&self, step: usize, part: f64) -> i64 {
-        let exact_us = (step as f64 + part) * self.step_us;
-        let whole_us = exact_us as i64;
-        whole_us + i64::from((whole_us as f64) < exact_us)
-    }
-
-    /// Time from one record to the next, microseconds, where the curve reaches a number of
-    /// records, at a place that [`Self::reached_us`] found.
-    #[inline]
-    pub(crate) fn us_per_record(&self, records: f64, place: Place) -> f64 {
-        if records <= self.before {
-            return self.before_us / self.before.max(1.0);
-        }
-        self.at[place.step as usize].per_record * self.step_us
-    }
-
-    /// How much of a step has passed when the wanted number is reached, if the curve went on
-    /// as there; 0 in a step without arrivals, and beyond the end.
-    #[inline]
-    fn part_of(&self, wanted: f64, step: usize) -> f64 {
-        self.at.get(step).map_or(0.0, |at| (wanted - at.records) * at.per_record)
+    fn in_step(&self, step: u32, at: Step, part: f64) -> Reached {
+        let exact_us = (f64::from(step) + part) * self.step_us;
+        // From this number on there are whole numbers only: an addition rounds to the next
+        // one. `ceil` is a call where the processor may be an old one.
+        const WHOLE: f64 = (1_u64 << 52) as f64;
+        let near_us = (exact_us + WHOLE) - WHOLE;
+        let at_us = near_us + if near_us < exact_us { 1.0 } else { 0.0 };
+        Reached { at_us, us_per_record: at.per_record * self.step_us }
     }
 
     /// The last step that is below the wanted number, 0 at least; some later step is not.

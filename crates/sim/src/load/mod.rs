@@ -3,5 +3,5 @@
 mod curve;
 mod weights;
 
-pub(crate) use curve::{ArrivalCurve, Place};
+pub(crate) use curve::{ArrivalCurve, Place, Reached};
 pub use weights::partition_weights;

@@ -22,6 +22,16 @@ pub(crate) struct Ages {
     pub(crate) max_s: f64,
 }
 
+/// A batch's records by their age.
+#[derive(Debug, Clone, Copy)]
+struct Parts {
+    first_s: f64,
+    step_s: f64,
+    /// Records of each but the last.
+    each: u64,
+    last: u64,
+}
+
 impl Ages {
     pub(crate) fn new() -> Self {
         Self { bins: vec![0; FINE + MIDDLE + COARSE], second: (0, 0.0), max_s: 0.0 }
@@ -44,14 +54,27 @@ impl Ages {
         }
     }
 
+    #[inline]
     fn add_in_parts(&mut self, records: u64, youngest_s: f64, spread_s: f64) {
         let (each, step_s) = (records / PARTS, spread_s / PARTS as f64);
-        let mut age_s = youngest_s + step_s / 2.0;
-        for _ in 1..PARTS {
-            self.bins[bin(age_s)] += each;
-            age_s += step_s;
+        let first_s = youngest_s + step_s / 2.0;
+        let parts = Parts { first_s, step_s, each, last: records - (PARTS - 1) * each };
+        if is_fine(first_s) {
+            self.add_parts(parts, bin);
+        } else {
+            // All others are older.
+            self.add_parts(parts, bin_above_fine);
         }
-        self.bins[bin(age_s)] += records - (PARTS - 1) * each;
+    }
+
+    #[inline]
+    fn add_parts(&mut self, parts: Parts, bin: impl Fn(f64) -> usize) {
+        let mut age_s = parts.first_s;
+        for _ in 1..PARTS {
+            self.bins[bin(age_s)] += parts.each;
+            age_s += parts.step_s;
+        }
+        self.bins[bin(age_s)] += parts.last;
     }
 
     /// Records and the sum of their ages since the last call.
@@ -87,14 +110,22 @@ impl Ages {
     }
 }
 
+/// Ages are converted to `u32`, which the processor does in fewer steps than to 64 bits;
+/// what exceeds it is beyond the last bin anyway.
 #[inline]
 fn bin(age_s: f64) -> usize {
-    let fine = (age_s * FINE_S.recip()) as i64 as usize;
-    if fine < FINE {
-        return fine;
-    }
+    if is_fine(age_s) { (age_s * FINE_S.recip()) as u32 as usize } else { bin_above_fine(age_s) }
+}
+
+#[inline]
+fn is_fine(age_s: f64) -> bool {
+    age_s * FINE_S.recip() < FINE as f64
+}
+
+#[inline]
+fn bin_above_fine(age_s: f64) -> usize {
     let above_s = age_s - FINE_S * FINE as f64;
-    let middle = (above_s * MIDDLE_S.recip()) as i64 as usize;
+    let middle = (above_s * MIDDLE_S.recip()) as u32 as usize;
     if middle < MIDDLE {
         return FINE + middle;
     }

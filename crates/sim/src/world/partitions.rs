@@ -1,6 +1,6 @@
 //! One partition: its share of the arrivals, its positions, its owner.
 
-use crate::load::{ArrivalCurve, Place};
+use crate::load::{ArrivalCurve, Place, Reached};
 
 /// A partition. `committed ≤ written ≤ read ≤ end`, in records.
 /// `visible` follows `committed`.
@@ -96,10 +96,9 @@ impl Partition {
     pub(crate) fn arrivals_us(&mut self, records: u64, curve: &ArrivalCurve) -> (f64, f64) {
         let others = (records - 1) as i64 as f64;
         let middle = self.oldest_on_curve + others / 2.0 * self.spacing;
-        let Some(middle_us) = curve.reached_us(middle, &mut self.place) else {
-            return (f64::MAX, 0.0);
-        };
-        (middle_us as f64, others * self.spacing * curve.us_per_record(middle, self.place))
+        let reached = curve.reached(middle, &mut self.place);
+        let spread_us = |at: Reached| others * self.spacing * at.us_per_record;
+        reached.map_or((f64::MAX, 0.0), |at| (at.at_us, spread_us(at)))
     }
 
     /// Begins at the committed position: returns how many records will be read again.
