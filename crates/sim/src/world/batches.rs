@@ -138,22 +138,18 @@ impl Lane<'_> {
             return;
         }
         let full = if pod.short_batch { 1 } else { pod.batch_limit };
-        if pod.at_least > 0 {
-            // A backlog that was seen once need not be looked at again before it is gone.
-            pod.split = pod.split.of(full, pod.batch.len());
-            if pod.split.is_even(pod.at_least) {
-                self.start_next_batch(pod, full, now_us);
-                return;
-            }
-        }
-        let waiting = self.look_for_records(pod, now_us);
-        let first_us = if waiting.records > full {
-            now_us
-        } else if let Some(first_us) = self.closes(pod, full, waiting, now_us, close) {
-            first_us
+        let (mut records, mut first_us) = (full, now_us);
+        if pod.has_evenly(full) {
+            self.take_evenly(pod);
         } else {
-            return;
-        };
-        self.start_batch(pod, full, waiting, first_us, now_us);
+            let waiting = self.look_for_records(pod, now_us);
+            if waiting.records <= full {
+                let closes = self.closes(pod, full, waiting, now_us, close);
+                let Some(since_us) = closes else { return };
+                (records, first_us) = (waiting.records, since_us);
+            }
+            self.take(pod, full, waiting, first_us);
+        }
+        self.start_batch(pod, records, first_us, now_us);
     }
 }

@@ -3,6 +3,7 @@
 //! Between two events that concern more than one pod, each pod goes on by itself: first
 //! the one, then the next, each up to the time of the event. That is exact, because pods
 //! share nothing in between; with a shared sink they do, and go in order of time.
+//! A second is no such event unless somebody may look at its row: it is made of counts.
 //! Rejected: every batch of every pod in one queue, which cost four times as much.
 
 mod ages;
@@ -122,6 +123,8 @@ struct World<'a> {
     pods: Vec<Pod>,
     /// Those that are not gone, the oldest first.
     present: Vec<usize>,
+    /// Replicas and those that are Ready, while nothing happens to a pod.
+    counted: Option<(i32, i32)>,
     /// A batch closes when its first record has waited this long.
     batch_timeout_us: i64,
     /// No pod goes on by itself before.
@@ -168,6 +171,7 @@ impl<'a> World<'a> {
             oldest_place: Place::default(),
             pods: Vec::new(),
             present: Vec::new(),
+            counted: None,
             batch_timeout_us: us(scenario.pod.batch_timeout_s),
             next_pod_us: NEVER_US,
             sink: Sink::new(),
@@ -250,6 +254,9 @@ impl<'a> World<'a> {
     }
 
     fn handle(&mut self, event: Event, law: &mut dyn Law) {
+        if !matches!(event, Event::Law | Event::Second) {
+            self.counted = None;
+        }
         match event {
             Event::PodJoins(pod) => self.pod_joins(pod),
             Event::PodReady(pod) => self.pods[pod].ready = self.pods[pod].is_alive(),

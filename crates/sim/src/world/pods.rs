@@ -116,6 +116,17 @@ impl Pod {
         matches!(self.state, State::Running | State::Deaf)
     }
 
+    /// Whether a full batch is certain to be an even share of its partitions. A backlog that
+    /// was seen once is not looked at again before it may be gone.
+    #[inline]
+    pub(crate) fn has_evenly(&mut self, full: u64) -> bool {
+        if self.at_least == 0 {
+            return false;
+        }
+        self.split = self.split.of(full, self.batch.len());
+        self.split.is_even(self.at_least)
+    }
+
     /// The next batch begins to take records from the next partition.
     #[inline]
     pub(crate) fn next_turn(&mut self) {
@@ -163,9 +174,13 @@ impl World<'_> {
     }
 
     /// Replicas, and those of them that are Ready.
-    pub(super) fn replicas_and_ready(&self) -> (i32, i32) {
-        let counted = self.present().filter(|pod| pod.counts());
-        counted.fold((0, 0), |(all, ready), pod| (all + 1, ready + i32::from(pod.ready)))
+    pub(super) fn replicas_and_ready(&mut self) -> (i32, i32) {
+        let counted = self.counted.unwrap_or_else(|| {
+            let counted = self.present().filter(|pod| pod.counts());
+            counted.fold((0, 0), |(all, ready), pod| (all + 1, ready + i32::from(pod.ready)))
+        });
+        self.counted = Some(counted);
+        counted
     }
 
     /// Creates or stops pods until the wanted number exists.

@@ -11,15 +11,8 @@ use super::pods::{Next, Pod, State};
 use super::split::share_out;
 
 impl Lane<'_> {
-    /// Starts what `look_for_records` filled, cut down to `full`.
-    pub(super) fn start_batch(
-        &mut self,
-        pod: &mut Pod,
-        full: u64,
-        waiting: Waiting,
-        first_us: i64,
-        now_us: i64,
-    ) {
+    /// Takes what `look_for_records` filled, cut down to `full`.
+    pub(super) fn take(&mut self, pod: &mut Pod, full: u64, waiting: Waiting, first_us: i64) {
         pod.at_least = 0;
         if waiting.records > full {
             pod.split = pod.split.of(full, pod.batch.len());
@@ -32,12 +25,10 @@ impl Lane<'_> {
             self.partitions[taken.partition as usize].read += taken.records;
         }
         pod.even = waiting.records <= full && first_us >= pod.started_us;
-        self.write_until(pod, waiting.records.min(full), first_us, now_us);
     }
 
-    /// Starts a full batch that takes as much of every partition as the last one did, or one
-    /// more or less: all are known to have more.
-    pub(super) fn start_next_batch(&mut self, pod: &mut Pod, full: u64, now_us: i64) {
+    /// Takes the same of every partition, or one more: all are known to have that.
+    pub(super) fn take_evenly(&mut self, pod: &mut Pod) {
         pod.next_turn();
         pod.batch.rotate_left(1);
         pod.split.share_evenly(&mut pod.batch);
@@ -46,12 +37,10 @@ impl Lane<'_> {
         }
         pod.at_least -= pod.split.most();
         pod.even = false;
-        self.write_until(pod, full, now_us, now_us);
     }
 
-    /// Plans when the pod's batch will be written, whose first record arrived then.
-    #[inline]
-    fn write_until(&mut self, pod: &mut Pod, records: u64, first_us: i64, now_us: i64) {
+    /// Starts a batch that was taken, whose first record arrived then.
+    pub(super) fn start_batch(&mut self, pod: &mut Pod, records: u64, first_us: i64, now_us: i64) {
         pod.first_us = first_us;
         pod.started_us = now_us;
         pod.short_batch = false;
