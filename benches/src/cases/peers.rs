@@ -232,7 +232,7 @@ impl World<'_> {
         let group = format!("into-postgres-{mode:?}");
         let mut command =
             self.tidegate(&["consume", "--database", &url, "--database-connections", "2"]);
-        command.args(["--config", "benches/profiles/postgres.toml"]);
+        command.args(["--config", "benches/profiles/peers.toml"]);
         command.args(["--group", &group]);
         let mapping = match mode {
             connect::Mode::Insert => "benches/profiles/insert.toml",
