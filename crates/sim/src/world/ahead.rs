@@ -14,7 +14,7 @@ impl Ahead {
     #[inline]
     pub(super) fn add(&mut self, at_us: i64, records: u64) {
         // What is written as a second ends belongs to it.
-        let second = (at_us as u64 + 999_999) / 1_000_000;
+        let second = (at_us as u64).div_ceil(1_000_000);
         self.in_second[second as usize % LOOK_S as usize] += records;
         self.sum += records;
     }
