@@ -7,8 +7,6 @@ use bytes::Bytes;
 /// A batch is at most what a broker takes, 1 MiB by default; a hundred times that is
 /// not a batch but an attack on our memory.
 const MAX_BYTES: u64 = 256 << 20;
-/// JSON is about this much longer than its compressed form: room that is mostly enough.
-const USUAL_RATIO: usize = 4;
 /// Snappy as Java's producers frame it: this, two version numbers, then blocks.
 const XERIAL_MAGIC: &[u8] = b"\x82SNAPPY\0";
 const XERIAL_HEADER_BYTES: usize = 16;
@@ -20,26 +18,24 @@ const XERIAL_HEADER_BYTES: usize = 16;
 pub(super) fn decompress(codec: u8, bytes: &Bytes) -> Result<Bytes, String> {
     match codec {
         0 => Ok(bytes.clone()),
-        1 => read("gzip", bytes, flate2::read::MultiGzDecoder::new(bytes.as_ref())),
+        1 => read("gzip", flate2::read::MultiGzDecoder::new(bytes.as_ref())),
         2 => snappy(bytes),
-        3 => read("lz4", bytes, lz4_flex::frame::FrameDecoder::new(bytes.as_ref())),
+        3 => read("lz4", lz4_flex::frame::FrameDecoder::new(bytes.as_ref())),
         4 => {
             let decoder = zstd::stream::read::Decoder::with_buffer(bytes.as_ref());
-            read("zstd", bytes, decoder.map_err(|error| format!("zstd: {error}"))?)
+            read("zstd", decoder.map_err(|error| format!("zstd: {error}"))?)
         }
         unknown => Err(format!("compression codec {unknown} is not known")),
     }
 }
 
-fn read(name: &str, compressed: &[u8], decoder: impl Read) -> Result<Bytes, String> {
-    let mut plain = Vec::with_capacity(compressed.len().saturating_mul(USUAL_RATIO));
+fn read(name: &str, decoder: impl Read) -> Result<Bytes, String> {
+    let mut plain = Vec::new();
     let read = decoder.take(MAX_BYTES + 1).read_to_end(&mut plain);
     let read = read.map_err(|error| format!("{name}: {error}"))?;
     if read as u64 > MAX_BYTES {
         return Err(format!("{name}: more than {MAX_BYTES} bytes in one batch"));
     }
-    // It is kept as long as one of its records is.
-    plain.shrink_to_fit();
     Ok(plain.into())
 }
 
