@@ -103,9 +103,7 @@ impl Decoder for TradeDecoder {
     type Row = TradeRow;
 
     fn decode(&self, record: &Record) -> Result<TradeRow, Rejection> {
-        // Control characters are not read there: no NUL has to be looked for.
-        let payload = record.payload.as_deref().unwrap_or_default();
-        if let Some(trade) = std::str::from_utf8(payload).ok().and_then(TradeJson::flat) {
+        if let Some(trade) = flat::payload(record).and_then(TradeJson::flat) {
             return trade.into_row();
         }
         TradeJson::any(text(record)?)?.into_row()
@@ -142,8 +140,7 @@ impl<'a> TradeJson<'a> {
         else {
             return None;
         };
-        // JSON's -0 is no integer.
-        let quantity = quantity.parse().ok().filter(|_| quantity != "-0")?;
+        let quantity = quantity.parse().ok()?;
         let [account_id, trade_id, symbol, trade_type, timestamp] =
             [account_id, trade_id, symbol, trade_type, timestamp].map(Cow::Borrowed);
         Some(Self { account_id, trade_id, symbol, trade_type, quantity, price, timestamp })

@@ -16,6 +16,7 @@ use super::file::{COLUMNS_MAX, UnknownFields};
 use super::row::{MappedRow, RowBuilder, Value};
 use super::tree::Node;
 use super::{Mapping, flat};
+use crate::decode::flat::payload;
 use crate::decode::{Decoder, Rejection, json_rejection, payload_text, reason};
 
 /// Decodes records by a mapping.
@@ -40,11 +41,8 @@ impl Decoder for MappedDecoder {
             let payload = record.payload.clone().unwrap_or_default();
             RowBuilder::new(payload, mapping.columns.len())
         };
-        // Control characters are not read there: no NUL has to be looked for.
-        let payload = record.payload.as_deref().unwrap_or_default();
         let mut row = empty();
-        let read =
-            std::str::from_utf8(payload).ok().and_then(|text| flat::read(mapping, text, &mut row));
+        let read = payload(record).and_then(|text| flat::read(mapping, text, &mut row));
         if read.is_none() {
             row = walked(mapping, payload_text(record)?, empty())?;
         }

@@ -43,8 +43,6 @@ fn set(row: &mut RowBuilder, index: usize, column: &ColumnMapping, json: Json<'_
         (Json::Number(text), ColumnType::Numeric) => {
             row.values[index] = column.decimal(text, row).ok()?;
         }
-        // JSON's -0 is no integer.
-        (Json::Number("-0"), _) => return None,
         (Json::Number(text), _) if text.contains('.') => {
             let value = text.parse().ok().filter(|value: &f64| value.is_finite())?;
             row.values[index] = column.of_f64(value)?;
