@@ -7,14 +7,16 @@ use super::LOOK_S;
 pub(super) struct Ahead {
     in_second: [u64; LOOK_S as usize],
     sum: u64,
+    /// Until which seconds are counted.
+    counted: u32,
 }
 
 impl Ahead {
     /// Records were written at a time.
     #[inline]
     pub(super) fn add(&mut self, at_us: i64, records: u64) {
-        // What is written as a second ends belongs to it.
-        let second = (at_us as u64).div_ceil(1_000_000);
+        // What is written as a second ends belongs to it, if its row is not made yet.
+        let second = (at_us as u64).div_ceil(1_000_000).max(u64::from(self.counted) + 1);
         self.in_second[second as usize % LOOK_S as usize] += records;
         self.sum += records;
     }
@@ -22,6 +24,7 @@ impl Ahead {
     /// A second is over: what was written after it.
     pub(super) fn after(&mut self, second: u32) -> u64 {
         self.sum -= std::mem::take(&mut self.in_second[(second % LOOK_S) as usize]);
+        self.counted = second;
         self.sum
     }
 }
@@ -38,5 +41,7 @@ mod tests {
         }
         assert_eq!([1, 2, 3].map(|second| ahead.after(second)), [12, 8, 8]);
         assert_eq!(ahead.after(16), 0);
+        ahead.add(16_000_000, 16);
+        assert_eq!(ahead.after(17), 0, "written after the row of its second, counted in the next");
     }
 }
