@@ -9,6 +9,7 @@ use std::time::Instant;
 use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::messages::fetch_response::PartitionData;
 
+use super::compression::Decompressor;
 use super::partitions::Asked;
 use super::{Inner, State, batches};
 use crate::batch::{Aborted, Unreadable};
@@ -32,6 +33,7 @@ pub(super) fn take(
     node: i32,
     asked: &[Asked],
     answer: FetchResponse,
+    decompressor: &mut Decompressor,
 ) -> Option<i32> {
     let mut left: HashMap<i32, Asked> =
         asked.iter().map(|asked| (asked.partition, *asked)).collect();
@@ -40,7 +42,7 @@ pub(super) fn take(
     let mut last = None;
     for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
         let Some(asked) = left.remove(&data.partition_index) else { continue };
-        let outcome = outcome(node, &asked, data, &mut chunks);
+        let outcome = outcome(node, &asked, data, decompressor, &mut chunks);
         if matches!(outcome, Outcome::Read { next_offset, .. } if next_offset > asked.offset) {
             last = Some(asked.partition);
         }
@@ -80,7 +82,13 @@ fn tell(inner: &Inner, state: &mut State, event: GroupEvent) -> bool {
     told
 }
 
-fn outcome(node: i32, asked: &Asked, data: PartitionData, chunks: &mut Chunks) -> Outcome {
+fn outcome(
+    node: i32,
+    asked: &Asked,
+    data: PartitionData,
+    decompressor: &mut Decompressor,
+    chunks: &mut Chunks,
+) -> Outcome {
     let replica = data.preferred_read_replica.0;
     match data.error_code {
         0 if replica >= 0 && replica != node => Outcome::Prefers(replica),
@@ -88,7 +96,8 @@ fn outcome(node: i32, asked: &Asked, data: PartitionData, chunks: &mut Chunks) -
             let aborted = Aborted::of(&data);
             let bytes = data.records.unwrap_or_default();
             let (partition, mut next_offset) = (asked.partition, asked.offset);
-            let read = batches::take(partition, &bytes, &mut next_offset, aborted, chunks);
+            let read =
+                batches::take(partition, &bytes, &mut next_offset, aborted, decompressor, chunks);
             Outcome::Read { next_offset, unreadable: read.err() }
         }
         1 => Outcome::OutOfRange,

@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 
-use super::compression::decompress;
+use super::compression::Decompressor;
 use super::varint::Reader;
 use crate::batch::{Aborted, Batch, Unreadable};
 use crate::chunk::{Chunks, Pending};
@@ -22,6 +22,7 @@ pub(super) fn take(
     bytes: &Bytes,
     next_offset: &mut i64,
     mut aborted: Aborted,
+    decompressor: &mut Decompressor,
     into: &mut Chunks,
 ) -> Result<(), Unreadable> {
     let mut at = 0;
@@ -38,7 +39,7 @@ pub(super) fn take(
         } else if !given_up {
             let unreadable = |reason| Unreadable { offset: batch.base_offset(), reason };
             let records = bytes.slice_ref(batch.body());
-            let records = decompress(batch.codec(), &records).map_err(unreadable)?;
+            let records = decompressor.decompress(batch.codec(), &records).map_err(unreadable)?;
             into.push(&records, pending(&batch, partition, &records, *next_offset))?;
         }
         *next_offset = batch.last_offset().saturating_add(1);

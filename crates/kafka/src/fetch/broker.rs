@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
 
+use super::compression::Decompressor;
 use super::partitions::{Asked, AtStart};
 use super::{Inner, answer, starts};
 use crate::cluster::{ClusterError, Link, READ_COMMITTED};
@@ -34,6 +35,7 @@ const MOST_THROTTLE: Duration = Duration::from_secs(30);
 /// Reads from a broker until nothing of ours is there.
 pub(super) fn run(inner: &Arc<Inner>, node: i32) {
     let mut link: Option<Link> = None;
+    let mut decompressor = Decompressor::default();
     let mut last = -1;
     let mut in_trouble = false;
     while let Some((address, work)) = next(inner, node, last) {
@@ -41,7 +43,7 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
         let done = match &work {
             Work::Fetch(asked) => ask(inner, &mut link, &address, asked).map(|answer| {
                 let throttled = Duration::from_millis(answer.throttle_time_ms.max(0) as u64);
-                last = answer::take(inner, node, asked, answer).unwrap_or(last);
+                last = answer::take(inner, node, asked, answer, &mut decompressor).unwrap_or(last);
                 rest(inner, throttled.min(MOST_THROTTLE));
             }),
             Work::Starts(partitions) => open(inner, &mut link, &address)

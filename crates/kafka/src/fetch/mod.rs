@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
+use self::compression::Decompressor;
 use self::partitions::{Backoff, Partitions};
 use crate::batch::Aborted;
 use crate::chunk::Chunks;
@@ -202,7 +203,9 @@ pub struct LogPart {
 /// tests. No transaction counts as given up.
 pub fn read_log(topic: &str, partition: i32, bytes: &Bytes, from: i64) -> LogPart {
     let (mut chunks, mut next_offset) = (Chunks::default(), from);
-    let read = batches::take(partition, bytes, &mut next_offset, Aborted::default(), &mut chunks);
+    let (aborted, mut decompressor) = (Aborted::default(), Decompressor::default());
+    let read =
+        batches::take(partition, bytes, &mut next_offset, aborted, &mut decompressor, &mut chunks);
     let records = chunks.finish().into_iter().flat_map(|chunk| chunk.finish(topic)).collect();
     LogPart { records, next_offset, unreadable: read.err().map(|error| error.to_string()) }
 }

@@ -64,7 +64,8 @@ fn taken(
     aborted: &[(i64, i64)],
 ) -> (Vec<Record>, i64, Result<(), Unreadable>) {
     let (mut chunks, mut next) = (Chunks::default(), from);
-    let outcome = take(4, bytes, &mut next, Aborted::new(aborted.to_vec()), &mut chunks);
+    let (aborted, mut decompressor) = (Aborted::new(aborted.to_vec()), Decompressor::default());
+    let outcome = take(4, bytes, &mut next, aborted, &mut decompressor, &mut chunks);
     let chunks = chunks.finish().into_iter();
     (chunks.flat_map(|chunk| chunk.finish("t")).collect(), next, outcome)
 }
