@@ -123,11 +123,11 @@ impl Sizing {
         if self.took < STAGE_BELOW { self.staged } else { 0 }
     }
 
-    /// Records that buffers should hold at most: two full batches, and two more for each
-    /// that is with the sink.
+    /// Records to be held at most, those with the sink included: what it may have, the batch
+    /// that is taken next, and half as much again, so that it is there when they are written.
     pub(crate) fn buffer_records(&self) -> usize {
         const FEW: usize = 4_000;
-        (self.limits.max_records * (self.writes() + self.staged + 1) * 2).max(FEW)
+        (self.limits.max_records * (self.writes() + self.staged + 1) * 3 / 2).max(FEW)
     }
 
     /// From now on a full batch waits for the sink, or none does.
