@@ -2,7 +2,7 @@
 //! sent, and sent again.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::pin::Pin;
 
@@ -92,7 +92,7 @@ impl CopyRows {
     ) -> Result<(), BindError> {
         self.bytes.put_i16(columns.len() as i16);
         let mut binder = CopyBinder::new(columns, &mut self.bytes);
-        (target.bind)(row, &mut binder)?;
+        (target.bind)(row, record, &mut binder)?;
         let wanted = target.shape.columns.len();
         if binder.bound() != wanted {
             let bound = binder.bound();
@@ -131,10 +131,19 @@ impl CopyRows {
         if key_columns.is_empty() {
             return vec![None; self.rows.len()];
         }
-        let mut last: HashMap<Cow<'_, [u8]>, usize> = HashMap::with_capacity(self.rows.len());
+        let hasher = foldhash::quality::RandomState::default();
+        let mut last: HashMap<Cow<'_, [u8]>, usize, _> =
+            HashMap::with_capacity_and_hasher(self.rows.len(), hasher);
         (0..self.rows.len())
             .map(|row| last.insert(key_of(self.row(row), key_columns), row))
             .collect()
+    }
+
+    /// Whether no two rows have the same key; compared as in `same_key_before`.
+    pub(super) fn keys_differ(&self, key_columns: &[usize]) -> bool {
+        let hasher = foldhash::quality::RandomState::default();
+        let mut seen = HashSet::with_capacity_and_hasher(self.rows.len(), hasher);
+        (0..self.rows.len()).all(|row| seen.insert(key_of(self.row(row), key_columns)))
     }
 
     pub(super) fn len(&self) -> usize {

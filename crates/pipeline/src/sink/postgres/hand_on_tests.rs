@@ -161,6 +161,37 @@ async fn an_owner_that_is_fenced_by_its_commit_goes_on_with_the_next_batch() {
     );
 }
 
+/// The other owner's row is there and not committed yet: a COPY of the same key waits for
+/// it, and is refused then. The batch is written again, after the one behind it.
+#[tokio::test]
+async fn a_batch_whose_key_is_there_is_upserted_after_the_next_one() {
+    let database = new_database();
+    let upserting = async || {
+        let url = SERVER.url(&database);
+        let options = PostgresOptions { lock_timeout_ms: 60_000, ..options(&url) };
+        let sink = PostgresSink::upsert(options, &["trade_id"]);
+        Sink::<TradeRow>::prepare(&sink, &context("cluster-a")).await.expect("prepares");
+        Arc::new(sink)
+    };
+    let world = World { sink: upserting().await, database: database.clone() };
+    world.sql(SLOW_COMMIT);
+    let other = upserting().await;
+    let theirs = record(2, 0, &trade_json("TRD", "SLOW"));
+    let theirs = world.write_slowly(&other, batch(vec![theirs], None)).await;
+    world.until_it_commits().await;
+    let ours = batch(vec![record(0, 0, &trade_json("TRD", "OURS"))], None);
+    let first = world.write_slowly(&world.sink, ours).await;
+    let second = world.write_behind(&world.sink, batch(vec![trade(1, 0)], None)).await;
+    world.let_go();
+    for writing in [theirs, first, second] {
+        assert_eq!(writing.await.expect("ends").expect("is written").rejected, []);
+    }
+    let rows = "SELECT symbol, kafka_partition FROM trades ORDER BY kafka_partition";
+    assert_eq!(world.sql(rows), "OURS|0\nAAPL|1");
+    let positions = world.sink.positions(&[partition(0), partition(1)]).await;
+    assert_eq!(positions, Ok(vec![Some(1), Some(1)]));
+}
+
 /// After an error the session serves whoever is on it already, and nobody else.
 #[tokio::test]
 async fn a_session_whose_commit_failed_is_not_used_again() {

@@ -62,7 +62,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidegate_kafka::TopicPartition;
+use tidegate_kafka::{Record, TopicPartition};
 use tidegate_postgres::ConnectOptions;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
@@ -77,7 +77,7 @@ pub(crate) use self::schema::ddl;
 use self::connect::{Columns, Session};
 use self::copy::{CopyRows, Rejected};
 use self::patience::Patience;
-use self::transaction::Failed;
+use self::transaction::{Failed, How};
 use crate::batch::Batch;
 use crate::dead_letters::DeadLetterTopic;
 use crate::decode::{Row, TradeRow};
@@ -145,14 +145,14 @@ pub struct PostgresSink<R = TradeRow> {
 /// Where rows of a type go, and how they are given.
 pub(crate) struct Target<R> {
     pub(crate) shape: TableShape,
-    bind: fn(&R, &mut CopyBinder<'_>) -> Result<(), BindError>,
+    bind: fn(&R, &Record, &mut CopyBinder<'_>) -> Result<(), BindError>,
 }
 
 /// The built-in trades.
 pub(crate) fn trades() -> Target<TradeRow> {
     let (table, columns) = (TradeRow::TABLE, TradeRow::COLUMNS);
     let shape = TableShape::typed(table, columns, RecordField::postgres_type);
-    Target { shape, bind: TradeRow::bind }
+    Target { shape, bind: |row, _, binder| row.bind(binder) }
 }
 
 /// A mapping's rows.
@@ -194,14 +194,17 @@ impl<R: PostgresRow> PostgresSink<R> {
     /// [`Sink::prepare`] does.
     pub fn new(options: PostgresOptions) -> Self {
         let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::postgres_type);
-        Self::with_target(options, Target { shape, bind: R::bind })
+        Self::with_target(options, Target { shape, bind: |row, _, binder| row.bind(binder) })
     }
 
     /// Rows take the place of those with the same key; see
     /// [`WriteMode::Upsert`](crate::table::WriteMode::Upsert).
     pub fn upsert(options: PostgresOptions, key: &[&str]) -> Self {
         let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::postgres_type);
-        Self::with_target(options, Target { shape: shape.upsert(key), bind: R::bind })
+        Self::with_target(
+            options,
+            Target { shape: shape.upsert(key), bind: |row, _, binder| row.bind(binder) },
+        )
     }
 }
 
@@ -265,8 +268,8 @@ impl<R: Row> PostgresSink<R> {
         &self,
         lease: Lease<'_>,
         batch: &Batch<R>,
-        rows: &mut CopyRows,
-        rejected: &Rejected,
+        encoded: (&mut CopyRows, &Rejected),
+        how: How,
     ) -> Result<i64, Failed> {
         let Lease { session, context, turn } = lease;
         let mut turn = Some(turn);
@@ -276,7 +279,7 @@ impl<R: Row> PostgresSink<R> {
                 drop(turn);
             }
         };
-        let writing = transaction::write(&session, &context, batch, rows, rejected, &mut hand_on);
+        let writing = transaction::write(&session, &context, batch, encoded, how, &mut hand_on);
         let result = self.patience.with("writing a batch", writing).await;
         match &result {
             Ok(_)
@@ -347,7 +350,7 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
             }
             None => None,
         };
-        let lease = self.lease().await?;
+        let mut lease = self.lease().await?;
         let columns = &lease.session.columns;
         // Somebody may have altered the table between two connections.
         let (mut rows, rejected) = match early {
@@ -363,10 +366,17 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
                 return Err(error);
             }
         }
-        let failed = match self.attempt(lease, &batch, &mut rows, &rejected).await {
-            Ok(committed_at_ms) => return Ok(Written { committed_at_ms, rejected }),
-            Err(Failed::Sink(error)) => return Err(error),
-            Err(failed) => failed,
+        let mut how = How::first(&lease.session, &rows);
+        let failed = loop {
+            match self.attempt(lease, &batch, (&mut rows, &rejected), how).await {
+                Ok(committed_at_ms) => return Ok(Written { committed_at_ms, rejected }),
+                Err(Failed::Sink(error)) => return Err(error),
+                Err(failed) if how.has_met_a_key(&failed) => {
+                    lease = self.lease().await?;
+                    how = How::Upsert;
+                }
+                Err(failed) => break failed,
+            }
         };
         let lease = self.lease().await?;
         let Lease { session, context, .. } = &lease;

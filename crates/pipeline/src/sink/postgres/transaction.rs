@@ -82,33 +82,51 @@ impl From<SinkError> for Failed {
 /// Called when the session has nothing more to be sent for a batch.
 pub(super) type HandOn<'a> = dyn FnMut() + Send + 'a;
 
+/// What carries the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// COPY, without a key.
+    Append,
+    /// COPY of rows with keys that the table does not have.
+    NewKeys,
+    /// One statement, which replaces.
+    Upsert,
+}
+
+impl How {
+    /// What is tried first. Asked once a batch.
+    pub(super) fn first(session: &Session, rows: &CopyRows) -> Self {
+        match &*session.key_columns {
+            [] => Self::Append,
+            key if session.expects_new_keys() && rows.keys_differ(key) => Self::NewKeys,
+            _ => Self::Upsert,
+        }
+    }
+
+    /// Whether the table has a key that was expected to be new.
+    pub(super) fn has_met_a_key(self, failed: &Failed) -> bool {
+        self == Self::NewKeys
+            && matches!(failed, Failed::Row(error) if upsert::is_repeated_key(error))
+    }
+}
+
 /// Writes the batch, encoded as `rows` and `rejected`, or nothing; returns the time of
-/// the commit, Unix milliseconds.
+/// the commit, Unix milliseconds. Expects that no row is refused: two exchanges.
 pub(super) async fn write<R>(
     session: &Session,
     context: &SinkContext,
     batch: &Batch<R>,
-    rows: &mut CopyRows,
-    rejected: &Rejected,
+    (rows, rejected): (&mut CopyRows, &Rejected),
+    how: How,
     hand_on: &mut HandOn<'_>,
 ) -> Result<i64, Failed> {
-    if session.key_columns.is_empty() {
-        return write_whole(session, context, batch, rows, rejected, How::Copy, hand_on).await;
+    let result = write_whole(session, context, batch, (rows, rejected), how, hand_on).await;
+    match &result {
+        Ok(_) if how == How::NewKeys => session.keys_were(true),
+        Err(failed) if how.has_met_a_key(failed) => session.keys_were(false),
+        _ => {}
     }
-    // The session is kept: a COPY may have to be written again.
-    let keep: &mut HandOn<'_> = &mut || {};
-    if session.expects_new_keys() && upsert::keys_differ(session, rows) {
-        match write_whole(session, context, batch, rows, rejected, How::Copy, keep).await {
-            Err(Failed::Row(error)) if upsert::is_repeated_key(&error) => session.keys_were(false),
-            result => {
-                if result.is_ok() {
-                    session.keys_were(true);
-                }
-                return result;
-            }
-        }
-    }
-    write_whole(session, context, batch, rows, rejected, How::Upsert, keep).await
+    result
 }
 
 /// What is left to be done about a batch of which a row was refused or a position had
@@ -132,26 +150,17 @@ pub(super) async fn settle<R>(
     }
 }
 
-/// What carries the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    Copy,
-    Upsert,
-}
-
-/// Expects that no row is refused: two exchanges.
 async fn write_whole<R>(
     session: &Session,
     context: &SinkContext,
     batch: &Batch<R>,
-    rows: &mut CopyRows,
-    rejected: &Rejected,
+    (rows, rejected): (&mut CopyRows, &Rejected),
     how: How,
     hand_on: &mut HandOn<'_>,
 ) -> Result<i64, Failed> {
     let client = session.client();
     let updates = batch.positions();
-    let copied_rows = if how == How::Copy { rows.len() } else { 0 };
+    let copied_rows = if how == How::Upsert { 0 } else { rows.len() };
     let (begun, stored, copy) = tokio::join!(
         client.batch_execute(&session.begin),
         read_positions(session, &context.group, updates.iter().map(|update| &update.partition)),

@@ -44,8 +44,12 @@ impl NewKeys {
         self.penalty = 0;
     }
 
-    /// The table had one of the keys: the next attempt waits twice as long.
+    /// The table had one of the keys: the next attempt waits twice as long. An attempt that
+    /// was on its way already says nothing new.
     pub(super) fn were_not(&mut self) {
+        if self.skip > 0 {
+            return;
+        }
         self.penalty = (self.penalty * 2).clamp(PENALTY, PENALTY_MAX);
         self.skip = self.penalty;
     }
@@ -54,11 +58,6 @@ impl NewKeys {
 /// Whether this is what a COPY of a key that is there says.
 pub(super) fn is_repeated_key(error: &Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
-}
-
-/// Whether no two rows of the batch have the same key.
-pub(super) fn keys_differ(session: &Session, rows: &CopyRows) -> bool {
-    rows.same_key_before(&session.key_columns).iter().all(Option::is_none)
 }
 
 /// The last row of each key, in one statement.

@@ -38,7 +38,7 @@ use std::sync::{Arc, mpsc};
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
-use tidegate_kafka::TopicPartition;
+use tidegate_kafka::{Record, TopicPartition};
 use tokio::sync::oneshot;
 
 pub use row::{RowBinder, SqliteRow};
@@ -96,14 +96,17 @@ pub struct SqliteSink<R = TradeRow> {
 /// Where rows of a type go, and how they are given.
 pub(crate) struct Target<R> {
     pub(crate) shape: TableShape,
-    bind: fn(&R, &mut RowBinder<'_, '_>) -> rusqlite::Result<()>,
+    bind: Bind<R>,
 }
+
+/// Gives the values of a row, which the record was decoded to.
+type Bind<R> = fn(&R, &Record, &mut RowBinder<'_, '_>) -> rusqlite::Result<()>;
 
 /// The built-in trades.
 pub(crate) fn trades() -> Target<TradeRow> {
     let (table, columns) = (TradeRow::TABLE, TradeRow::COLUMNS);
     let shape = TableShape::typed(table, columns, RecordField::sqlite_type);
-    Target { shape, bind: TradeRow::bind }
+    Target { shape, bind: |row, _, binder| row.bind(binder) }
 }
 
 /// A mapping's rows.
@@ -128,7 +131,7 @@ impl<R: SqliteRow> SqliteSink<R> {
     /// [`SinkError::Fatal`] if the system cannot start a thread.
     pub fn new(options: SqliteOptions) -> Result<Self, SinkError> {
         let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::sqlite_type);
-        Self::with_shape(options, shape, R::bind)
+        Self::with_shape(options, shape, |row, _, binder| row.bind(binder))
     }
 
     /// Rows take the place of those with the same key; see
@@ -138,7 +141,7 @@ impl<R: SqliteRow> SqliteSink<R> {
     /// [`SinkError::Fatal`] if the system cannot start a thread.
     pub fn upsert(options: SqliteOptions, key: &[&str]) -> Result<Self, SinkError> {
         let shape = TableShape::typed(R::TABLE, R::COLUMNS, RecordField::sqlite_type);
-        Self::with_shape(options, shape.upsert(key), R::bind)
+        Self::with_shape(options, shape.upsert(key), |row, _, binder| row.bind(binder))
     }
 }
 
@@ -156,7 +159,7 @@ impl<R: Row> SqliteSink<R> {
     pub(crate) fn with_shape(
         options: SqliteOptions,
         shape: TableShape,
-        bind: fn(&R, &mut RowBinder<'_, '_>) -> rusqlite::Result<()>,
+        bind: Bind<R>,
     ) -> Result<Self, SinkError> {
         let (commands, inbox) = mpsc::channel();
         let target = Target { shape, bind };

@@ -204,7 +204,7 @@ pub(super) fn insert_row<R>(
     committed_at_ms: i64,
 ) -> rusqlite::Result<usize> {
     let mut binder = RowBinder::new(insert);
-    (target.bind)(row, &mut binder)?;
+    (target.bind)(row, record, &mut binder)?;
     for (field, _) in &target.shape.record {
         push_field(*field, record, committed_at_ms, &mut binder)?;
     }

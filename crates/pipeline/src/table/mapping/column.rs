@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::row::{RowBuilder, Span, Value};
+use super::row::{MappedRow, RowBuilder, Span, Value};
 use super::text::{Encoding, bytes, date_days, is_decimal, time_us, uuid};
 use crate::decode::{Rejection, reason};
 
@@ -132,7 +132,7 @@ pub(super) struct ColumnMapping {
     pub(super) pointer: String,
     missing: Rule,
     null: Rule,
-    default: Option<RowBuilder>,
+    default: Option<MappedRow>,
     non_empty: bool,
     allowed: Vec<String>,
     max_digits: u32,
@@ -190,15 +190,15 @@ impl ColumnMapping {
         self.missing == Rule::Null || self.null == Rule::Null
     }
 
-    pub(super) fn on_missing(&self, row: &mut RowBuilder) -> Result<Value, Rejection> {
+    pub(super) fn on_missing(&self, row: &mut RowBuilder<'_>) -> Result<Value, Rejection> {
         self.rule(self.missing, "is missing", row)
     }
 
-    pub(super) fn on_null(&self, row: &mut RowBuilder) -> Result<Value, Rejection> {
+    pub(super) fn on_null(&self, row: &mut RowBuilder<'_>) -> Result<Value, Rejection> {
         self.rule(self.null, "is null", row)
     }
 
-    fn rule(&self, rule: Rule, what: &str, row: &mut RowBuilder) -> Result<Value, Rejection> {
+    fn rule(&self, rule: Rule, what: &str, row: &mut RowBuilder<'_>) -> Result<Value, Rejection> {
         match (rule, &self.default) {
             (Rule::Null, _) => Ok(Value::Null),
             (Rule::Default, Some(default)) => Ok(row.import(default)),
@@ -230,7 +230,7 @@ impl ColumnMapping {
     pub(super) fn of_integer(
         &self,
         value: i128,
-        row: &mut RowBuilder,
+        row: &mut RowBuilder<'_>,
     ) -> Result<Option<Value>, Rejection> {
         let outside =
             || self.bad_field(format!("is {value}: allowed is {}", self.kind.expecting()));
@@ -262,7 +262,7 @@ impl ColumnMapping {
     pub(super) fn of_any_text(
         &self,
         text: &str,
-        row: &mut RowBuilder,
+        row: &mut RowBuilder<'_>,
     ) -> Result<Option<Value>, Rejection> {
         if text.contains('\0') {
             let why = format!("NUL in {}", self.field());
@@ -275,7 +275,7 @@ impl ColumnMapping {
     pub(super) fn of_text(
         &self,
         text: &str,
-        row: &mut RowBuilder,
+        row: &mut RowBuilder<'_>,
     ) -> Result<Option<Value>, Rejection> {
         let wrong = || self.bad_value(text);
         Ok(Some(match self.kind {
@@ -308,7 +308,7 @@ impl ColumnMapping {
     }
 
     #[inline]
-    pub(super) fn text(&self, text: &str, row: &mut RowBuilder) -> Result<Span, Rejection> {
+    pub(super) fn text(&self, text: &str, row: &mut RowBuilder<'_>) -> Result<Span, Rejection> {
         if self.non_empty && text.is_empty() {
             return Err(Rejection::new(reason::BAD_VALUE, format!("{} is empty", self.field())));
         }
@@ -327,7 +327,7 @@ impl ColumnMapping {
     }
 
     /// A number as it is written, or a string.
-    pub(super) fn decimal(&self, text: &str, row: &mut RowBuilder) -> Result<Value, Rejection> {
+    pub(super) fn decimal(&self, text: &str, row: &mut RowBuilder<'_>) -> Result<Value, Rejection> {
         if !is_decimal(text, self.max_digits) {
             let (shown, digits): (String, u32) = (text.chars().take(64).collect(), self.max_digits);
             return Err(Rejection::new(
@@ -343,7 +343,7 @@ impl ColumnMapping {
     }
 
     /// A JSON value as it is written, of a column that is numeric or jsonb.
-    pub(super) fn of_raw(&self, text: &str, row: &mut RowBuilder) -> Result<Value, Rejection> {
+    pub(super) fn of_raw(&self, text: &str, row: &mut RowBuilder<'_>) -> Result<Value, Rejection> {
         if text == "null" {
             return self.on_null(row);
         }

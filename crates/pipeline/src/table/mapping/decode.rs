@@ -6,7 +6,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tidegate_kafka::Record;
@@ -37,10 +36,8 @@ impl Decoder for MappedDecoder {
 
     fn decode(&self, record: &Record) -> Result<MappedRow, Rejection> {
         let mapping = &*self.mapping;
-        let empty = || {
-            let payload = record.payload.clone().unwrap_or_default();
-            RowBuilder::new(payload, mapping.columns.len())
-        };
+        let bytes = record.payload.as_deref().unwrap_or_default();
+        let empty = || RowBuilder::new(bytes, mapping.columns.len());
         let mut row = empty();
         let read = payload(record).and_then(|text| flat::read(mapping, text, &mut row));
         if read.is_none() {
@@ -56,11 +53,11 @@ impl Decoder for MappedDecoder {
 }
 
 /// Any payload.
-pub(super) fn walked(
+pub(super) fn walked<'p>(
     mapping: &Mapping,
     text: &str,
-    row: RowBuilder,
-) -> Result<RowBuilder, Rejection> {
+    row: RowBuilder<'p>,
+) -> Result<RowBuilder<'p>, Rejection> {
     let rejects_unknown = mapping.tree.unknown_fields == UnknownFields::Reject;
     let mut walk = Walk { columns: &mapping.columns, rejects_unknown, row, rejection: None };
     walk.json(text, |walk, parser| {
@@ -70,27 +67,25 @@ pub(super) fn walked(
 }
 
 /// The value that a column makes of a JSON text, alone in a row.
-pub(super) fn value_of(column: &ColumnMapping, json: &str) -> Result<RowBuilder, Rejection> {
+pub(super) fn value_of(column: &ColumnMapping, json: &str) -> Result<MappedRow, Rejection> {
     let columns = std::slice::from_ref(column);
-    let payload = Bytes::copy_from_slice(json.as_bytes());
-    let text = std::str::from_utf8(&payload).unwrap_or_default();
-    let row = RowBuilder::new(payload.clone(), 1);
+    let row = RowBuilder::new(json.as_bytes(), 1);
     let mut walk = Walk { columns, rejects_unknown: false, row, rejection: None };
-    walk.json(text, |walk, parser| walk.leaf(0, parser))?;
-    Ok(walk.row.without_payload())
+    walk.json(json, |walk, parser| walk.leaf(0, parser))?;
+    Ok(walk.row.finish_without_payload())
 }
 
 /// A payload that is being walked.
-struct Walk<'m> {
+struct Walk<'m, 'p> {
     columns: &'m [ColumnMapping],
     rejects_unknown: bool,
-    row: RowBuilder,
+    row: RowBuilder<'p>,
     rejection: Option<Rejection>,
 }
 
 type Parser<'p, 'de> = &'p mut serde_json::Deserializer<serde_json::de::StrRead<'de>>;
 
-impl<'m> Walk<'m> {
+impl<'m> Walk<'m, '_> {
     fn json<'de>(
         &mut self,
         text: &'de str,
@@ -147,13 +142,13 @@ impl<'m> Walk<'m> {
     }
 }
 
-struct NodeSeed<'w, 'm> {
+struct NodeSeed<'w, 'm, 'p> {
     node: &'m Node,
     is_root: bool,
-    walk: &'w mut Walk<'m>,
+    walk: &'w mut Walk<'m, 'p>,
 }
 
-impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -168,13 +163,13 @@ impl<'de> DeserializeSeed<'de> for NodeSeed<'_, '_> {
 
 /// An object or an array with columns below. In the place of one of them
 /// anything else has none: they are missing. The payload itself must be one.
-struct NodeVisitor<'w, 'm> {
+struct NodeVisitor<'w, 'm, 'p> {
     node: &'m Node,
     is_root: bool,
-    walk: &'w mut Walk<'m>,
+    walk: &'w mut Walk<'m, 'p>,
 }
 
-impl NodeVisitor<'_, '_> {
+impl NodeVisitor<'_, '_, '_> {
     fn nothing_below<E: Error>(self, found: &str) -> Result<(), E> {
         if self.is_root {
             return Err(self.walk.bad_field(format!("the payload is {found}, expected an object")));
@@ -186,7 +181,7 @@ impl NodeVisitor<'_, '_> {
 /// One bit for each child of a node.
 type Seen = [u64; COLUMNS_MAX / 64 + 1];
 
-impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
+impl<'de> Visitor<'de> for NodeVisitor<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -263,13 +258,13 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
 }
 
 /// A field's name as the position of a child; `None` if no column asks for it.
-struct KeySeed<'w, 'm> {
+struct KeySeed<'w, 'm, 'p> {
     node: &'m Node,
     likely: usize,
-    walk: &'w mut Walk<'m>,
+    walk: &'w mut Walk<'m, 'p>,
 }
 
-impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
+impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_, '_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Option<usize>, D::Error> {
@@ -277,7 +272,7 @@ impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
     }
 }
 
-impl Visitor<'_> for KeySeed<'_, '_> {
+impl Visitor<'_> for KeySeed<'_, '_, '_> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -294,12 +289,12 @@ impl Visitor<'_> for KeySeed<'_, '_> {
     }
 }
 
-struct LeafVisitor<'w, 'c, 'm> {
+struct LeafVisitor<'w, 'c, 'm, 'p> {
     column: &'c ColumnMapping,
-    walk: &'w mut Walk<'m>,
+    walk: &'w mut Walk<'m, 'p>,
 }
 
-impl LeafVisitor<'_, '_, '_> {
+impl LeafVisitor<'_, '_, '_, '_> {
     fn value<E: Error>(
         self,
         found: &str,
@@ -317,7 +312,7 @@ impl LeafVisitor<'_, '_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for LeafVisitor<'_, '_, '_> {
+impl<'de> Visitor<'de> for LeafVisitor<'_, '_, '_, '_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

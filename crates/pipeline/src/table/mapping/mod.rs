@@ -5,9 +5,8 @@
 //! what its column's type says, or the record is a dead letter: nothing is
 //! rounded, cut off or guessed.
 //!
-//! A row keeps a reference to its payload, and for each column either a small
-//! value or the place of its text in the payload: a record costs two
-//! allocations, however many texts it has.
+//! A row has for each column either a small value or the place of its text in the
+//! record's payload: a record costs one allocation, however many texts it has.
 //!
 //! Rejected: a tree of JSON values for each record (an allocation a field, and
 //! numbers would have passed through binary floats); expressions in the mapping

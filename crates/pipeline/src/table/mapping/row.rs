@@ -1,19 +1,23 @@
 //! The decoded row: small values, and places of texts.
+//!
+//! A pod holds tens of thousands of rows, each beside its record. So a row has no reference
+//! to the payload of its own; whoever reads it gives the record's.
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
+use tidegate_kafka::Record;
 
 use super::text::uuid;
 use crate::sink::postgres::{BindError, CopyBinder, JSONB_VERSION, Numeric, Timestamptz};
 use crate::sink::sqlite::{RowBinder, rusqlite};
 use tidegate_postgres::tokio_postgres::types::{ToSql, Type};
 
-/// A row that a [`Mapping`](super::Mapping) has made of a record.
+/// A row that a [`Mapping`](super::Mapping) has made of a record; what it is worth lies in
+/// part in that record's payload.
 #[derive(Debug, Clone)]
 pub struct MappedRow {
-    payload: Bytes,
     /// What is not in the payload as it is stored: unescaped texts, bytes, defaults.
-    extra: Vec<u8>,
-    values: Vec<Value>,
+    extra: Box<[u8]>,
+    values: Box<[Value]>,
 }
 
 /// A column's value.
@@ -51,14 +55,14 @@ pub(super) struct Span {
 
 /// A row that is being decoded.
 #[derive(Debug, Clone)]
-pub(super) struct RowBuilder {
-    payload: Bytes,
+pub(super) struct RowBuilder<'p> {
+    payload: &'p [u8],
     extra: Vec<u8>,
     pub(super) values: Vec<Value>,
 }
 
-impl RowBuilder {
-    pub(super) fn new(payload: Bytes, columns: usize) -> Self {
+impl<'p> RowBuilder<'p> {
+    pub(super) fn new(payload: &'p [u8], columns: usize) -> Self {
         Self { payload, extra: Vec::new(), values: vec![Value::Missing; columns] }
     }
 
@@ -82,79 +86,104 @@ impl RowBuilder {
     }
 
     /// Takes over the only value of another row, which has no payload.
-    pub(super) fn import(&mut self, other: &RowBuilder) -> Value {
+    pub(super) fn import(&mut self, other: &MappedRow) -> Value {
         let start = self.extra.len() as u32;
         self.extra.extend_from_slice(&other.extra);
-        let moved = |span: Span| Span { start: span.start + start, ..span };
-        match other.values.first().copied().unwrap_or(Value::Null) {
-            Value::Text(span) => Value::Text(moved(span)),
-            Value::Numeric(span) => Value::Numeric(moved(span)),
-            Value::Time { at_us, text } => Value::Time { at_us, text: moved(text) },
-            Value::Date { days, text } => Value::Date { days, text: moved(text) },
-            Value::Uuid(span) => Value::Uuid(moved(span)),
-            Value::Json(span) => Value::Json(moved(span)),
-            Value::Bytes(span) => Value::Bytes(moved(span)),
-            value => value,
-        }
+        let value = other.values.first().copied().unwrap_or(Value::Null);
+        value.with_spans(|span| Span { start: span.start + start, ..span })
     }
 
     /// For a default: nothing of it lies in a payload.
-    pub(super) fn without_payload(mut self) -> Self {
-        if let Some(value) = self.values.first().copied() {
-            let mut alone = Self::new(Bytes::new(), 0);
-            let mut keep = |span: Span| {
-                let bytes = self.bytes(span).to_vec();
-                alone.add(&bytes)
-            };
-            let value = match value {
-                Value::Text(span) => Value::Text(keep(span)),
-                Value::Numeric(span) => Value::Numeric(keep(span)),
-                Value::Time { at_us, text } => Value::Time { at_us, text: keep(text) },
-                Value::Date { days, text } => Value::Date { days, text: keep(text) },
-                Value::Uuid(span) => Value::Uuid(keep(span)),
-                Value::Json(span) => Value::Json(keep(span)),
-                Value::Bytes(span) => Value::Bytes(keep(span)),
-                value => value,
-            };
+    pub(super) fn finish_without_payload(self) -> MappedRow {
+        let mut alone = RowBuilder::new(&[], 0);
+        for value in &self.values {
+            let value = value.with_spans(|span| alone.add(bytes(self.payload, &self.extra, span)));
             alone.values.push(value);
-            self = alone;
         }
-        self
-    }
-
-    fn bytes(&self, span: Span) -> &[u8] {
-        bytes_of(&self.payload, &self.extra, span)
+        alone.finish()
     }
 
     pub(super) fn finish(self) -> MappedRow {
-        MappedRow { payload: self.payload, extra: self.extra, values: self.values }
+        MappedRow { extra: self.extra.into(), values: self.values.into() }
     }
 }
 
-fn bytes_of<'r>(payload: &'r Bytes, extra: &'r [u8], span: Span) -> &'r [u8] {
+impl Value {
+    /// The same value with its texts elsewhere.
+    fn with_spans(self, mut moved: impl FnMut(Span) -> Span) -> Self {
+        match self {
+            Self::Text(span) => Self::Text(moved(span)),
+            Self::Numeric(span) => Self::Numeric(moved(span)),
+            Self::Time { at_us, text } => Self::Time { at_us, text: moved(text) },
+            Self::Date { days, text } => Self::Date { days, text: moved(text) },
+            Self::Uuid(span) => Self::Uuid(moved(span)),
+            Self::Json(span) => Self::Json(moved(span)),
+            Self::Bytes(span) => Self::Bytes(moved(span)),
+            Self::Missing
+            | Self::Null
+            | Self::Bool(_)
+            | Self::Integer(_)
+            | Self::Bigint(_)
+            | Self::Double(_) => self,
+        }
+    }
+}
+
+fn bytes<'r>(payload: &'r [u8], extra: &'r [u8], span: Span) -> &'r [u8] {
     let all = if span.is_extra { extra } else { payload };
     let start = span.start as usize;
     all.get(start..start + span.length as usize).unwrap_or_default()
 }
 
 impl MappedRow {
-    pub(super) fn bytes(&self, span: Span) -> &[u8] {
-        bytes_of(&self.payload, &self.extra, span)
-    }
-
-    #[cfg(test)]
-    pub(super) fn values(&self) -> &[Value] {
-        &self.values
-    }
-
-    /// Spans lie at the ends of JSON texts, so they are UTF-8 again.
-    pub(super) fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(self.bytes(span)).unwrap_or_default()
+    /// The row with the record that it was made of.
+    pub(super) fn of<'r>(&'r self, record: &'r Record) -> WholeRow<'r> {
+        WholeRow { row: self, payload: record.payload.as_deref().unwrap_or_default() }
     }
 
     /// Gives one value a column, in the mapping's types.
-    pub(crate) fn bind_postgres(&self, binder: &mut CopyBinder<'_>) -> Result<(), BindError> {
-        for value in &self.values {
+    pub(crate) fn bind_postgres(
+        &self,
+        record: &Record,
+        binder: &mut CopyBinder<'_>,
+    ) -> Result<(), BindError> {
+        self.of(record).bind_postgres(binder)
+    }
+
+    /// Gives one value a column; what SQLite has no type for is its text.
+    pub(crate) fn bind_sqlite(
+        &self,
+        record: &Record,
+        binder: &mut RowBinder<'_, '_>,
+    ) -> rusqlite::Result<()> {
+        self.of(record).bind_sqlite(binder)
+    }
+}
+
+/// A row and the payload that it was made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WholeRow<'r> {
+    row: &'r MappedRow,
+    payload: &'r [u8],
+}
+
+impl<'r> WholeRow<'r> {
+    pub(super) fn bytes(self, span: Span) -> &'r [u8] {
+        bytes(self.payload, &self.row.extra, span)
+    }
+
+    #[cfg(test)]
+    pub(super) fn values(self) -> &'r [Value] {
+        &self.row.values
+    }
+
+    /// Spans lie at the ends of JSON texts, so they are UTF-8 again.
+    pub(super) fn text(self, span: Span) -> &'r str {
+        std::str::from_utf8(self.bytes(span)).unwrap_or_default()
+    }
+
+    fn bind_postgres(self, binder: &mut CopyBinder<'_>) -> Result<(), BindError> {
+        for value in &self.row.values {
             match *value {
                 Value::Missing | Value::Null => binder.put_null(),
                 Value::Bool(value) => binder.put(|out| out.put_u8(u8::from(value))),
@@ -189,9 +218,8 @@ impl MappedRow {
         Ok(())
     }
 
-    /// Gives one value a column; what SQLite has no type for is its text.
-    pub(crate) fn bind_sqlite(&self, binder: &mut RowBinder<'_, '_>) -> rusqlite::Result<()> {
-        for value in &self.values {
+    fn bind_sqlite(self, binder: &mut RowBinder<'_, '_>) -> rusqlite::Result<()> {
+        for value in &self.row.values {
             match *value {
                 Value::Missing | Value::Null => binder.push(rusqlite::types::Null),
                 Value::Bool(value) => binder.push(value),

@@ -8,6 +8,7 @@ use super::row::Value;
 use super::{MappedDecoder, MappedRow, Mapping};
 use crate::decode::{Decoder, Rejection, TradeDecoder, decode_record, reason};
 use crate::testing::{record, trade_json};
+use tidegate_kafka::Record;
 
 const EVERY_TYPE: &str = r#"
 table = "orders"
@@ -65,9 +66,10 @@ fn mapping(text: &str) -> Mapping {
     Mapping::from_text("m.toml", text).expect(text)
 }
 
-fn decode(mapping: Mapping, json: &str) -> Result<MappedRow, Rejection> {
+fn decode(mapping: Mapping, json: &str) -> Result<(Record, MappedRow), Rejection> {
     let decoder = MappedDecoder::new(Arc::new(mapping));
-    decode_record(&decoder, &record(0, 0, json), 1 << 20)
+    let record = record(0, 0, json);
+    decode_record(&decoder, &record, 1 << 20).map(|row| (record, row))
 }
 
 fn refused(text: &str) -> String {
@@ -82,7 +84,8 @@ fn every_type_is_read_from_its_place() {
         r#"{{"id":"{ID}","detail":{{"note":"a\tb","x":[1]}},"items":[{{"n":1}},{{"n":2}}],
             "total":"10.50","ratio":3,"paid":true,"at":1000,"day":"2000-01-03","raw":"00ff"}}"#
     );
-    let row = decode(mapping(EVERY_TYPE), &json).expect("valid");
+    let (record, row) = decode(mapping(EVERY_TYPE), &json).expect("valid");
+    let row = row.of(&record);
     let text = |index: usize| match row.values()[index] {
         Value::Text(span) | Value::Numeric(span) | Value::Json(span) | Value::Uuid(span) => {
             row.text(span).to_owned()
@@ -106,14 +109,16 @@ fn every_type_is_read_from_its_place() {
 #[test]
 fn what_is_missing_or_null_follows_its_rule() {
     let json = format!(r#"{{"id":"{ID}","total":1,"detail":5}}"#);
-    let row = decode(mapping(EVERY_TYPE), &json).expect("valid");
+    let (record, row) = decode(mapping(EVERY_TYPE), &json).expect("valid");
+    let row = row.of(&record);
     assert_eq!(row.values()[1], Value::Null, "the parent is no object");
     assert_eq!(row.values()[2], Value::Integer(9));
     assert_eq!(row.values()[5], Value::Bool(false));
     let Value::Date { days: 1, text } = row.values()[7] else { panic!("{:?}", row.values()[7]) };
     assert_eq!(row.text(text), "2000-01-02");
     let null = json.replace("\"total\"", "\"items\":[0,{\"n\":null}],\"total\"");
-    let row = decode(mapping(EVERY_TYPE), &null).expect("valid");
+    let (record, row) = decode(mapping(EVERY_TYPE), &null).expect("valid");
+    let row = row.of(&record);
     assert_eq!(row.values()[2], Value::Null);
     for (from, to) in [("\"total\":1,", ""), ("\"total\":1", "\"total\":null")] {
         let error = decode(mapping(EVERY_TYPE), &json.replace(from, to)).expect_err(to);
@@ -240,6 +245,7 @@ fn same_judgement(json: &str) {
     match (&built_in, &mapped) {
         (Err(built_in), Err(mapped)) => assert_eq!(built_in.code, mapped.code, "{json}"),
         (Ok(trade), Ok(row)) => {
+            let row = row.of(&record);
             let text = |index: usize| match row.values()[index] {
                 Value::Text(span) | Value::Numeric(span) => row.text(span),
                 Value::Time { text, .. } => row.text(text),
