@@ -7,7 +7,7 @@
 use super::ages::Ages;
 use super::ahead::Ahead;
 use super::partitions::Partition;
-use super::pods::{Next, Pod};
+use super::pod::{Next, Pod};
 use super::sink::Sink;
 use super::{NEVER_US, World};
 use crate::load::ArrivalCurve;

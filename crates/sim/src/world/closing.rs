@@ -3,7 +3,7 @@
 //! A pod takes the same number of records from each of its partitions that has any.
 
 use super::batches::Lane;
-use super::pods::{Next, Pod};
+use super::pod::{Next, Pod};
 use super::split::Taken;
 
 /// A wake is never planned earlier than this, so that rounding cannot stop the time.

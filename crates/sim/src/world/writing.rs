@@ -7,7 +7,7 @@
 use super::batches::Lane;
 use super::closing::Waiting;
 use super::events::us;
-use super::pods::{Next, Pod, State};
+use super::pod::{Next, Pod, State};
 use super::split::share_out;
 
 impl Lane<'_> {

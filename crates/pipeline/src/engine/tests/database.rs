@@ -40,8 +40,13 @@ fn server(settings: &[&str]) -> Server {
 }
 
 async fn until_written(world: &mut World) {
-    while world.held() > 0 {
-        world.call().await;
+    let all = async {
+        while world.held() > 0 {
+            world.call().await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        panic!("{} records are not written after {PATIENCE:?}", world.held());
     }
 }
 

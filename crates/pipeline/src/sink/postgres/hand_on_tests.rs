@@ -48,7 +48,7 @@ impl World {
         let writing = start(sink, batch);
         until("its COMMIT is sent", || {
             assert!(!writing.is_finished(), "the COMMIT was to wait");
-            sink.turns.available_permits() == 1 && !sink.state().idle.is_empty()
+            sink.pool.free_turns() == 1 && sink.pool.idle() > 0
         })
         .await;
         writing
@@ -57,7 +57,7 @@ impl World {
     /// Starts a batch; returns once it has the connection, on which a COMMIT waits.
     async fn write_behind(&self, sink: &Arc<PostgresSink>, batch: Batch<TradeRow>) -> Writing {
         let writing = start(sink, batch);
-        until("it has the connection", || sink.turns.available_permits() == 0).await;
+        until("it has the connection", || sink.pool.free_turns() == 0).await;
         writing
     }
 
@@ -206,7 +206,7 @@ async fn a_session_whose_commit_failed_is_not_used_again() {
     );
     let why = retry(f.write(batch(vec![trade(0, 0)], None)).await);
     assert!(why.contains("25006"), "{why}");
-    assert!(f.sink.state().take_idle().is_none(), "it was kept");
+    assert_eq!(f.sink.pool.idle(), 0, "it was kept");
     f.sql("DELETE FROM broken");
     f.write(batch(vec![trade(0, 0)], None)).await.expect("over a new connection");
     assert_eq!(f.count("trades"), "1");

@@ -31,13 +31,15 @@
 //! COPY insert row by row).
 //!
 //! # Layout
+//! - `pool`: the sessions, and whose turn it is
 //! - `connect`: a session: settings, tables, prepared statements
 //! - `schema`: tables, and whose database it is
 //! - `row`: how a row type becomes a table
 //! - `copy`: a batch in the binary COPY format
 //! - `arrays`: the same rows as one array a column
 //! - `statements`: what is prepared once a session, or sent with its text
-//! - `transaction`: positions, rows, dead letters, commit
+//! - `transaction`: positions, rows, dead letters, commit; `sending`: without waiting;
+//!   `burying`: dead letters
 //! - `upsert`: rows with a key
 //! - `admin`, `letters`: for the tools: tables, dead letters
 //! - `patience`: how long an answer is waited for
@@ -46,13 +48,16 @@
 
 mod admin;
 mod arrays;
+mod burying;
 mod classify;
 mod connect;
 mod copy;
 pub(crate) mod letters;
 mod patience;
+mod pool;
 mod row;
 mod schema;
+mod sending;
 mod sift;
 mod statements;
 mod transaction;
@@ -60,11 +65,10 @@ mod upsert;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tidegate_kafka::{Record, TopicPartition};
 use tidegate_postgres::ConnectOptions;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 
 pub use row::{BindError, CopyBinder, Numeric, PostgresRow, Timestamptz};
@@ -74,9 +78,10 @@ pub(crate) use self::admin::{check, create};
 pub(crate) use self::copy::JSONB_VERSION;
 pub(crate) use self::schema::ddl;
 
-use self::connect::{Columns, Session};
+use self::connect::Columns;
 use self::copy::{CopyRows, Rejected};
 use self::patience::Patience;
+use self::pool::{Lease, Pool};
 use self::transaction::{Failed, How};
 use crate::batch::Batch;
 use crate::dead_letters::DeadLetterTopic;
@@ -137,9 +142,7 @@ pub struct PostgresSink<R = TradeRow> {
     patience: Patience,
     target: Arc<Target<R>>,
     topic: Option<DeadLetterTopic>,
-    /// A turn a connection.
-    turns: Semaphore,
-    state: Mutex<State>,
+    pool: Pool,
 }
 
 /// Where rows of a type go, and how they are given.
@@ -158,32 +161,6 @@ pub(crate) fn trades() -> Target<TradeRow> {
 /// A mapping's rows.
 pub(crate) fn mapped(mapping: &Mapping) -> Target<MappedRow> {
     Target { shape: mapping.postgres_shape(), bind: MappedRow::bind_postgres }
-}
-
-#[derive(Default)]
-struct State {
-    context: Option<SinkContext>,
-    /// Of the session opened last: what batches are encoded for before they have one.
-    columns: Option<Columns>,
-    /// Nothing more is to be sent by whoever had it; a COMMIT's answer may be to come.
-    idle: Vec<Arc<Session>>,
-}
-
-impl State {
-    /// One that waits for no answer, if there is one.
-    fn take_idle(&mut self) -> Option<Arc<Session>> {
-        self.idle.retain(|session| session.is_usable());
-        let is_quiet = |session: &Arc<Session>| Arc::strong_count(session) == 1;
-        let at = self.idle.iter().position(is_quiet).or(self.idle.len().checked_sub(1))?;
-        Some(self.idle.swap_remove(at))
-    }
-}
-
-/// A session, and the turn it is used in.
-struct Lease<'a> {
-    session: Arc<Session>,
-    context: SinkContext,
-    turn: SemaphorePermit<'a>,
 }
 
 /// A smaller batch is encoded at once: to hand it over costs more.
@@ -218,9 +195,8 @@ impl PostgresSink<MappedRow> {
 impl<R: Row> PostgresSink<R> {
     fn with_target(options: PostgresOptions, target: Target<R>) -> Self {
         let patience = Patience::new(options.answer_timeout_ms);
-        let turns = Semaphore::new(options.connections.clamp(1, 64));
-        let target = Arc::new(target);
-        Self { options, patience, target, topic: None, turns, state: Mutex::default() }
+        let pool = Pool::new(options.connections.clamp(1, 64));
+        Self { options, patience, target: Arc::new(target), topic: None, pool }
     }
 
     /// Publishes dead letters to a topic as well, before each commit.
@@ -229,38 +205,8 @@ impl<R: Row> PostgresSink<R> {
         Self { topic: Some(topic), ..self }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for a turn and takes a session out, opening it if needed: whoever
-    /// drops it gives the connection up.
     async fn lease(&self) -> Result<Lease<'_>, SinkError> {
-        let closed = |_| SinkError::Fatal("the sink was closed".into());
-        let turn = self.turns.acquire().await.map_err(closed)?;
-        let (context, idle) = {
-            let mut state = self.state();
-            (state.context.clone(), state.take_idle())
-        };
-        let Some(context) = context else {
-            return Err(SinkError::Fatal("the sink was used before prepare()".into()));
-        };
-        let session = match idle {
-            Some(session) => session,
-            None => {
-                let session = connect::open(&self.options, &self.target.shape, &context).await?;
-                self.state().columns = Some(Arc::clone(&session.columns));
-                Arc::new(session)
-            }
-        };
-        Ok(Lease { session, context, turn })
-    }
-
-    /// After an error other than a fence the next call starts afresh.
-    fn put_back<T>(&self, lease: Lease<'_>, result: &Result<T, SinkError>) {
-        if matches!(result, Ok(_) | Err(SinkError::Fenced { .. })) {
-            self.state().idle.push(lease.session);
-        }
+        self.pool.lease(&self.options, &self.target.shape).await
     }
 
     /// The attempt that expects nothing bad. The turn ends with its COMMIT on the way.
@@ -275,7 +221,7 @@ impl<R: Row> PostgresSink<R> {
         let mut turn = Some(turn);
         let mut hand_on = || {
             if let Some(turn) = turn.take() {
-                self.state().idle.push(Arc::clone(&session));
+                self.pool.put(Arc::clone(&session));
                 drop(turn);
             }
         };
@@ -314,12 +260,12 @@ impl<R> fmt::Debug for PostgresSink<R> {
 
 impl<R: Row> Sink<R> for PostgresSink<R> {
     async fn prepare(&self, context: &SinkContext) -> Result<(), SinkError> {
-        *self.state() = State { context: Some(context.clone()), ..State::default() };
+        self.pool.begin(context);
         if let Some(topic) = &self.topic {
             topic.check().await?;
         }
         let lease = self.lease().await?;
-        self.put_back(lease, &Ok(()));
+        self.pool.put_back(lease, &Ok(()));
         Ok(())
     }
 
@@ -338,12 +284,12 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
         let lease = self.lease().await?;
         let reading = transaction::positions(&lease.session, &lease.context.group, partitions);
         let result = self.patience.with("reading positions", reading).await;
-        self.put_back(lease, &result);
+        self.pool.put_back(lease, &result);
         result
     }
 
     async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
-        let columns = self.state().columns.clone();
+        let columns = self.pool.columns();
         let early = match columns {
             Some(columns) => {
                 Some((encode(&batch, Arc::clone(&columns), &self.target).await?, columns))
@@ -360,9 +306,9 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
         let topic = self.topic.as_ref();
         if let Some(topic) = topic {
             // Nothing was begun: the session is as good as before.
-            let published = topic.publish(&transaction::dead_letters(&batch, &rejected)).await;
+            let published = topic.publish(&burying::dead_letters(&batch, &rejected)).await;
             if let Err(error) = published {
-                self.put_back(lease, &Ok(()));
+                self.pool.put_back(lease, &Ok(()));
                 return Err(error);
             }
         }
@@ -382,7 +328,7 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
         let Lease { session, context, .. } = &lease;
         let settling = transaction::settle(session, context, topic, &batch, rows, rejected, failed);
         let result = self.patience.with("writing a batch", settling).await;
-        self.put_back(lease, &result);
+        self.pool.put_back(lease, &result);
         result
     }
 }

@@ -23,13 +23,13 @@ use tidegate_postgres::tokio_postgres::Error;
 use tidegate_postgres::tokio_postgres::types::ToSql;
 
 use super::arrays::arrays;
+use super::burying::{dead_letters, insert_dead_letters};
 use super::classify::{is_rows_fault, sink_error};
 use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
+use super::sending::Pending;
 use super::statements::Query;
-use super::transaction::{
-    Failed, Pending, conclude, dead_letters, insert_dead_letters, who_is_fenced,
-};
+use super::transaction::{Failed, conclude, who_is_fenced};
 use crate::batch::Batch;
 use crate::dead_letters::DeadLetterTopic;
 use crate::decode::{Rejection, reason};

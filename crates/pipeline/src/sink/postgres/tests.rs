@@ -353,7 +353,7 @@ async fn wait_for_the_end_of_sessions(f: &Fixture) {
     let sessions = "SELECT count(*) FROM pg_stat_activity \
                     WHERE datname = current_database() AND application_name LIKE 'tidegate%'";
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    let idle = f.sink.state().idle.len().to_string();
+    let idle = f.sink.pool.idle().to_string();
     while f.sql(sessions) != idle {
         assert!(std::time::Instant::now() < deadline, "an abandoned session stays");
         tokio::task::yield_now().await;

@@ -14,7 +14,6 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::Poll;
 
 use bytes::Bytes;
 use tidegate_kafka::TopicPartition;
@@ -22,13 +21,14 @@ use tidegate_postgres::tokio_postgres::error::SqlState;
 use tidegate_postgres::tokio_postgres::types::ToSql;
 use tidegate_postgres::tokio_postgres::{CopyInSink, Error};
 
+use super::burying::{dead_letters, insert_dead_letters};
 use super::classify::{is_rows_fault, sink_error};
 use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
+use super::sending::{answer, sent};
 use super::{sift, upsert};
 use crate::batch::{Batch, PositionUpdate};
-use crate::dead_letters::{DeadLetterTopic, Letter};
-use crate::sink::headers::headers_json;
+use crate::dead_letters::DeadLetterTopic;
 use crate::sink::{SinkContext, SinkError, Written};
 
 /// An open COPY; dropping it fails the statement.
@@ -231,57 +231,6 @@ pub(super) async fn conclude(
     committed.map_err(|error| Failed::new("committing a batch", error))
 }
 
-/// Sends a statement by asking for its answer once. `Some` if it is there
-/// already; an error at once means that nothing was sent.
-async fn sent(
-    mut statement: Pin<&mut impl Future<Output = Result<(), Error>>>,
-) -> Result<Option<()>, Error> {
-    std::future::poll_fn(|context| match statement.as_mut().poll(context) {
-        Poll::Ready(Ok(())) => Poll::Ready(Ok(Some(()))),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Pending => Poll::Ready(Ok(None)),
-    })
-    .await
-}
-
-async fn answer(
-    known: Option<()>,
-    statement: Pin<&mut impl Future<Output = Result<(), Error>>>,
-) -> Result<(), Error> {
-    match known {
-        Some(()) => Ok(()),
-        None => statement.await,
-    }
-}
-
-/// A statement that was sent, and whose answer is to come.
-pub(super) struct Pending<F> {
-    statement: Pin<Box<F>>,
-    known: Option<Result<(), Error>>,
-}
-
-impl<F: Future<Output = Result<(), Error>>> Pending<F> {
-    /// Sends it by asking for its answer once.
-    pub(super) async fn send(statement: F) -> Self {
-        let mut statement = Box::pin(statement);
-        let known = std::future::poll_fn(|context| {
-            Poll::Ready(match statement.as_mut().poll(context) {
-                Poll::Ready(answer) => Some(answer),
-                Poll::Pending => None,
-            })
-        })
-        .await;
-        Self { statement, known }
-    }
-
-    pub(super) async fn answer(self) -> Result<(), Error> {
-        match self.known {
-            Some(answer) => answer,
-            None => self.statement.await,
-        }
-    }
-}
-
 /// `None` if there are no rows to be copied.
 async fn open_copy(session: &Session, rows: usize) -> Result<Option<Copy>, Error> {
     if rows == 0 {
@@ -332,51 +281,4 @@ pub(super) async fn who_is_fenced(
         },
         Err(error) => sink_error("reading positions", &error),
     }
-}
-
-/// Records that become dead letters, and why.
-pub(super) type DeadLetters<'a> = Vec<Letter<'a>>;
-
-pub(super) fn dead_letters<'a, R>(batch: &'a Batch<R>, rejected: &'a Rejected) -> DeadLetters<'a> {
-    let refused = rejected.iter().map(|(index, why)| (&batch.entries()[*index].record, why));
-    batch.dead_letters().chain(refused).collect()
-}
-
-/// One statement for all; nothing is sent where there are none.
-pub(super) async fn insert_dead_letters(
-    session: &Session,
-    letters: &DeadLetters<'_>,
-    committed_at_ms: i64,
-) -> Result<(), Error> {
-    if letters.is_empty() {
-        return Ok(());
-    }
-    let topics: Vec<&str> = letters.iter().map(|(record, _)| &*record.topic).collect();
-    let partitions: Vec<i32> = letters.iter().map(|(record, _)| record.partition).collect();
-    let offsets: Vec<i64> = letters.iter().map(|(record, _)| record.offset).collect();
-    let timestamps: Vec<Option<i64>> =
-        letters.iter().map(|(record, _)| record.timestamp_ms).collect();
-    let keys: Vec<Option<&[u8]>> =
-        letters.iter().map(|(record, _)| record.key.as_deref()).collect();
-    let payloads: Vec<Option<&[u8]>> =
-        letters.iter().map(|(record, _)| record.payload.as_deref()).collect();
-    let headers: Vec<String> =
-        letters.iter().map(|(record, _)| headers_json(&record.headers)).collect();
-    let codes: Vec<&str> = letters.iter().map(|(_, why)| why.code).collect();
-    // PostgreSQL's texts have no NUL; a reason may quote one.
-    let reasons: Vec<String> =
-        letters.iter().map(|(_, why)| why.reason.replace('\0', "\u{fffd}")).collect();
-    let values: [&(dyn ToSql + Sync); 10] = [
-        &topics,
-        &partitions,
-        &offsets,
-        &timestamps,
-        &keys,
-        &payloads,
-        &headers,
-        &codes,
-        &reasons,
-        &committed_at_ms,
-    ];
-    session.statements.dead_letters.execute(session.client(), &values).await.map(drop)
 }

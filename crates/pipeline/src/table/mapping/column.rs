@@ -1,87 +1,15 @@
 //! A column's type and rules, and how a JSON value becomes its value.
 
+mod file;
+mod kind;
+
 use serde::Deserialize;
 
+pub(super) use self::file::ColumnFile;
+pub use self::kind::ColumnType;
 use super::row::{MappedRow, RowBuilder, Span, Value};
 use super::text::{Encoding, bytes, date_days, is_decimal, time_us, uuid};
 use crate::decode::{Rejection, reason};
-
-/// The types of a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnType {
-    /// A JSON string.
-    Text,
-    /// A whole number of 64 bits.
-    Bigint,
-    /// A whole number of 32 bits.
-    Integer,
-    /// A decimal number, exactly as it is written.
-    Numeric,
-    /// A binary floating-point number.
-    Double,
-    /// `true` or `false`.
-    Boolean,
-    /// ISO 8601 text, without an offset UTC; or a number since 1970.
-    Timestamptz,
-    /// `2026-01-31`.
-    Date,
-    /// A UUID, with or without hyphens.
-    Uuid,
-    /// Any JSON value.
-    Jsonb,
-    /// Bytes as base64 or hexadecimal text.
-    Bytea,
-}
-
-impl ColumnType {
-    pub(super) fn postgres_type(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Bigint => "bigint",
-            Self::Integer => "integer",
-            Self::Numeric => "numeric",
-            Self::Double => "double precision",
-            Self::Boolean => "boolean",
-            Self::Timestamptz => "timestamptz",
-            Self::Date => "date",
-            Self::Uuid => "uuid",
-            Self::Jsonb => "jsonb",
-            Self::Bytea => "bytea",
-        }
-    }
-
-    pub(super) fn sqlite_type(self) -> &'static str {
-        match self {
-            Self::Bigint | Self::Integer | Self::Boolean => "INTEGER",
-            Self::Double => "REAL",
-            Self::Bytea => "BLOB",
-            Self::Text
-            | Self::Numeric
-            | Self::Timestamptz
-            | Self::Date
-            | Self::Uuid
-            | Self::Jsonb => "TEXT",
-        }
-    }
-
-    /// What JSON must have for it, in words.
-    pub(super) fn expecting(self) -> &'static str {
-        match self {
-            Self::Text => "a string",
-            Self::Bigint => "a whole number of 64 bits",
-            Self::Integer => "a whole number of 32 bits",
-            Self::Numeric => "a decimal number",
-            Self::Double => "a number",
-            Self::Boolean => "true or false",
-            Self::Timestamptz => "an ISO 8601 time",
-            Self::Date => "a date like 2026-01-31",
-            Self::Uuid => "a UUID",
-            Self::Jsonb => "a JSON value",
-            Self::Bytea => "bytes as text",
-        }
-    }
-}
 
 /// What becomes of a field that is missing, or null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -101,29 +29,6 @@ pub(super) enum Epoch {
     Us,
 }
 
-/// A column as a file has it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ColumnFile {
-    pub(super) name: String,
-    r#type: ColumnType,
-    from: Option<String>,
-    #[serde(default)]
-    nullable: bool,
-    default: Option<serde_json::Value>,
-    missing: Option<Rule>,
-    null: Option<Rule>,
-    #[serde(default)]
-    non_empty: bool,
-    #[serde(default)]
-    allowed: Vec<String>,
-    max_digits: Option<u32>,
-    #[serde(default)]
-    accept_text: bool,
-    epoch: Option<Epoch>,
-    encoding: Option<Encoding>,
-}
-
 /// A checked column.
 #[derive(Debug)]
 pub(super) struct ColumnMapping {
@@ -141,51 +46,7 @@ pub(super) struct ColumnMapping {
     encoding: Encoding,
 }
 
-/// As many as most exact decimal types hold.
-const MAX_DIGITS: u32 = 38;
-
 impl ColumnMapping {
-    /// Checks a column of a file; the error begins with the field's name.
-    pub(super) fn new(file: ColumnFile) -> Result<Self, String> {
-        file.check_options()?;
-        let pointer = file.from.unwrap_or_else(|| format!("/{}", escaped(&file.name)));
-        if !pointer.is_empty() && !pointer.starts_with('/') {
-            return Err(format!(
-                "from = {pointer:?}: allowed is a JSON pointer like /order/price, or \"\""
-            ));
-        }
-        let usual = match (&file.default, file.nullable) {
-            (Some(_), _) => Rule::Default,
-            (None, true) => Rule::Null,
-            (None, false) => Rule::Reject,
-        };
-        let mut column = Self {
-            name: file.name,
-            kind: file.r#type,
-            pointer,
-            missing: file.missing.unwrap_or(usual),
-            null: file.null.unwrap_or(usual),
-            default: None,
-            non_empty: file.non_empty,
-            allowed: file.allowed,
-            max_digits: file.max_digits.unwrap_or(MAX_DIGITS),
-            accept_text: file.accept_text,
-            epoch: file.epoch,
-            encoding: file.encoding.unwrap_or_default(),
-        };
-        if let Some(value) = file.default {
-            let default = super::decode::value_of(&column, &value.to_string())
-                .map_err(|error| format!("default = {value}: {}", error.reason))?;
-            column.default = Some(default);
-        }
-        let needs_default = column.missing == Rule::Default || column.null == Rule::Default;
-        match (needs_default, &column.default) {
-            (true, None) => Err("default: missing, a rule asks for it".into()),
-            (false, Some(_)) => Err("default: no rule asks for it".into()),
-            _ => Ok(column),
-        }
-    }
-
     pub(super) fn may_be_null(&self) -> bool {
         self.missing == Rule::Null || self.null == Rule::Null
     }
@@ -359,33 +220,4 @@ impl ColumnMapping {
             _ => Err(self.bad_field(format_args!("is not {}", self.kind.expecting()))),
         }
     }
-}
-
-impl ColumnFile {
-    /// Refuses an option that means nothing for the type.
-    fn check_options(&self) -> Result<(), String> {
-        use ColumnType::{Bigint, Boolean, Bytea, Double, Integer, Numeric, Text, Timestamptz};
-        let options: [(&str, bool, &[ColumnType]); 6] = [
-            ("non_empty", self.non_empty, &[Text]),
-            ("allowed", !self.allowed.is_empty(), &[Text]),
-            ("max_digits", self.max_digits.is_some(), &[Numeric]),
-            ("accept_text", self.accept_text, &[Bigint, Integer, Numeric, Double, Boolean]),
-            ("epoch", self.epoch.is_some(), &[Timestamptz]),
-            ("encoding", self.encoding.is_some(), &[Bytea]),
-        ];
-        for (option, is_given, kinds) in options {
-            if is_given && !kinds.contains(&self.r#type) {
-                return Err(format!("{option}: means nothing for this type"));
-            }
-        }
-        if self.max_digits.is_some_and(|digits| !(1..=1000).contains(&digits)) {
-            return Err("max_digits: allowed is 1 to 1000".into());
-        }
-        Ok(())
-    }
-}
-
-/// A name as a token of a JSON pointer.
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
