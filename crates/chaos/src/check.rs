@@ -25,12 +25,12 @@ pub(crate) fn check(
     sent: &Sent,
     store: &Store,
 ) -> anyhow::Result<Verdict> {
-    let output = Command::new(binary)
-        .args(["audit", "--json", "--database", &store.audit_url(), "--ledger"])
-        .arg(ledger)
-        .stdin(Stdio::null())
-        .output()
-        .context("tidegate audit")?;
+    let mut audit = Command::new(binary);
+    audit.args(["audit", "--json", "--database", &store.audit_url(), "--ledger"]).arg(ledger);
+    if let Some(mapping) = store.mapping() {
+        audit.arg("--mapping").arg(mapping);
+    }
+    let output = audit.stdin(Stdio::null()).output().context("tidegate audit")?;
     let audit: Value = serde_json::from_slice(&output.stdout).with_context(|| {
         format!("tidegate audit: {}", String::from_utf8_lossy(&output.stderr).trim())
     })?;

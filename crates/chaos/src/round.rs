@@ -83,6 +83,7 @@ impl Suite {
         let mut result = json!({
             "round": round.number, "protocol": round.protocol, "sink": round.sink,
             "rate_per_s": round.rate_per_s, "batch_size": round.batch_size, "connections": round.connections,
+            "upsert": round.upsert,
             "write_ms": round.write_ms, "pods_at_start": round.pods, "pods_at_end": world.pods.all().len(),
         });
         if self.stop.is_set() {
@@ -224,6 +225,7 @@ impl Suite {
                     database: name.to_owned(),
                     proxy_port: self.servers.database.port(),
                     port: self.servers.postgres_port(),
+                    mapping: round.upsert.then(|| directory.join("mapping.toml")),
                 })
             }
         }
@@ -239,7 +241,7 @@ impl Suite {
         let config = directory.join("consume.toml");
         std::fs::write(&config, config_text(round, &self.limits)).context("consume.toml")?;
         let text = |text: &str| text.to_owned();
-        let arguments = vec![
+        let mut arguments = vec![
             text("consume"),
             text("--report"),
             format!("--config={}", config.display()),
@@ -253,6 +255,10 @@ impl Suite {
             text("--metrics-addr=off"),
             text("--kafka-config=socket.timeout.ms=5000"),
         ];
+        if let Some(mapping) = store.mapping() {
+            std::fs::write(mapping, upsert_mapping()).context("mapping.toml")?;
+            arguments.push(format!("--mapping={}", mapping.display()));
+        }
         Pods::new(self.main.clone(), &self.tidegate, arguments, directory.join("pods"))
     }
 
@@ -287,6 +293,12 @@ fn spawn_fault(
         }
         Ok(())
     })?)
+}
+
+/// The trades' own table, with the trade's number for a key.
+fn upsert_mapping() -> String {
+    const TRADES: &str = include_str!("../../../config/tables/trade.toml");
+    TRADES.replace("mode = \"append\"", "mode = \"upsert\"\nkey = [\"trade_id\"]")
 }
 
 fn batch_size(round: &Round) -> String {

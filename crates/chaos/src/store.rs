@@ -32,7 +32,14 @@ LEFT JOIN disordered d ON d.p = kafka_partition ORDER BY 1";
 /// Where a round's rows are.
 #[derive(Debug, Clone)]
 pub(crate) enum Store {
-    Postgres { psql: Psql, database: String, proxy_port: u16, port: u16 },
+    Postgres {
+        psql: Psql,
+        database: String,
+        proxy_port: u16,
+        port: u16,
+        /// Of a table with a key; without it the trades' own.
+        mapping: Option<PathBuf>,
+    },
     Sqlite { path: PathBuf },
 }
 
@@ -50,6 +57,14 @@ impl Store {
         match self {
             Self::Postgres { port, database, .. } => url(*port, database),
             Self::Sqlite { path } => sqlite_url(path),
+        }
+    }
+
+    /// The file that tells of its table, if it is not the trades' own.
+    pub(crate) fn mapping(&self) -> Option<&Path> {
+        match self {
+            Self::Postgres { mapping, .. } => mapping.as_deref(),
+            Self::Sqlite { .. } => None,
         }
     }
 
@@ -78,7 +93,12 @@ impl Store {
             }
             _ => Some(format!("{row:?}")),
         };
-        Ok(self.query(PARTITIONS)?.iter().filter_map(odd).collect())
+        // A table with a key keeps no order in which rows came.
+        let sql = match self.mapping() {
+            Some(_) => PARTITIONS.replace("ORDER BY id", "ORDER BY kafka_offset"),
+            None => PARTITIONS.to_owned(),
+        };
+        Ok(self.query(&sql)?.iter().filter_map(odd).collect())
     }
 
     fn query(&self, sql: &str) -> anyhow::Result<Vec<Vec<i64>>> {

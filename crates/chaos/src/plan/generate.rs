@@ -85,6 +85,7 @@ impl Round {
             load_seed: rng.random_range(1..=1_000_000),
             batch_size: [None, Some(50), Some(200), Some(500)][rng.random_range(0..4)],
             connections: [1, 1, 2, 4][rng.random_range(0..4)],
+            upsert: !is_sqlite && number % 4 == 3,
             write_ms: [0, 20, 100][rng.random_range(0..3)],
             faults: Vec::new(),
         };

@@ -92,6 +92,8 @@ pub(crate) struct Round {
     pub(crate) batch_size: Option<u32>,
     /// Writes at once of a pod into PostgreSQL.
     pub(crate) connections: u32,
+    /// Rows take the place of those with their key, which no other record has.
+    pub(crate) upsert: bool,
     /// Simulated time of a write, ms: batches are in flight when faults strike.
     pub(crate) write_ms: u32,
     pub(crate) faults: Vec<Planned>,
