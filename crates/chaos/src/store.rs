@@ -40,7 +40,9 @@ pub(crate) enum Store {
         /// Of a table with a key; without it the trades' own.
         mapping: Option<PathBuf>,
     },
-    Sqlite { path: PathBuf },
+    Sqlite {
+        path: PathBuf,
+    },
 }
 
 impl Store {
