@@ -14,6 +14,8 @@ use crate::security::token::install;
 use crate::{ConnectionOptions, Error, LagReader, Position};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// A busy broker takes this long until it leads a thousand new partitions.
+const LEADERS_TIMEOUT: Duration = Duration::from_secs(60);
 const RETRY_WAIT: Duration = Duration::from_millis(50);
 
 /// Outcome of a topic creation.
@@ -173,7 +175,7 @@ impl Admin {
     pub fn pin_start_offsets(&self, group: &str, topic: &str) -> Result<Vec<Position>, Error> {
         // A topic that was created a moment ago has leaders that do not know it
         // yet, and a first group has to wait for its coordinator.
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + LEADERS_TIMEOUT;
         loop {
             match self.try_pin(group, topic) {
                 Err(error) if !error.is_permanent() && Instant::now() < deadline => {
