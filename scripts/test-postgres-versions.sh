@@ -47,7 +47,7 @@ for version in "${versions[@]}"; do
   PATH="$shim:$PATH" "${tests[@]}" -- --test-threads 2 sink::postgres dead_letters \
     >"$results/$version.txt" 2>&1 || failed+=("$version")
   # The libraries of the other crates have no such tests.
-  sed -i -e '/Running unittests/d' -e '/^running 0 tests/d' -e '/ok. 0 passed/d' -e '/^ *$/d' \
+  sed -i -e '/^ *Compiling /d' -e '/^ *Finished /d' -e '/Running unittests/d' -e '/^running 0 tests/d' -e '/ok. 0 passed/d' -e '/^ *$/d' \
     -e "1i $("$cache/$version/bin/postgres" --version)" "$results/$version.txt"
   grep '^test result' "$results/$version.txt" >&2 || { say "no test ran"; failed+=("$version"); }
   rm -rf "$shim"
