@@ -202,10 +202,13 @@ pub fn even_factor(total: i64, partitions: i64, threshold: i64) -> i64 {
         .unwrap_or(partitions)
 }
 
+/// Of a topic, by far.
+const MOST_PARTITIONS: i64 = 1_000_000;
+
 /// Partition ids from `1,2,5-7`; `None` in the answer is no limit.
 ///
 /// # Errors
-/// The part that is neither a number nor a range.
+/// The part that is neither a number nor a range, or names more partitions than a topic has.
 pub fn parse_partition_limitation(text: &str) -> Result<Option<Vec<i32>>, String> {
     if text.trim().is_empty() {
         return Ok(None);
@@ -219,6 +222,9 @@ pub fn parse_partition_limitation(text: &str) -> Result<Option<Vec<i32>>, String
             [first, last] => {
                 let first: i32 = first.parse().map_err(|_| wrong())?;
                 let last: i32 = last.parse().map_err(|_| wrong())?;
+                if i64::from(last) - i64::from(first) >= MOST_PARTITIONS {
+                    return Err(format!("{part:?} is more than {MOST_PARTITIONS} partitions"));
+                }
                 ids.extend(first..=last);
             }
             _ => return Err(wrong()),

@@ -4,4 +4,4 @@ mod executor;
 mod fallback;
 
 pub use executor::{Execution, ExecutorInput, execute};
-pub use fallback::{Fallback, FallbackBehavior, after_evaluation};
+pub use fallback::{Current, Fallback, FallbackBehavior, after_evaluation};

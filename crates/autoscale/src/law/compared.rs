@@ -60,6 +60,10 @@ impl<L: Law, O: Law> Law for Compared<L, O> {
         self.law.next_due_ms().min(self.other.next_due_ms())
     }
 
+    fn not_followed(&mut self) {
+        self.law.not_followed();
+    }
+
     fn hpa_view(&self) -> HpaView {
         self.law.hpa_view()
     }

@@ -108,7 +108,7 @@ impl StockLaw {
         }
         let binding = self.keda_binding(now_ms, facts, spec, &evaluation, execution.set);
         Decision {
-            to: execution.set.unwrap_or(spec),
+            to: object.annotations.paused_replicas.or(execution.set).unwrap_or(spec),
             active: Some(evaluation.active),
             binding,
             ..self.decision(now_ms, Decider::Keda, facts, spec, &evaluation)
@@ -127,6 +127,9 @@ impl StockLaw {
         sums: Option<LagSums>,
         spec: i32,
     ) -> Decision {
+        if self.object.annotations.paused {
+            return self.no_hpa(now_ms, facts, spec);
+        }
         // At zero the HPA is disabled and asks for no metric.
         let evaluation = (spec > 0).then(|| self.metric_for_hpa(facts, sums, spec));
         let metric_milli = evaluation.as_ref().and_then(|evaluation| evaluation.metric_milli);
@@ -139,12 +142,7 @@ impl StockLaw {
             proposals: &[proposal],
             now_ms,
         });
-        let evaluation = evaluation.unwrap_or(Evaluation {
-            lag: None,
-            metric_milli: None,
-            active: false,
-            error: false,
-        });
+        let evaluation = evaluation.unwrap_or(Evaluation::NOTHING);
         Decision {
             to: outcome.desired,
             proposal: outcome.proposal,
@@ -152,6 +150,16 @@ impl StockLaw {
             reason: Some(outcome.reason),
             binding: self.hpa_binding(&outcome, spec),
             ..self.decision(now_ms, Decider::Hpa, facts, spec, &evaluation)
+        }
+    }
+
+    /// KEDA deletes the HPA of a paused object.
+    fn no_hpa(&mut self, now_ms: i64, facts: &Facts, spec: i32) -> Decision {
+        self.hpa = Hpa::default();
+        self.targets = "<unknown>".into();
+        Decision {
+            binding: words::PAUSED.into(),
+            ..self.decision(now_ms, Decider::Hpa, facts, spec, &Evaluation::NOTHING)
         }
     }
 
@@ -274,6 +282,49 @@ fn after(due_ms: i64, period_ms: i64, now_ms: i64) -> i64 {
 mod tests {
     use super::*;
     use crate::lag::PartitionOffsets;
+
+    /// What is wanted at the end of each sync, with pods that follow at once.
+    fn run(annotation: &str, spec: i32, end: i64) -> Vec<i32> {
+        let text = include_str!("../../../../config/scaled-object-demo.yaml");
+        let name = "metadata:\n  name:";
+        assert!(text.contains(name), "the demo begins so");
+        let annotated = format!("metadata:\n  annotations: {{{annotation}}}\n  name:");
+        let object = ScaledObject::from_yaml(&text.replacen(name, &annotated, 1), "demo");
+        let mut law = StockLaw::new(object.expect("valid"), StockOptions::default(), 0);
+        let mut spec = spec;
+        let mut wanted = Vec::new();
+        for sync in 1..=40 {
+            let partition = PartitionOffsets { partition: 0, committed: Some(0), end: Some(end) };
+            let facts = Facts {
+                spec_replicas: spec,
+                status_replicas: spec,
+                ready_replicas: spec,
+                offsets: Ok(vec![partition; 100]),
+                sink: None,
+            };
+            let decisions = law.tick(sync * 15_000, &facts);
+            spec = decisions.last().map_or(spec, |decision| decision.to);
+            wanted.push(spec);
+        }
+        wanted
+    }
+
+    #[test]
+    fn a_paused_object_stays_and_a_paused_direction_is_not_taken() {
+        let last = |annotation, spec, end| run(annotation, spec, end)[39];
+        let (much, little) = (10_000, 1);
+        assert!(last("", 10, much) > 50 && last("", 10, little) < 5, "it moves");
+        for annotation in
+            ["autoscaling.keda.sh/paused: 'true'", "autoscaling.keda.sh/paused-replicas: '10'"]
+        {
+            assert_eq!((last(annotation, 10, much), last(annotation, 10, little)), (10, 10));
+        }
+        assert_eq!(last("autoscaling.keda.sh/paused-replicas: '7'", 10, much), 7);
+        let no_out = "autoscaling.keda.sh/paused-scale-out: 'true'";
+        assert_eq!((last(no_out, 10, much), last(no_out, 10, little) < 5), (10, true));
+        let no_in = "autoscaling.keda.sh/paused-scale-in: 'true'";
+        assert_eq!((last(no_in, 10, much) > 50, last(no_in, 10, little)), (true, 10));
+    }
 
     #[test]
     fn what_is_left_of_the_cooldown_is_told_in_seconds() {

@@ -2,8 +2,7 @@
 //!
 //! The law is asked at its own cadence. Its number is the metric of an `external-push`
 //! trigger with target 1: the HPA takes it at its next sync, up to one sync period
-//! later; KEDA lifts from zero at once, because that is pushed, and goes to zero at its
-//! next poll. Windows and tolerance are 0, as the chart's ScaledObject has them.
+//! later; KEDA lifts from zero and goes to zero at once, because both are pushed. Windows and tolerance are 0, as the chart's ScaledObject has them.
 //!
 //! Rejected: adding a delay to the law's orders. It is not a delay: between two syncs
 //! the number may change many times, and only the last one counts.
@@ -63,7 +62,7 @@ impl<L: Law> Law for ThroughKeda<L> {
             PartitionOffsets { partition: 0, committed: Some(0), end: Some(i64::from(wanted)) };
         let mut facts = Facts { offsets: Ok(vec![metric]), sink: None, ..facts.clone() };
         let mut done = Vec::new();
-        if wanted > 0 && facts.spec_replicas == 0 {
+        if (wanted > 0) != (facts.spec_replicas > 0) {
             let pushed = self.keda.poll(now_ms, &facts);
             facts.spec_replicas = pushed.to;
             done.push(pushed);
@@ -149,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn from_zero_at_once_to_zero_at_the_next_poll() {
+    fn from_zero_and_to_zero_at_once() {
         let law = Schedule::new(vec![(0, 0), (7_000, 3), (40_000, 0)]);
         let options = StockOptions { poll_offset_ms: 2_000, ..StockOptions::default() };
         let wanted = run(law, options, 80);
         assert_eq!((wanted[6], wanted[7], wanted[14], wanted[15]), (0, 1, 1, 3));
-        // The HPA's least is 1; KEDA polls at 2 + 30 k seconds.
-        assert_eq!((wanted[44], wanted[45], wanted[61], wanted[62]), (3, 1, 1, 0));
+        // Neither the HPA's sync at 45 s nor KEDA's poll at 62 s is waited for.
+        assert_eq!((wanted[39], wanted[40], wanted[79]), (3, 0, 0));
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Trigger {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Annotations {
     pub(crate) paused: bool,
+    /// Set once, then paused.
+    pub(crate) paused_replicas: Option<i32>,
     pub(crate) pause_scale_in: bool,
     pub(crate) pause_scale_out: bool,
     pub(crate) force_activation: bool,

@@ -11,8 +11,8 @@ use crate::hpa::{Behavior, Policy, PolicyKind, Rules, Select};
 use crate::keda::{Fallback, FallbackBehavior};
 use crate::lag::{LagOptions, OffsetReset, parse_partition_limitation};
 
-/// Connection settings of the trigger: another program's business.
-const CONNECTION_KEYS: &[&str] = &[
+/// What KEDA's trigger knows. Connection settings are another program's business.
+const TRIGGER_KEYS: &[&str] = &[
     "awsRegion",
     "bootstrapServers",
     "ca",
@@ -91,6 +91,14 @@ fn checked(manifest: Manifest) -> Result<ScaledObject, String> {
             spec.triggers.len()
         ));
     };
+    let behavior = spec
+        .advanced
+        .and_then(|advanced| advanced.horizontal_pod_autoscaler_config)
+        .and_then(|config| config.behavior)
+        .as_ref()
+        .map(behavior)
+        .transpose()?;
+    let annotations = annotations(&manifest.metadata.annotations)?;
     Ok(ScaledObject {
         name: manifest.metadata.name,
         target_kind: spec.scale_target_ref.kind.unwrap_or_else(|| "Deployment".into()),
@@ -107,15 +115,9 @@ fn checked(manifest: Manifest) -> Result<ScaledObject, String> {
         max_replica_count: max as i32,
         idle_replica_count: idle.map(|idle| idle as i32),
         fallback: spec.fallback.as_ref().map(fallback).transpose()?,
-        behavior: spec
-            .advanced
-            .and_then(|advanced| advanced.horizontal_pod_autoscaler_config)
-            .and_then(|config| config.behavior)
-            .as_ref()
-            .map(behavior)
-            .transpose()?,
+        behavior: with_pauses(behavior, annotations),
         trigger: self::trigger(trigger)?,
-        annotations: annotations(&manifest.metadata.annotations),
+        annotations,
     })
 }
 
@@ -126,16 +128,41 @@ fn within(field: &str, value: i64, low: i64, high: i64) -> Result<i64, String> {
     Err(format!("{field} = {value}: allowed is {low} to {high}"))
 }
 
-fn annotations(given: &BTreeMap<String, String>) -> Annotations {
+fn annotations(given: &BTreeMap<String, String>) -> Result<Annotations, String> {
+    let named = |name: &str| given.get(&format!("autoscaling.keda.sh/{name}")).map(String::as_str);
+    // As KEDA, for which what is no boolean is meant as true.
     let set = |name: &str| {
-        given.get(&format!("autoscaling.keda.sh/{name}")).is_some_and(|value| value != "false")
+        named(name).is_some_and(|text| !["0", "f", "F", "false", "False", "FALSE"].contains(&text))
     };
-    Annotations {
-        paused: set("paused") || set("paused-replicas"),
+    let replicas = |text: &str| {
+        let wrong =
+            || format!("autoscaling.keda.sh/paused-replicas = {text:?}: not a number of pods");
+        text.parse().ok().filter(|replicas| *replicas >= 0).ok_or_else(wrong)
+    };
+    let paused_replicas = named("paused-replicas").map(replicas).transpose()?;
+    Ok(Annotations {
+        paused: set("paused") || paused_replicas.is_some(),
+        paused_replicas,
         pause_scale_in: set("paused-scale-in"),
         pause_scale_out: set("paused-scale-out"),
         force_activation: set("force-activation"),
+    })
+}
+
+/// The behavior as KEDA writes it into the HPA: a direction that is paused is disabled.
+fn with_pauses(behavior: Option<Behavior>, annotations: Annotations) -> Option<Behavior> {
+    let Annotations { pause_scale_in, pause_scale_out, .. } = annotations;
+    if !pause_scale_in && !pause_scale_out {
+        return behavior;
     }
+    let mut behavior = behavior.unwrap_or_default();
+    if pause_scale_out {
+        behavior.scale_up.select = Select::Disabled;
+    }
+    if pause_scale_in {
+        behavior.scale_down.select = Select::Disabled;
+    }
+    Some(behavior)
 }
 
 fn fallback(spec: &FallbackSpec) -> Result<Fallback, String> {
@@ -251,10 +278,10 @@ fn trigger(spec: &TriggerSpec) -> Result<Trigger, String> {
         }
     };
     let metadata = &spec.metadata;
-    if let Some(unknown) = metadata.keys().find(|key| !CONNECTION_KEYS.contains(&key.as_str())) {
+    if let Some(unknown) = metadata.keys().find(|key| !TRIGGER_KEYS.contains(&key.as_str())) {
         return Err(format!(
             "{FIELD}.metadata.{unknown}: unknown key, allowed are {}",
-            CONNECTION_KEYS.join(", ")
+            TRIGGER_KEYS.join(", ")
         ));
     }
     let text = |key: &str| metadata.get(key).map(String::as_str).filter(|value| !value.is_empty());

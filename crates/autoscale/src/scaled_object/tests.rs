@@ -1,4 +1,5 @@
 use super::ScaledObject;
+use crate::hpa::Select;
 
 const DEMO: &str = include_str!("../../tests/data/keda-hpa-runs/demo-config.yaml");
 
@@ -29,6 +30,50 @@ fn the_committed_objects_are_read() {
     ] {
         ScaledObject::from_yaml(text, name).expect(name);
     }
+}
+
+fn annotated(annotations: &str) -> Result<ScaledObject, super::ScaledObjectError> {
+    let metadata = format!("metadata: {{name: a, annotations: {{{annotations}}}}}");
+    ScaledObject::from_yaml(&minimal("", "").replace("metadata: {name: a}", &metadata), "m")
+}
+
+#[test]
+fn annotations_are_read_as_keda_reads_them() {
+    let paused = |annotations: &str| {
+        let object = annotated(annotations).expect(annotations);
+        (object.annotations.paused, object.annotations.paused_replicas)
+    };
+    for (value, expected) in [
+        ("true", true),
+        ("1", true),
+        ("please", true),
+        ("False", false),
+        ("0", false),
+        ("f", false),
+    ] {
+        let text = format!("autoscaling.keda.sh/paused: '{value}'");
+        assert_eq!(paused(&text), (expected, None), "{value}");
+    }
+    assert_eq!(paused("autoscaling.keda.sh/paused-replicas: '3'"), (true, Some(3)));
+    let error = annotated("autoscaling.keda.sh/paused-replicas: 'false'").expect_err("refused");
+    assert!(error.to_string().contains("paused-replicas = \"false\""), "{error}");
+}
+
+#[test]
+fn a_paused_direction_is_disabled_in_the_hpa() {
+    let selects = |annotations: &str| {
+        let behavior = annotated(annotations).expect(annotations).behavior;
+        behavior.map(|behavior| (behavior.scale_up.select, behavior.scale_down.select))
+    };
+    assert_eq!(
+        selects("autoscaling.keda.sh/paused-scale-in: 'true'"),
+        Some((Select::Max, Select::Disabled))
+    );
+    assert_eq!(
+        selects("autoscaling.keda.sh/paused-scale-out: 'true'"),
+        Some((Select::Disabled, Select::Max))
+    );
+    assert_eq!(selects("autoscaling.keda.sh/paused-scale-in: 'false'"), None);
 }
 
 #[test]

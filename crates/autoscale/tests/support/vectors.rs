@@ -9,7 +9,7 @@ use tidegate_autoscale::hpa::{
     value_proposal,
 };
 use tidegate_autoscale::keda::{
-    ExecutorInput, Fallback, FallbackBehavior, after_evaluation, execute,
+    Current, ExecutorInput, Fallback, FallbackBehavior, after_evaluation, execute,
 };
 use tidegate_autoscale::lag::{
     LagOptions, OffsetReset, PartitionOffsets, even_factor, metric_name,
@@ -395,7 +395,7 @@ fn fallback(entry: &Value) -> (Value, Value) {
             replicas: int32(&entry["replicas"]),
             behavior,
         }),
-        int32(&entry["current"]),
+        Current { replicas: int32(&entry["current"]), ready: None },
         int(&entry["target"]),
     );
     (json!([entry["expected_failures"], entry["expected_metric_milli"]]), json!([got.0, got.1]))

@@ -311,9 +311,14 @@ impl PodStart {
         Self { start_s: guess_s, last_spec: None, waiting: None }
     }
 
-    /// `before_s` is the last look: a larger spec was decided then.
-    pub(super) fn observe(&mut self, now_s: f64, before_s: f64, counts: Counts) {
+    /// `before_s` is the last look: a larger spec was decided then. After a look that is
+    /// `blind_s` ago nobody knows when pods were ordered, or became ready.
+    pub(super) fn observe(&mut self, now_s: f64, before_s: f64, blind_s: f64, counts: Counts) {
         let Counts { spec, ready, .. } = counts;
+        if now_s - before_s >= blind_s {
+            self.waiting = None;
+            self.last_spec = None;
+        }
         if self.last_spec.is_some_and(|last| spec > last) {
             self.waiting = Some(Waiting { since_s: before_s, pods: spec });
         }

@@ -213,12 +213,30 @@ fn what_is_in_flight_is_not_work_that_waits() {
 #[test]
 fn a_slow_start_is_known_before_it_is_over() {
     let mut start = PodStart::new(5.0);
-    start.observe(0.0, 0.0, Counts { spec: 1, status: 1, ready: 1 });
+    start.observe(0.0, 0.0, 5.0, Counts { spec: 1, status: 1, ready: 1 });
     for second in 1..=20 {
         let now_s = f64::from(second);
-        start.observe(now_s, now_s - 1.0, Counts { spec: 3, status: 3, ready: 1 });
+        start.observe(now_s, now_s - 1.0, 5.0, Counts { spec: 3, status: 3, ready: 1 });
     }
     assert_eq!((start.start_s(20.0), start.left_s(20.0)), (20.0, 0.0));
-    start.observe(21.0, 20.0, Counts { spec: 3, status: 3, ready: 3 });
+    start.observe(21.0, 20.0, 5.0, Counts { spec: 3, status: 3, ready: 3 });
     assert_eq!((start.start_s(30.0), start.left_s(30.0)), (21.0, 0.0));
+}
+
+#[test]
+fn pods_that_were_ordered_in_the_dark_say_nothing_of_their_start() {
+    let mut start = PodStart::new(5.0);
+    let pods = |spec, ready| Counts { spec, status: spec, ready };
+    start.observe(0.0, 0.0, 5.0, pods(1, 1));
+    start.observe(1.0, 0.0, 5.0, pods(2, 1));
+    // Nothing could be read for 400 s; meanwhile one was ordered and became ready.
+    start.observe(401.0, 1.0, 5.0, pods(3, 3));
+    assert_eq!((start.start_s(401.0), start.left_s(401.0)), (5.0, 0.0));
+    start.observe(402.0, 401.0, 5.0, pods(4, 3));
+    start.observe(405.0, 404.0, 5.0, pods(4, 4));
+    assert!(
+        (start.start_s(405.0) - 4.7).abs() < 1e-9,
+        "the next ones do: {}",
+        start.start_s(405.0)
+    );
 }

@@ -26,6 +26,8 @@ const BEHIND_PARTITIONS: f64 = 0.5;
 const FROZEN_LOOKS: u32 = 5;
 /// ... when this many records would have been expected since.
 const FROZEN_RECORDS: f64 = 20.0;
+/// After so many periods without a look, or seconds, nobody knows when pods became ready.
+const BLIND_LOOKS: f64 = 5.0;
 
 /// Everything that is measured.
 #[derive(Debug, Clone)]
@@ -104,7 +106,8 @@ impl Estimator {
         if self.counts.replace(counts) != Some(counts) {
             self.settled_at_s = now_s + self.rebalance.cost_s().max(2.0);
         }
-        self.pod_start.observe(now_s, before_s.unwrap_or(now_s), counts);
+        let blind_s = BLIND_LOOKS * seconds(options.period_ms).max(1.0);
+        self.pod_start.observe(now_s, before_s.unwrap_or(now_s), blind_s, counts);
         let span_s = before_s.map_or(0.0, |before_s| now_s - before_s);
         let moved = self.observe_partitions(now_ms, span_s, offsets);
         self.arrived = moved.arrived;

@@ -9,10 +9,11 @@ use super::SloOptions;
 
 /// Beyond the mean, the worst assignment may use this much more of a pod.
 const WORST_EXTRA: f64 = 0.12;
-/// At most this hot, a partition gains from having its pod for itself ...
-const HOT_EDGE: f64 = 1.25;
-/// ... so that the others on it may take this much of it ...
+/// A hot partition gains from having its pod for itself, unless the others on it take at
+/// most this much of a pod ...
 const HOT_SHARED: f64 = 0.1;
+/// ... or this share of what it falls behind by without them ...
+const HOT_LITTLE: f64 = 0.25;
 /// ... for at most this many times the pods that the others need.
 const HOT_PRICE: i32 = 2;
 /// Where no allowed count is enough, pods that the mean would not use still give a
@@ -100,10 +101,13 @@ pub(super) struct Load<'a> {
     mean_rate: f64,
     /// Partitions that were taken out, one pod each.
     hot: usize,
+    /// Up to this many pods a hot partition is spared neighbours.
+    spared_pods: f64,
 }
 
 impl<'a> Load<'a> {
-    pub(super) fn new(situation: &'a Situation, pod: f64, hot_pods: f64) -> Self {
+    /// A partition is hot from `hot_pods` on, and spared neighbours up to `spared_pods`.
+    pub(super) fn new(situation: &'a Situation, pod: f64, hot_pods: f64, spared_pods: f64) -> Self {
         let most = hot_pods * pod;
         let divisible = |index: usize| situation.rates[index] <= most;
         let cooled = |values: &[f64]| -> Vec<f64> {
@@ -115,14 +119,17 @@ impl<'a> Load<'a> {
         let count = situation.rates.len();
         let mean_rate = rates.last().copied().unwrap_or(0.0) / count.max(1) as f64;
         let hot = (0..count).filter(|index| !divisible(*index)).count();
-        Self { situation, pod, rates, backlogs, mean_rate, hot }
+        Self { situation, pod, rates, backlogs, mean_rate, hot, spared_pods }
     }
 
+    /// The one that stands out; where all are alike the pods are slow, and no partition is hot.
     pub(super) fn hottest(&self) -> Option<HotPartition> {
         let Situation { rates, partitions, .. } = self.situation;
         let (rate, partition) = rates.iter().zip(partitions).max_by(|a, b| a.0.total_cmp(b.0))?;
         let pods = rate / self.pod;
-        (self.hot > 0).then_some(HotPartition { partition: *partition, pods })
+        let mean = rates.iter().sum::<f64>() / self.partitions() as f64;
+        let stands_out = self.partitions() == 1 || *rate > SKEWED * mean;
+        (self.hot > 0 && stands_out).then_some(HotPartition { partition: *partition, pods })
     }
 
     fn partitions(&self) -> usize {
@@ -176,13 +183,15 @@ impl<'a> Load<'a> {
             && waiting <= criteria.full_age_s * rate
     }
 
-    /// With a partition near the edge: whether the others leave it its pod.
+    /// Whether the others leave a hot partition its pod, as far as that helps it.
     fn spares_the_hot(&self, n: i32, others: i32) -> bool {
-        let Situation { rates, .. } = self.situation;
-        let hottest = rates.iter().copied().fold(0.0, f64::max);
-        let gains = self.hot > 0 && hottest <= HOT_EDGE * self.pod;
+        let hottest = self.situation.rates.iter().copied().fold(0.0, f64::max);
+        let behind = (hottest - self.pod).max(0.0);
         let neighbours = self.most(n).saturating_sub(1) as f64 * self.mean_rate;
-        !gains || n >= others.saturating_mul(HOT_PRICE) || neighbours <= HOT_SHARED * self.pod
+        self.hot == 0
+            || hottest > self.spared_pods * self.pod
+            || n >= others.saturating_mul(HOT_PRICE)
+            || neighbours <= (HOT_SHARED * self.pod).max(HOT_LITTLE * behind)
     }
 
     pub(super) fn drains(&self, n: i32, criteria: Criteria) -> bool {

@@ -174,7 +174,9 @@ impl SloLaw {
             (plan.enough < counts.spec).then(|| self.fewer_since_s.unwrap_or(now_s));
         self.enough.push_back((now_s, plan.enough));
         self.forget(now_s);
-        let backlog_due = plan.drain_due && estimate.settled;
+        let late = estimate.oldest_age_s > self.options.target_age_s;
+        let is_all_there = counts.spec == counts.ready;
+        let backlog_due = (plan.drain_due || late && is_all_there) && estimate.settled;
         self.backlog_looks = if backlog_due { self.backlog_looks.saturating_add(1) } else { 0 };
         self.targets =
             format!("{:.1}s/{}s (age)", estimate.oldest_age_s, self.options.target_age_s);

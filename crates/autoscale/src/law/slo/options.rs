@@ -111,11 +111,13 @@ impl SloOptions {
         }
     }
 
-    /// Most pods that both bounds allow, at least 1.
+    /// Most pods that both bounds allow, at least 1 and the fewest.
     pub fn most_replicas(&self) -> i32 {
-        let affordable = self.max_cost.map_or(f64::MAX, |cost| (cost / self.pod_cost).floor());
-        // A float beyond the range of `i32` becomes its end.
-        self.max_replicas.min(affordable as i32).max(1)
+        // 0.3 / 0.1 is a little less than 3.
+        const ROUNDING: f64 = 1.0 + 1e-9;
+        let affordable = self.max_cost.map_or(f64::MAX, |cost| cost / self.pod_cost * ROUNDING);
+        // Rounded down; a float beyond the range of `i32` becomes its end.
+        self.max_replicas.min(affordable as i32).max(self.min_replicas).max(1)
     }
 
     /// # Errors
@@ -188,6 +190,25 @@ mod tests {
         let poor = SloOptions { max_cost: Some(0.25), min_replicas: 3, ..options };
         let error = poor.check().expect_err("refused").to_string();
         assert!(error.starts_with("max_cost = 0.25: allowed is 0.3"), "{error}");
+    }
+
+    #[test]
+    fn a_cost_that_pays_for_so_many_pods_to_the_cent_allows_them() {
+        for pods in 1..=100 {
+            for cents in 1..=30 {
+                let options = SloOptions {
+                    min_replicas: pods,
+                    pod_cost: f64::from(cents) / 100.0,
+                    max_cost: Some(f64::from(pods * cents) / 100.0),
+                    ..SloOptions::default()
+                };
+                if options.check().is_ok() {
+                    assert_eq!(options.most_replicas(), pods, "{cents} cents");
+                }
+                let options = SloOptions { min_replicas: 0, ..options };
+                assert_eq!((options.check(), options.most_replicas()), (Ok(()), pods));
+            }
+        }
     }
 
     #[test]

@@ -17,8 +17,9 @@
 //!
 //! A partition that alone needs more than a pod is taken out of both sums, counts as
 //! one pod, and is named: the group's assignor cannot keep its pod free for it. Near
-//! one pod it still gains from few neighbours, so it then sets a floor, at most twice
-//! what the others need.
+//! one pod it still gains from few neighbours, so it then asks for more pods, at most twice
+//! what the others need. Above, it sets a floor in the same way: pods that are there stay as
+//! long as neighbours would add much to what it falls behind by.
 //!
 //! Where whole partitions make the next count that leaves headroom half as dear again
 //! or more (two partitions that just fill a pod, or one each), pods may be used to the
@@ -42,6 +43,8 @@ const DOWN_DRAIN: f64 = 0.8;
 const HOT: f64 = 1.0;
 const HOT_DUE: f64 = 0.95;
 const HOT_DOWN: f64 = 1.1;
+/// At most this hot, a partition asks for more pods than the others need.
+const HOT_EDGE: f64 = 1.25;
 /// Pods may be used to the full when the next count that leaves headroom costs at
 /// least this many times as much: to come down, to stay.
 const FULL_FROM: f64 = 1.5;
@@ -73,6 +76,8 @@ pub(super) struct Plan {
     pub(super) steady_due: bool,
     /// Whether the backlog is too much for the present count.
     pub(super) drain_due: bool,
+    /// What would do if pods did what they are guessed to do, where that is fewer.
+    pub(super) unproven: Option<i32>,
     /// What no allowed count is enough for.
     pub(super) short: Option<Short>,
     pub(super) hot: Option<HotPartition>,
@@ -123,13 +128,13 @@ impl Plan {
             drift,
         };
         let (pod, pod_in_reserve) = (situation.pod_rate_per_s, situation.reserve_rate_per_s);
-        let load = Load::new(situation, pod, HOT);
-        let load_due = Load::new(situation, pod, HOT_DUE);
-        let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN);
+        let load = Load::new(situation, pod, HOT, HOT_EDGE);
+        let load_due = Load::new(situation, pod, HOT_DUE, HOT_EDGE);
+        let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN, f64::MAX);
         // What fewer pods do is to be proven; what they would do if more came is believed. And
         // a slow spell is what they were kept for: no second reserve is kept in it.
         let ready = |hot, criteria| {
-            let load = is_reserved.then(|| Load::new(situation, pod_in_reserve, hot));
+            let load = is_reserved.then(|| Load::new(situation, pod_in_reserve, hot, HOT_EDGE));
             move |n| load.as_ref().is_none_or(|load| load.takes(n, criteria))
         };
         let (ready_aim, ready_due) = (ready(HOT, aim), ready(HOT_DUE, due));
@@ -142,6 +147,8 @@ impl Plan {
         let carried = load_down.least(|n| load_down.carries(n, down));
         let lasts = |n| load_down.lasts(n, carried, down) && reserved(n);
         let enough = load_down.least(|n| n >= roomy || lasts(n));
+        let guessed = load.least(|n| load.carries(n, down) && load.drains(n, down) && reserved(n));
+        let is_guess = situation.sure_rate_per_s < situation.pod_rate_per_s;
         let spec = situation.spec;
         let partitions = i32::try_from(situation.rates.len()).unwrap_or(i32::MAX);
         let most = options.most_replicas().min(partitions.max(1));
@@ -151,6 +158,7 @@ impl Plan {
             doubled: load.bounded(spec.saturating_mul(2), options),
             steady: load.bounded(steady, options),
             enough: load.bounded(enough, options),
+            unproven: (is_guess && guessed < enough).then(|| load.bounded(guessed, options)),
             steady_due: !stays && !load_due.carries(spec, due) || !ready_due(spec),
             drain_due: !stays && !load_due.drains(spec, due),
             short: (wanted > most).then(|| load.short_of(most, aim)),

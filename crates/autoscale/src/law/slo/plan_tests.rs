@@ -100,7 +100,13 @@ fn a_partition_near_the_edge_sets_a_floor() {
     // Three pods carry the others; twice as many leave four to each pod.
     assert_eq!(Plan::new(&edge, &options()).steady, 6);
     edge.rates[7] = 700.0;
-    assert_eq!(Plan::new(&edge, &options()).steady, 3, "more pods cannot help");
+    let plan = Plan::new(&edge, &options());
+    assert_eq!(plan.steady, 3, "more pods cannot help");
+    // With seven neighbours it falls behind by 550 a second, with one by 250.
+    assert_eq!(plan.enough, 12, "fewer would do harm");
+    // By 1,250 or 1,000: that is much the same.
+    edge.rates[7] = 1500.0;
+    assert_eq!(Plan::new(&edge, &options()).enough, 4);
 }
 
 #[test]

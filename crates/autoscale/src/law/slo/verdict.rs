@@ -79,7 +79,8 @@ impl SloLaw {
                 Verdict::new(spec, SloTerm::Cooldown).noted(note)
             };
         }
-        self.fewer(now_s, spec, plan)
+        let late = estimate.oldest_age_s > self.options.target_age_s;
+        self.fewer(now_s, spec, late, plan)
     }
 
     /// From zero: there is nothing to wait for.
@@ -116,8 +117,14 @@ impl SloLaw {
         Some(Verdict::new(to, SloTerm::Backlog))
     }
 
-    /// The most that was enough within the hold, when that is fewer than now.
-    fn fewer(&self, now_s: f64, spec: i32, plan: &Plan) -> Verdict {
+    /// The most that was enough within the hold, when that is fewer than now. While the
+    /// promise is broken nothing proves that fewer keep it, unless one partition breaks it
+    /// whatever the count.
+    fn fewer(&self, now_s: f64, spec: i32, late: bool, plan: &Plan) -> Verdict {
+        if late && plan.hot.is_none() && plan.enough < spec {
+            let note = format!("{} would do, not before the promise is kept again", plan.enough);
+            return Verdict::new(spec, SloTerm::Hold).noted(note);
+        }
         let most = self.enough.iter().map(|(_, enough)| *enough).max().unwrap_or(spec);
         let held_s = now_s - self.last_change_s;
         let fewer_s = self.fewer_since_s.map_or(0.0, |since_s| now_s - since_s);
@@ -134,6 +141,10 @@ impl SloLaw {
         }
         if plan.enough < spec {
             return Verdict::new(spec, SloTerm::Hold);
+        }
+        if let Some(fewer) = plan.unproven.filter(|fewer| *fewer < spec) {
+            let note = format!("{fewer} may do, but pods have not been seen to do so much");
+            return Verdict::new(spec, SloTerm::Enough).noted(note);
         }
         Verdict::new(spec, SloTerm::Enough)
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::StockLaw;
-use crate::keda::after_evaluation;
+use crate::keda::{Current, after_evaluation};
 use crate::lag::{LagSums, PartitionOffsets, TotalLag, total_lag};
 use crate::law::Facts;
 
@@ -15,6 +15,12 @@ pub(super) struct Evaluation {
     pub(super) metric_milli: Option<i64>,
     pub(super) active: bool,
     pub(super) error: bool,
+}
+
+impl Evaluation {
+    /// Nobody asked.
+    pub(super) const NOTHING: Self =
+        Self { lag: None, metric_milli: None, active: false, error: false };
 }
 
 impl StockLaw {
@@ -38,6 +44,8 @@ impl StockLaw {
             self.previous.clear();
         }
         let target = self.object.lag_threshold();
+        let ready = self.object.trigger.is_value_target.then_some(facts.ready_replicas);
+        let current = Current { replicas: current, ready };
         let (failures, fallback_milli) =
             after_evaluation(self.failures, result.is_ok(), self.object.fallback, current, target);
         self.failures = failures;

@@ -4,6 +4,8 @@ use super::{Evaluation, StockLaw};
 use crate::hpa::{HpaDecision, Reason};
 use crate::law::Facts;
 
+pub(super) const PAUSED: &str = "paused by annotation";
+
 impl StockLaw {
     pub(super) fn note_targets(&mut self, metric_milli: Option<i64>, status: i32) {
         let target = quantity(self.object.lag_threshold());
@@ -24,7 +26,7 @@ impl StockLaw {
         set: Option<i32>,
     ) -> String {
         if self.object.annotations.paused {
-            return "paused by annotation".into();
+            return PAUSED.into();
         }
         if evaluation.error {
             let why = facts.offsets.as_ref().err().map_or("unknown", String::as_str);
@@ -32,8 +34,13 @@ impl StockLaw {
         }
         let waiting = !evaluation.active && set.is_none() && spec > 0;
         if waiting && self.object.min_replica_count == 0 {
-            let since_ms = self.last_active_ms.map_or(0, |at| now_ms.saturating_sub(at));
-            let left_s = self.object.cooldown_ms.saturating_sub(since_ms).max(0) / 1000;
+            // Before anything was active the time since the creation counts.
+            let (whole_ms, since_ms) = match self.last_active_ms {
+                Some(at_ms) => (self.object.cooldown_ms, at_ms),
+                None => (self.object.initial_cooldown_ms, self.created_ms),
+            };
+            let passed_ms = now_ms.saturating_sub(since_ms);
+            let left_s = whole_ms.saturating_sub(passed_ms).max(0) / 1000;
             return format!("{left_s} s of the cooldown left");
         }
         String::new()
