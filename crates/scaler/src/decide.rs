@@ -4,11 +4,12 @@ use tidegate_autoscale::lag::{
     LagOptions, PartitionOffsets as LawOffsets, PreviousOffsets, total_lag,
 };
 use tidegate_autoscale::law::{
-    Decider as By, Decision, Facts, Law as _, SinkFacts, SloLaw, StockLaw,
+    Decider as By, Decision, Facts, Law as _, SinkFacts, SloLaw, SloTerm, StockLaw,
 };
 use tidegate_kafka::PartitionOffsets;
 
 use crate::metadata::{LawSettings, Settings};
+use crate::stale::{Stale, Unread};
 
 /// What was seen.
 #[derive(Debug, Clone)]
@@ -31,14 +32,24 @@ pub(crate) struct Decided {
     pub(crate) active: bool,
     pub(crate) lag: Option<i64>,
     pub(crate) stock_wanted: Option<i32>,
+    /// Whether it is `fallbackReplicas` that is wanted.
+    pub(crate) is_fallback: bool,
     pub(crate) decision: Option<Decision>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Decider {
     law: Law,
-    /// Runs beside, on the same facts (shadow).
-    stock: Option<Box<StockLaw>>,
+    stale: Stale,
+    stock: Option<Beside>,
+}
+
+/// Runs beside, on the same facts (shadow). It speaks at its own polls and syncs only:
+/// what it said last is quoted until then.
+#[derive(Debug)]
+struct Beside {
+    law: Box<StockLaw>,
+    said: Option<i32>,
 }
 
 #[derive(Debug)]
@@ -64,12 +75,12 @@ impl Decider {
                 active: false,
             },
         };
-        Ok(Self { law, stock: None })
+        Ok(Self { law, stale: Stale::new(settings, now_ms), stock: None })
     }
 
     /// Lets the stock law look at the same facts.
     pub(crate) fn beside(&mut self, stock: StockLaw) {
-        self.stock = Some(Box::new(stock));
+        self.stock = Some(Beside { law: Box::new(stock), said: None });
     }
 
     pub(crate) fn decide(&mut self, seen: &Seen) -> Decided {
@@ -81,23 +92,55 @@ impl Decider {
             offsets,
             sink: seen.sink,
         };
-        let stock_wanted = self.stock.as_mut().map(|stock| {
-            stock.tick(seen.now_ms, &facts).last().map_or(seen.spec, |decision| decision.to)
-        });
+        self.stale.look(seen.now_ms, seen.spec, facts.offsets.is_ok());
+        let unread = facts.offsets.as_ref().err().map(|why| self.stale.unread(seen.spec, why));
+        let stock_wanted = self.stock.as_mut().and_then(|stock| stock.ask(seen.now_ms, &facts));
         let mut decided = match &mut self.law {
-            Law::Slo { law, last } => slo(law, last, seen, &facts),
+            Law::Slo { law, last } => slo(law, last, seen, &facts, unread.as_ref(), &self.stale),
             Law::Stock { options, previous, active } => {
-                stock(options, previous, active, seen, &facts)
+                stock(options, previous, active, seen, &facts, unread.as_ref())
             }
         };
         decided.stock_wanted = stock_wanted;
+        decided.is_fallback = unread.is_some_and(|unread| unread.is_fallback);
         decided
     }
 }
 
-fn slo(law: &mut SloLaw, last: &mut Option<Decision>, seen: &Seen, facts: &Facts) -> Decided {
-    let fresh = law.tick(seen.now_ms, facts).into_iter().next_back();
-    if let Some(decision) = &fresh {
+impl Beside {
+    /// What it would do next from here, as it said last.
+    fn ask(&mut self, now_ms: i64, facts: &Facts) -> Option<i32> {
+        let decisions = self.law.tick(now_ms, facts);
+        self.law.not_followed();
+        for decision in decisions {
+            // KEDA's poll says nothing about more than one pod.
+            let speaks = decision.decided_by != By::Keda
+                || decision.changes()
+                || decision.from == 0
+                || self.said.is_none();
+            if speaks {
+                self.said = Some(decision.to);
+            }
+        }
+        self.said
+    }
+}
+
+fn slo(
+    law: &mut SloLaw,
+    last: &mut Option<Decision>,
+    seen: &Seen,
+    facts: &Facts,
+    unread: Option<&Unread>,
+    stale: &Stale,
+) -> Decided {
+    let mut fresh = law.tick(seen.now_ms, facts).into_iter().next_back();
+    if let Some(decision) = &mut fresh {
+        if let Some(unread) = unread {
+            (decision.to, decision.binding) = (unread.to, unread.binding.clone());
+        } else if decision.terms.as_ref().is_some_and(|terms| terms.term == SloTerm::Stale) {
+            decision.to = stale.paced(seen.spec, decision.to);
+        }
         *last = Some(decision.clone());
     }
     let wanted = last.as_ref().map_or(seen.spec, |decision| decision.to);
@@ -106,6 +149,7 @@ fn slo(law: &mut SloLaw, last: &mut Option<Decision>, seen: &Seen, facts: &Facts
         active: wanted > 0,
         lag: last.as_ref().and_then(|decision| decision.lag),
         stock_wanted: None,
+        is_fallback: false,
         decision: fresh,
     }
 }
@@ -117,6 +161,7 @@ fn stock(
     was_active: &mut bool,
     seen: &Seen,
     facts: &Facts,
+    unread: Option<&Unread>,
 ) -> Decided {
     let target = options.lag_threshold;
     let lag = facts.offsets.as_ref().ok().map(|offsets| total_lag(offsets, options, previous));
@@ -128,7 +173,7 @@ fn stock(
             i32::try_from(lag.total.max(1).saturating_add(target - 1) / target).unwrap_or(i32::MAX)
         }
         Some(_) => 0,
-        None => seen.spec,
+        None => unread.map_or(seen.spec, |unread| unread.to),
     };
     let decision = Decision {
         at_ms: seen.now_ms,
@@ -144,11 +189,7 @@ fn stock(
         proposal: None,
         stabilized: None,
         reason: None,
-        binding: facts
-            .offsets
-            .as_ref()
-            .err()
-            .map_or_else(String::new, |why| format!("holding: {why}")),
+        binding: unread.map_or_else(String::new, |unread| unread.binding.clone()),
         terms: None,
         alternative: None,
     };
@@ -157,6 +198,7 @@ fn stock(
         active: *was_active,
         lag: lag.map(|lag| lag.total.max(0)),
         stock_wanted: None,
+        is_fallback: false,
         decision: Some(decision),
     }
 }
@@ -173,6 +215,9 @@ fn for_law(offsets: &PartitionOffsets) -> LawOffsets {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+
+    use tidegate_autoscale::law::StockOptions;
+    use tidegate_autoscale::scaled_object::ScaledObject;
 
     use super::*;
 
@@ -211,6 +256,27 @@ mod tests {
             let held = decider.decide(&broken);
             assert!(held.active, "{law}");
             assert_eq!(held.wanted, 1, "{law}");
+        }
+    }
+
+    #[test]
+    fn stock_beside_says_its_number_at_every_look() {
+        let demo = include_str!("../../../config/scaled-object-demo.yaml");
+        let demo = ScaledObject::from_yaml(demo, "demo").expect("manifest");
+        let mut decider = Decider::new(&settings(&[]), 0).expect("law");
+        decider.beside(StockLaw::new(demo, StockOptions::default(), 0));
+        for second in 0..180 {
+            let end = Some(second * 100);
+            let partition =
+                |partition| PartitionOffsets { partition, committed: Some(0), start: Some(0), end };
+            let offsets = Ok((0..24).map(partition).collect());
+            let seen = Seen { spec: 3, ready: 3, offsets, ..seen(second, None, 0) };
+            let stock = decider.decide(&seen).stock_wanted;
+            // At the sync at 105 s its window of a minute asks for 15, and ten more are
+            // allowed; between two syncs it stays with that.
+            if second >= 105 {
+                assert_eq!(stock, Some(13), "second {second}");
+            }
         }
     }
 }

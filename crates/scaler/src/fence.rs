@@ -2,9 +2,14 @@
 //!
 //! Contract: a member is a pod's when its client calls itself as the pod is named
 //! (`tidegate consume` does, from `POD_NAME`), or when it comes from the pod's address
-//! and no client in the group is named after a pod. Only members that were in the group
-//! when the pod was still there are fenced: the pod's next container is another member.
-//! A member that lives after all costs a rebalance and nothing else.
+//! and no client in the group is named after a pod. All of the pod's members are fenced
+//! that the last read of the group found, a second ago or so. Where a container ended
+//! unseen and only its successor is seen, that one may be among them under the same name.
+//! It is told that it is no member and joins again: that costs a rebalance, and no
+//! record, since positions are compared in the sink.
+//!
+//! Rejected: telling the successor by the time its container started. That is the node's
+//! clock against the scaler's, for one rebalance after a crash that causes one anyway.
 //!
 //! Threads: the watch is a task; each fencing runs on the blocking pool.
 

@@ -7,7 +7,8 @@
 //! # Layout
 //! - [`metadata`]: what a ScaledObject says about itself (of `tidegate-autoscale`)
 //! - [`encoding`]: a wanted number of pods as a metric
-//! - [`object`], [`registry`]: ScaledObjects and their laws; `decide`: the law itself
+//! - [`object`], [`registry`]: ScaledObjects and their laws; `decide`: the law itself, and
+//!   `stale`: what is wanted while Kafka cannot be read
 //! - [`observe`]: reads the clusters, one thread each
 //! - [`service`], [`proto`]: KEDA's four calls
 //! - [`http`], [`metrics`]: pages for people and Prometheus
@@ -38,6 +39,7 @@ pub mod server;
 pub mod service;
 pub mod shadow;
 mod sink;
+mod stale;
 mod tls;
 
 pub use error::Error;

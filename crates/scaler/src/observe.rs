@@ -3,7 +3,8 @@
 //! Contract: one read of a cluster an interval, for all its objects together. Between
 //! two of them, while an object at zero is listened to (`external-push`), the ends of
 //! its topic are looked at more often: a record that arrives is told within one such
-//! look. A slow cluster delays its own objects and nobody else's.
+//! look. A slow cluster delays its own objects and nobody else's, and neither does an
+//! object whose law fails.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -73,7 +74,7 @@ pub struct Reads {
     pub partial: AtomicU64,
     /// Time of all reads, microseconds.
     pub micros: AtomicU64,
-    /// End of the last round, of the cluster for which it is longest ago, milliseconds.
+    /// End of the last round, by cluster, milliseconds; 0 is none yet.
     pub rounds_ms: Vec<AtomicI64>,
     /// Connections open, by cluster.
     pub connections: Vec<AtomicU64>,
@@ -198,7 +199,9 @@ impl Observer {
             }
             let of_group = members.get(&want.group).and_then(|of| of.as_ref().ok()).cloned();
             let hpa = self.shared.hpas.of(object.key());
-            object.observe(now_ms, answer, of_group, hpa, self.shared.acts);
+            object.guarded(now_ms, |object| {
+                object.observe(now_ms, answer, of_group, hpa, self.shared.acts);
+            });
         }
         self.count(is_complete, began.elapsed());
     }

@@ -10,6 +10,7 @@
 //! | `INVALID_ARGUMENT` | metadata: the key, its value, what is allowed |
 //! | `NOT_FOUND` | the topic does not exist |
 //! | `PERMISSION_DENIED` | an ACL is missing, or Kafka refuses certificate, password or token |
+//! | `INTERNAL` | the object's law failed, a defect of the scaler's own |
 //! | `UNAVAILABLE` | Kafka does not answer, or members are still being counted |
 //! | `RESOURCE_EXHAUSTED` | too many objects |
 
@@ -277,6 +278,9 @@ fn refused(object: &Object, trouble: &Trouble) -> GrpcStatus {
         }
         Trouble::Settling { left_s } => GrpcStatus::unavailable(format!(
             "{label}: started a moment ago, counting the group's members for {left_s:.0} s more; the count is held meanwhile"
+        )),
+        Trouble::Law { why } => GrpcStatus::internal(format!(
+            "{label}: the law failed: {why}; the count is held, and the next look may mend it: restart the scaler if it does not"
         )),
         Trouble::Kafka { error, for_s, held } => {
             let then = match held {

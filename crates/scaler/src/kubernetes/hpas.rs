@@ -16,7 +16,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// An HPA's counts and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HpaFacts {
-    /// `desiredReplicas` of its status: what the last sync wrote.
+    /// `desiredReplicas` of its status: what the last sync wrote. Where no sync has come to
+    /// a number yet, because none had a metric, it is what there is.
     pub desired: i32,
     /// `currentReplicas` of its status: what that sync saw.
     pub current: i32,
@@ -24,7 +25,17 @@ pub struct HpaFacts {
     pub has_metric: bool,
 }
 
-pub(crate) type ByObject = HashMap<(String, String), (String, HpaFacts)>;
+/// An HPA as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    name: String,
+    facts: HpaFacts,
+    /// Whether a sync has written its status. Before that it has no conditions, and its
+    /// counts are 0, whatever runs.
+    is_synced: bool,
+}
+
+pub(crate) type ByObject = HashMap<(String, String), Listed>;
 
 /// HPAs by namespace and name of the ScaledObject.
 #[derive(Debug, Default)]
@@ -33,17 +44,17 @@ pub struct Hpas {
 }
 
 impl Hpas {
-    /// Facts of an object's HPA, where they are known.
+    /// Facts of an object's HPA, where they are known: not before its first sync.
     pub fn of(&self, key: &ObjectKey) -> Option<HpaFacts> {
-        self.found(key, |(_, facts)| *facts)
+        self.found(key, |hpa| hpa.is_synced.then_some(hpa.facts)).flatten()
     }
 
     /// Its name, when it has no metric of ours.
     pub fn without_metric(&self, key: &ObjectKey) -> Option<String> {
-        self.found(key, |(name, facts)| (!facts.has_metric).then(|| name.clone())).flatten()
+        self.found(key, |hpa| (!hpa.facts.has_metric).then(|| hpa.name.clone())).flatten()
     }
 
-    fn found<T>(&self, key: &ObjectKey, what: impl Fn(&(String, HpaFacts)) -> T) -> Option<T> {
+    fn found<T>(&self, key: &ObjectKey, what: impl Fn(&Listed) -> T) -> Option<T> {
         let seen = self.seen.borrow();
         if seen.is_empty() {
             return None;
@@ -98,14 +109,18 @@ fn by_object(list: &serde_json::Value) -> ByObject {
                 i32::try_from(value).ok()
             };
             let metrics = hpa["spec"]["metrics"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let conditions = hpa["status"]["conditions"].as_array().map_or(0, Vec::len);
+            let (desired, current) = (number("desiredReplicas")?, number("currentReplicas")?);
+            let is_synced = conditions > 0 || desired > 0 || current > 0;
             let facts = HpaFacts {
-                desired: number("desiredReplicas")?,
-                current: number("currentReplicas")?,
+                desired: if desired == 0 { current } else { desired },
+                current,
                 has_metric: metrics.iter().any(|metric| {
                     metric["external"]["metric"]["name"].as_str().is_some_and(is_ours)
                 }),
             };
-            Some(((namespace.to_owned(), object.to_owned()), (name.to_owned(), facts)))
+            let listed = Listed { name: name.to_owned(), facts, is_synced };
+            Some(((namespace.to_owned(), object.to_owned()), listed))
         })
         .collect()
 }
@@ -135,11 +150,35 @@ mod tests {
             {"metadata": {"namespace": "a", "name": "made-by-hand"}, "status": {}},
         ]});
         let hpas = by_object(&list);
-        let of = |object: &str| hpas.get(&("a".to_owned(), object.to_owned())).cloned();
+        let of = |object: &str| {
+            hpas.get(&("a".to_owned(), object.to_owned())).cloned().map(|hpa| (hpa.name, hpa.facts))
+        };
         let facts = |desired, current, has_metric| HpaFacts { desired, current, has_metric };
         assert_eq!(of("so"), Some(("own-name".into(), facts(7, 5, true))));
         assert_eq!(of("other"), Some(("keda-hpa-other".into(), facts(1, 0, false))));
         assert_eq!(of("kafka"), Some(("keda-hpa-kafka".into(), facts(0, 0, false))));
         assert_eq!(hpas.len(), 3);
+    }
+
+    #[test]
+    fn an_hpa_that_never_came_to_a_number_does_not_want_zero() {
+        let hpas = Hpas::default();
+        let list = |status: &serde_json::Value| {
+            let metadata = serde_json::json!({"namespace": "a", "name": "keda-hpa-so",
+                "ownerReferences": [{"kind": "ScaledObject", "name": "so"}]});
+            let item = serde_json::json!({"metadata": metadata, "status": status});
+            hpas.seen.send_replace(by_object(&serde_json::json!({"items": [item]})));
+            let key = ObjectKey { namespace: "a".into(), name: "so".into(), metadata: Vec::new() };
+            assert_eq!(hpas.without_metric(&key).as_deref(), Some("keda-hpa-so"));
+            hpas.of(&key).map(|hpa| (hpa.desired, hpa.current))
+        };
+        let fresh = serde_json::json!({"currentMetrics": null, "desiredReplicas": 0});
+        assert_eq!(list(&fresh), None, "no sync was made yet");
+        let conditions = serde_json::json!([{"type": "ScalingActive", "status": "False"}]);
+        let without_metric = serde_json::json!({
+            "currentReplicas": 12, "desiredReplicas": 0, "conditions": conditions});
+        assert_eq!(list(&without_metric), Some((12, 12)));
+        let at_zero = serde_json::json!({"desiredReplicas": 0, "conditions": conditions});
+        assert_eq!(list(&at_zero), Some((0, 0)));
     }
 }

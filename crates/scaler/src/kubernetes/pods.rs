@@ -5,7 +5,7 @@
 //! before can it be said that it is gone now.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -20,6 +20,8 @@ const WATCH_S: u32 = 300;
 const SILENCE: Duration = Duration::from_secs(WATCH_S as u64 + 30);
 const RETRY_LEAST: Duration = Duration::from_millis(500);
 const RETRY_MOST: Duration = Duration::from_secs(30);
+/// A watch that ends before this time is one that cannot be held.
+const SHORT: Duration = Duration::from_secs(1);
 /// A line longer than this is not a pod.
 const MOST_LINE: usize = 4 << 20;
 
@@ -124,8 +126,15 @@ pub async fn watch_pods(client: Client, gone: mpsc::Sender<GonePod>) {
     let mut tracker = PodTracker::default();
     let mut wait = RETRY_LEAST;
     while !gone.is_closed() {
+        let began = Instant::now();
         match watch_once(&client, &mut tracker, &gone).await {
-            Ok(()) => wait = RETRY_LEAST,
+            Ok(()) => {
+                wait = RETRY_LEAST;
+                // The next list is not asked for at once where a watch ends at once.
+                if began.elapsed() < SHORT {
+                    tokio::time::sleep(RETRY_LEAST).await;
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "pods cannot be watched; dead ones are not fenced meanwhile");
                 tokio::time::sleep(wait).await;
@@ -174,8 +183,7 @@ async fn watch_once(
             let event: Value = serde_json::from_slice(&std::mem::take(&mut line))
                 .map_err(|error| Error::Kubernetes(format!("watch pods: {error}")))?;
             if event["type"] == "ERROR" {
-                // Most often 410 Gone: begin again with a list.
-                return Ok(());
+                return over(&event["object"]);
             }
             if let Some(pod) = tracker.event(&event) {
                 let _ = gone.send(pod).await;
@@ -185,6 +193,16 @@ async fn watch_once(
             return Err(Error::Kubernetes("watch pods: a line without an end".into()));
         }
     }
+}
+
+/// A watch that the server ended with a `Status`. 410 Gone is as good as its time being
+/// up: begin again with a list.
+fn over(status: &Value) -> Result<(), Error> {
+    if status["code"] == 410 {
+        return Ok(());
+    }
+    let reason = status["message"].as_str().unwrap_or("no reason given");
+    Err(Error::Kubernetes(format!("watch pods: {}: {reason}", status["code"])))
 }
 
 /// Percent-encodes a selector.
@@ -200,74 +218,4 @@ fn encoded(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn pod(uid: &str, phase: &str, restarts: i64, state: &str) -> Value {
-        json!({
-            "metadata": {"uid": uid, "namespace": "n", "name": format!("pod-{uid}")},
-            "status": {"phase": phase, "podIP": "10.0.0.1", "containerStatuses": [
-                {"restartCount": restarts, "state": {state: {}}},
-            ]},
-        })
-    }
-
-    fn event(kind: &str, object: &Value) -> Value {
-        json!({"type": kind, "object": object})
-    }
-
-    fn why(gone: Option<GonePod>) -> Option<&'static str> {
-        gone.map(|gone| gone.why)
-    }
-
-    #[test]
-    fn a_pod_is_gone_once_however_it_ends() {
-        let running = pod("a", "Running", 0, "running");
-        for (last, expected) in [
-            (event("DELETED", &running), "deleted"),
-            (event("MODIFIED", &pod("a", "Failed", 0, "terminated")), "failed or evicted"),
-            (event("MODIFIED", &pod("a", "Succeeded", 0, "terminated")), "ended"),
-            (event("MODIFIED", &pod("a", "Running", 1, "running")), "its container ended"),
-            (event("MODIFIED", &pod("a", "Running", 0, "terminated")), "its container ended"),
-            (event("MODIFIED", &pod("a", "Running", 1, "waiting")), "its container ended"),
-        ] {
-            let mut tracker = PodTracker::default();
-            assert_eq!(tracker.event(&event("ADDED", &running)), None);
-            assert_eq!(why(tracker.event(&last)), Some(expected));
-            assert_eq!(tracker.event(&last), None, "told once: {last}");
-        }
-    }
-
-    #[test]
-    fn a_pod_that_was_never_seen_alive_is_not_gone() {
-        let mut tracker = PodTracker::default();
-        for object in [
-            pod("a", "Pending", 0, "waiting"),
-            pod("a", "Failed", 0, "terminated"),
-            pod("a", "Running", 4, "waiting"),
-        ] {
-            assert_eq!(tracker.event(&event("MODIFIED", &object)), None);
-        }
-        assert_eq!(tracker.event(&event("DELETED", &pod("a", "Running", 0, "running"))), None);
-    }
-
-    #[test]
-    fn what_ended_between_two_watches_is_found_by_the_list() {
-        let mut tracker = PodTracker::default();
-        let (a, b) = (pod("a", "Running", 0, "running"), pod("b", "Running", 0, "running"));
-        assert!(tracker.list(&[a, b.clone()]).is_empty());
-        let gone = tracker.list(&[b]);
-        assert_eq!(gone.iter().map(|gone| gone.name.as_str()).collect::<Vec<_>>(), ["pod-a"]);
-    }
-
-    #[test]
-    fn a_pod_that_drains_is_not_gone_yet() {
-        let mut tracker = PodTracker::default();
-        let mut running = pod("a", "Running", 0, "running");
-        tracker.event(&event("ADDED", &running));
-        running["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        assert_eq!(tracker.event(&event("MODIFIED", &running)), None);
-    }
-}
+mod tests;

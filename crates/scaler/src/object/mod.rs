@@ -5,11 +5,13 @@
 //! wait for Kafka.
 //!
 //! # Layout
+//! - `look`: new facts become an answer
 //! - `present`: how many pods there are, with and without the Kubernetes API
 //! - `history`: the decisions that are kept
 //! - `status`: what is answered
 
 mod history;
+mod look;
 mod present;
 mod status;
 #[cfg(test)]
@@ -19,12 +21,11 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_autoscale::law::{Decision, SinkFacts, StockLaw};
-use tidegate_kafka::{ClusterError, GroupMember, GroupTopic, PartitionOffsets};
+use tidegate_kafka::{GroupMember, GroupTopic};
 use tokio::sync::watch;
 
-use crate::decide::{Decider, Seen};
+use crate::decide::Decider;
 use crate::encoding::{TARGET, Told};
-use crate::kubernetes::HpaFacts;
 use crate::metadata::{LawSettings, Settings};
 
 use self::history::History;
@@ -33,9 +34,6 @@ use self::present::Present;
 pub use self::history::DECISION_LOG;
 pub use self::status::{Status, Trouble};
 
-/// Members must have been as many for this long after a start, at most.
-const SETTLE_MOST_S: f64 = 30.0;
-const SETTLE_LEAST_S: f64 = 5.0;
 /// What the pods said of their sink counts for this long: two rounds may fail.
 const SINK_MS: i64 = 15_000;
 /// Name of an object and of its trigger's settings: an edited object is another one.
@@ -97,6 +95,7 @@ impl Object {
             hpa: None,
             trouble: Some(Trouble::NotRead),
             error: None,
+            is_fallback: false,
             stock_wanted: None,
         };
         Ok(Self {
@@ -231,98 +230,12 @@ impl Object {
                 );
                 (TARGET, i64::from(value))
             }
-            LawSettings::Stock { lag_threshold, .. } => (*lag_threshold, status.lag),
-        })
-    }
-
-    /// The law looks at new facts.
-    pub fn observe(
-        &self,
-        now_ms: i64,
-        offsets: Result<Vec<PartitionOffsets>, ClusterError>,
-        members: Option<Vec<GroupMember>>,
-        hpa: Option<HpaFacts>,
-        acts: bool,
-    ) {
-        let mut mind = self.mind();
-        let count =
-            members.as_ref().map(|members| i32::try_from(members.len()).unwrap_or(i32::MAX));
-        if let Some(members) = members {
-            mind.members = members;
-        }
-        let error = offsets.as_ref().err().cloned();
-        if error.is_none() {
-            mind.good_ms = Some(now_ms);
-        }
-        if acts {
-            mind.present.follow(now_ms, hpa);
-        }
-        let present = hpa.map(|hpa| hpa.desired).or(count);
-        // Without acting (shadow) the world decides what there is.
-        let spec = match mind.present.spec.filter(|_| acts) {
-            Some(spec) => Some(spec),
-            None => present,
-        };
-        let settle_s = self.settle_s();
-        let left_s = mind.present.settling_s(now_ms, count, hpa, settle_s);
-        let before = self.status();
-        let mut after = Status { at_ms: now_ms, members: count, hpa, ..before.clone() };
-        after.error = error.as_ref().map(ToString::to_string);
-        after.facts_ms = mind.good_ms.unwrap_or(before.facts_ms);
-        if mind.good_ms.is_none() {
-            let for_s = seconds(now_ms - self.created_ms);
-            after.trouble = error.map(|error| Trouble::Kafka { error, for_s, held: None });
-        } else {
-            let seen = Seen {
-                now_ms,
-                spec: spec.unwrap_or(before.wanted),
-                ready: count.or(spec).unwrap_or(before.wanted),
-                offsets: offsets.map_err(|error| error.to_string()),
-                sink: self.sink(now_ms),
-            };
-            let decided = mind.decider.decide(&seen);
-            after.lag = decided.lag.unwrap_or(before.lag);
-            after.stock_wanted = decided.stock_wanted;
-            after.wanted = if left_s.is_some() { seen.spec } else { decided.wanted };
-            after.active = decided.active || after.wanted > 0 && error.is_some();
-            after.trouble = self.trouble(now_ms, &mind, error, after.wanted, left_s);
-            if left_s.is_none() {
-                mind.present.spec = Some(after.wanted);
-                if let Some(decision) = decided.decision {
-                    lock(&self.history).keep(&self.label(), decision);
-                }
+            LawSettings::Stock { lag_threshold, .. } => {
+                // A lag for which the HPA wants as many pods.
+                let least = if status.is_fallback { i64::from(status.wanted) } else { 0 };
+                (*lag_threshold, status.lag.max(least.saturating_mul(*lag_threshold)))
             }
-        }
-        drop(mind);
-        self.status.send_replace(after);
-    }
-
-    fn trouble(
-        &self,
-        now_ms: i64,
-        mind: &Mind,
-        error: Option<ClusterError>,
-        held: i32,
-        left_s: Option<f64>,
-    ) -> Option<Trouble> {
-        if let Some(error) = error {
-            let for_s = seconds(now_ms - mind.good_ms.unwrap_or(now_ms));
-            let over = for_s > self.settings.stale_after_s;
-            return (over && self.settings.fallback_replicas.is_none()).then_some(Trouble::Kafka {
-                error,
-                for_s,
-                held: Some(held),
-            });
-        }
-        left_s.map(|left_s| Trouble::Settling { left_s })
-    }
-
-    fn settle_s(&self) -> f64 {
-        match &self.settings.law {
-            LawSettings::Slo(options) => options.pod_start_s.clamp(SETTLE_LEAST_S, SETTLE_MOST_S),
-            // The lag is the metric, whatever there is.
-            LawSettings::Stock { .. } => 0.0,
-        }
+        })
     }
 
     fn mind(&self) -> MutexGuard<'_, Mind> {
@@ -340,10 +253,6 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.object.streams.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
 }
 
 /// What is guarded stays usable when a holder panicked: each field is set on its own.

@@ -8,12 +8,13 @@
 //! while (`Settling`); until then requests for the metric fail, and at a failed
 //! metric the HPA keeps what it has. So a restart of the scaler changes nothing.
 //! Where the Kubernetes API may be read, nothing is counted: the HPA says what there is,
-//! and one that does something else than it was told for three syncs is followed.
+//! and one that stands at something else than it was told for three syncs is followed.
 
 use crate::kubernetes::HpaFacts;
 
-/// An HPA that wants something else than it was told for this long, three syncs, was
-/// told otherwise by somebody: what it wants is what there is.
+/// An HPA that stands at something else than it was told for this long, three syncs, was
+/// told otherwise by somebody: what it wants is what there is. One that moves follows,
+/// though what is listed of it may be older than what it was told last.
 const DIFFERS_MS: i64 = 45_000;
 
 /// What was wanted last, and what there was before anything was decided.
@@ -22,8 +23,8 @@ pub(super) struct Present {
     /// What was decided last; `None` until there is something to go on from.
     pub(super) spec: Option<i32>,
     settling: Settling,
-    /// Since when the HPA has wanted something else.
-    differs_ms: Option<i64>,
+    /// Something else that the HPA wants, and since when it is that.
+    differs: Option<(i64, i32)>,
 }
 
 impl Present {
@@ -51,12 +52,13 @@ impl Present {
         let Some(desired) =
             hpa.map(|hpa| hpa.desired).filter(|desired| Some(*desired) != self.spec)
         else {
-            self.differs_ms = None;
+            self.differs = None;
             return;
         };
-        let since_ms = *self.differs_ms.get_or_insert(now_ms);
+        let same = self.differs.filter(|(_, before)| *before == desired);
+        let (since_ms, _) = *self.differs.insert(same.unwrap_or((now_ms, desired)));
         if self.spec.is_some() && now_ms.saturating_sub(since_ms) >= DIFFERS_MS {
-            (self.spec, self.differs_ms) = (Some(desired), None);
+            (self.spec, self.differs) = (Some(desired), None);
         }
     }
 }
@@ -77,10 +79,51 @@ impl Settling {
         if self.members != members {
             (self.members, self.since_ms) = (members, now_ms);
         }
-        if members.unwrap_or(0) == 0 {
+        if members == Some(0) {
             return None;
         }
         let same_s = (now_ms - self.since_ms.max(began_ms)) as f64 / 1000.0;
         (same_s < settle_s).then_some(settle_s - same_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hpa(desired: i32) -> Option<HpaFacts> {
+        Some(HpaFacts { desired, current: desired, has_metric: true })
+    }
+
+    #[test]
+    fn an_hpa_that_moves_is_following_however_long_the_climb() {
+        let mut present = Present::with(Some(20));
+        let (mut synced, mut listed) = (20, 20);
+        for second in 1..=300 {
+            present.follow(second * 1000, hpa(listed));
+            let told = present.spec.expect("wanted");
+            assert_eq!(told, 20 + i32::try_from(second).expect("small") - 1, "second {second}");
+            // A pod more at each look. A sync takes what it is told then, and is listed later.
+            present.spec = Some(told + 1);
+            match second % 15 {
+                0 => synced = told + 1,
+                4 => listed = synced,
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn an_hpa_that_stands_still_elsewhere_is_followed() {
+        let mut present = Present::with(Some(20));
+        let mut followed_s = None;
+        for second in 1..=120 {
+            // It is set to 8 by hand, and twenty seconds later to 9.
+            present.follow(second * 1000, hpa(if second < 20 { 8 } else { 9 }));
+            if present.spec != Some(20) {
+                followed_s = followed_s.or(Some((second, present.spec)));
+            }
+        }
+        assert_eq!(followed_s, Some((65, Some(9))));
     }
 }

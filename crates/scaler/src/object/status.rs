@@ -23,6 +23,11 @@ pub enum Trouble {
         /// How many pods were held meanwhile; `None` when it could never be read.
         held: Option<i32>,
     },
+    /// The law ended a look before its time: a defect of the scaler's own.
+    Law {
+        /// Its last words.
+        why: String,
+    },
 }
 
 /// What an object answers now.
@@ -46,6 +51,8 @@ pub struct Status {
     pub trouble: Option<Trouble>,
     /// Why facts are missing, also while the last good answer is given.
     pub error: Option<String>,
+    /// Whether `fallbackReplicas` is what is wanted.
+    pub is_fallback: bool,
     /// What the stock law would do on the same facts (shadow).
     pub stock_wanted: Option<i32>,
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use tidegate_kafka::GroupProtocol;
+use tidegate_kafka::{ClusterError, GroupProtocol, PartitionOffsets};
 
 use super::*;
+use crate::kubernetes::HpaFacts;
 
 fn object(pairs: &[(&str, &str)]) -> Object {
     let pairs =
@@ -36,6 +37,12 @@ fn steady(second: i64) -> Result<Vec<PartitionOffsets>, ClusterError> {
         end: Some(end),
     };
     Ok((0..10).map(partition).collect())
+}
+
+/// One partition, done but for what is behind offset 5.
+fn empty(end: i64) -> Result<Vec<PartitionOffsets>, ClusterError> {
+    let committed = Some(5);
+    Ok(vec![PartitionOffsets { partition: 0, committed, start: Some(0), end: Some(end) }])
 }
 
 fn gone() -> Result<Vec<PartitionOffsets>, ClusterError> {
@@ -77,14 +84,6 @@ fn a_restart_among_running_pods_changes_nothing() {
 #[test]
 fn from_zero_there_is_no_settling() {
     let object = object(&[]);
-    let empty = |end| {
-        Ok(vec![PartitionOffsets {
-            partition: 0,
-            committed: Some(5),
-            start: Some(0),
-            end: Some(end),
-        }])
-    };
     object.observe(1000, empty(5), members(0), None, true);
     assert_eq!(object.metric(1000), Ok((1, 0)));
     assert!(!object.status().active);
@@ -125,6 +124,99 @@ fn with_a_fallback_there_is_no_error_and_never_fewer_pods() {
         object.observe(51_000, gone(), None, None, true);
         assert_eq!(object.metric(51_000), Ok((1, expected)), "fallback {fallback}");
     }
+}
+
+#[test]
+fn at_zero_no_pod_comes_of_kafka_being_gone() {
+    let object = object(&[("staleAfterSeconds", "30")]);
+    for second in 1..10 {
+        object.observe(second * 1000, empty(5), members(0), None, true);
+    }
+    for second in 10..60 {
+        object.observe(second * 1000, gone(), None, None, true);
+        assert_eq!((object.status().wanted, object.status().active), (0, false));
+    }
+    let Err(Trouble::Kafka { held, .. }) = object.metric(60_000) else { panic!("an error") };
+    assert_eq!(held, Some(0));
+    assert!(object.decisions().iter().all(|decision| !decision.changes()));
+    object.observe(61_000, empty(5), members(0), None, true);
+    assert_eq!(object.metric(61_000), Ok((1, 0)));
+}
+
+#[test]
+fn a_climb_goes_on_from_where_it_was_when_kafka_is_back() {
+    let object = object(&[
+        ("podStartSeconds", "5"),
+        ("staleAfterSeconds", "30"),
+        ("joinsPerSecond", "1"),
+        ("cooldownSeconds", "0"),
+    ]);
+    // A hundred partitions that take in ten thousand a second.
+    let load = |second: i64| {
+        let partition = |partition| PartitionOffsets {
+            partition,
+            committed: Some(second * 20),
+            start: Some(0),
+            end: Some(second * 100),
+        };
+        Ok((0..100).map(partition).collect())
+    };
+    for second in 1..20 {
+        object.observe(second * 1000, load(second), members(20), None, true);
+    }
+    let wanted = object.status().wanted;
+    assert!((21..50).contains(&wanted), "{wanted}: on its way to a hundred");
+    for second in 20..70 {
+        object.observe(second * 1000, gone(), None, None, true);
+    }
+    let Err(Trouble::Kafka { held, .. }) = object.metric(70_000) else { panic!("an error") };
+    assert_eq!(held, Some(wanted));
+    object.observe(70_000, load(70), members(20), None, true);
+    let (_, told) = object.metric(70_000).expect("metric");
+    assert!(told <= i64::from(wanted) + 5, "{told} after {wanted}: five joins at once");
+}
+
+#[test]
+fn stock_falls_back_by_a_lag_of_so_many_pods() {
+    // Ten partitions cap the lag of 200 at 100: ten pods.
+    for (fallback, value) in [("12", 120), ("3", 100)] {
+        let object = object(&[
+            ("law", "stock"),
+            ("staleAfterSeconds", "30"),
+            ("fallbackReplicas", fallback),
+        ]);
+        fed(&object, 1..20, 10);
+        assert_eq!(object.metric(20_000), Ok((10, 100)));
+        object.observe(40_000, gone(), None, None, true);
+        assert_eq!(object.metric(40_000), Ok((10, 100)), "held");
+        object.observe(51_000, gone(), None, None, true);
+        assert_eq!(object.metric(51_000), Ok((10, value)), "fallback {fallback}");
+        let status = object.status();
+        assert!(status.error.is_some_and(|why| why.contains("b:9092")));
+        assert_eq!(status.lag, 100, "nobody knows of another lag");
+        fed(&object, 52..53, 10);
+        assert_eq!(object.metric(53_000), Ok((10, 100)));
+    }
+    let idle = object(&[("law", "stock"), ("fallbackReplicas", "0")]);
+    idle.observe(1000, empty(5), members(0), None, true);
+    assert_eq!((idle.metric(1000), idle.status().active), (Ok((10, 0)), false));
+    idle.observe(62_000, gone(), None, None, true);
+    assert_eq!((idle.metric(62_000), idle.status().active), (Ok((10, 10)), true));
+}
+
+#[test]
+fn a_law_that_fails_is_the_trouble_of_one_object_for_one_look() {
+    let object = object(&[]);
+    object.guarded(1000, |object| object.observe(1000, empty(5), members(0), None, true));
+    assert_eq!(object.metric(1000), Ok((1, 0)));
+    object.guarded(2000, |object| {
+        let _mind = object.mind();
+        panic!("index {} of 2", 3)
+    });
+    assert_eq!(object.metric(2000), Err(Trouble::Law { why: "index 3 of 2".into() }));
+    assert_eq!(object.status().at_ms, 2000);
+    object.guarded(3000, |object| object.observe(3000, empty(5), members(0), None, true));
+    assert_eq!(object.metric(3000), Ok((1, 0)));
 }
 
 #[test]
