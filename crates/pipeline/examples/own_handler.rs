@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use tidegate_kafka::{ConnectionOptions, GroupOptions, Record};
+use tidegate_pipeline::kafka::{ConnectionOptions, GroupOptions, Record};
 use tidegate_pipeline::{Batch, JsonDecoder, Pipeline, PipelineOptions, SinkError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
-use tidegate_kafka::{ConnectionOptions, GroupOptions};
+use tidegate_pipeline::kafka::{ConnectionOptions, GroupOptions};
+use tidegate_pipeline::prometheus_client::encoding::text::encode;
+use tidegate_pipeline::prometheus_client::registry::Registry;
 use tidegate_pipeline::{Batch, JsonDecoder, Pipeline, PipelineOptions};
 
 #[derive(Debug, Clone, serde::Deserialize)]

@@ -4,8 +4,9 @@
 //! `cargo run -p tidegate-pipeline --example own_sink -- 127.0.0.1:9092 trade-tx out.jsonl`
 //!
 //! What makes it exact: `positions` reads back what `write` wrote, and `write`
-//! compares before it appends. (One process a file; a database does the same
-//! compare inside its transaction, so that many processes can share it.)
+//! compares before it appends. A line counts once its end is there. (One process a
+//! file; a database does the same compare inside its transaction, so that many
+//! processes can share it.)
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
-use tidegate_kafka::{ConnectionOptions, GroupOptions, TopicPartition};
+use tidegate_pipeline::kafka::{ConnectionOptions, GroupOptions, TopicPartition};
 use tidegate_pipeline::{
     Batch, Pipeline, PipelineOptions, Sink, SinkError, TradeDecoder, TradeRow, Written,
 };
@@ -31,17 +32,16 @@ struct Journal {
 
 impl Journal {
     fn open(path: &Path) -> std::io::Result<Self> {
-        let mut positions = BTreeMap::new();
-        let mut whole = 0;
-        if let Ok(file) = File::open(path) {
-            for line in BufReader::new(file).lines().map_while(Result::ok) {
-                // A torn last line is a batch that was never confirmed.
-                let Ok(parsed) = serde_json::from_str::<Line>(&line) else { break };
-                positions.extend(parsed.positions);
-                whole += line.len() as u64 + 1;
-            }
+        let file = File::options().create(true).read(true).append(true).open(path)?;
+        let (mut positions, mut whole) = (BTreeMap::new(), 0);
+        let (mut lines, mut line) = (BufReader::new(&file), Vec::new());
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            // A last line without its end is a batch that was never confirmed.
+            let Some(text) = line.strip_suffix(b"\n") else { break };
+            positions.extend(serde_json::from_slice::<Line>(text)?.positions);
+            whole += line.len() as u64;
+            line.clear();
         }
-        let file = File::options().create(true).append(true).open(path)?;
         file.set_len(whole)?;
         Ok(Self { state: Mutex::new((file, positions)) })
     }
@@ -78,10 +78,11 @@ impl Sink for Journal {
                 .map(|update| (update.partition.to_string(), update.next_offset))
                 .collect(),
         };
-        let text = serde_json::to_string(&line).map_err(|e| SinkError::Fatal(e.to_string()))?;
+        let mut text = serde_json::to_vec(&line).map_err(|e| SinkError::Fatal(e.to_string()))?;
+        text.push(b'\n');
         let written = Written::now();
         // A half-written line would spoil the lines after it: end, and start afresh.
-        writeln!(file, "{text}")
+        file.write_all(&text)
             .and_then(|()| file.sync_data())
             .map_err(|error| SinkError::Fatal(format!("appending a batch: {error}")))?;
         positions.extend(line.positions);
@@ -109,4 +110,60 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let summary = pipeline.run(async { drop(tokio::signal::ctrl_c().await) }).await?;
     tracing::info!(?summary, "done");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_pipeline::kafka::Record;
+    use tidegate_pipeline::{Decoder, Entry, PositionUpdate};
+
+    use super::*;
+
+    fn partition() -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition: 0 }
+    }
+
+    /// A batch of one trade.
+    fn batch(offset: i64, expected: Option<i64>) -> Arc<Batch<TradeRow>> {
+        let payload = format!(
+            r#"{{"account_id":"ACC1","trade_id":"TRD{offset}","symbol":"AAPL","trade_type":"BUY",
+                "quantity":7,"price":123.40,"timestamp":"2026-01-01T00:00:00.000Z"}}"#
+        );
+        let record = Record {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: Some("ACC1".into()),
+            payload: Some(payload.into()),
+            headers: Vec::new(),
+        };
+        let outcome = TradeDecoder.decode(&record);
+        let next_offset = offset + 1;
+        let position = PositionUpdate { partition: partition(), expected, next_offset };
+        Arc::new(Batch::of([Entry::of(record, outcome)], [position]))
+    }
+
+    async fn position(journal: &Journal) -> Option<i64> {
+        journal.positions(&[partition()]).await.expect("reads")[0]
+    }
+
+    #[tokio::test]
+    async fn wherever_a_line_was_torn_it_does_not_count_and_nothing_else_is_lost() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("out.jsonl");
+        let journal = Journal::open(&path).expect("opens");
+        journal.write(batch(0, None)).await.expect("writes");
+        let one = std::fs::read(&path).expect("reads").len();
+        journal.write(batch(1, Some(1))).await.expect("writes");
+        let two = std::fs::read(&path).expect("reads");
+        for torn in one..two.len() {
+            std::fs::write(&path, &two[..torn]).expect("tears");
+            let journal = Journal::open(&path).expect("opens");
+            assert_eq!(position(&journal).await, Some(1), "torn at {torn}");
+            journal.write(batch(1, Some(1))).await.expect("writes");
+            assert_eq!(position(&Journal::open(&path).expect("opens")).await, Some(2));
+            assert_eq!(std::fs::read(&path).expect("reads"), two, "torn at {torn}");
+        }
+    }
 }

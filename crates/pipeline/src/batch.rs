@@ -24,6 +24,11 @@ pub struct Entry<R> {
 }
 
 impl<R> Entry<R> {
+    /// A record that arrives now: for tests of a sink or a handler, see [`Batch::of`].
+    pub fn of(record: Record, outcome: Result<R, Rejection>) -> Self {
+        Self::new(record, outcome, Instant::now(), crate::clock::now_ms())
+    }
+
     pub(crate) fn new(
         record: Record,
         outcome: Result<R, Rejection>,
@@ -60,6 +65,45 @@ pub struct Batch<R> {
 }
 
 impl<R> Batch<R> {
+    /// A batch for tests of a sink or a handler. A pipeline's own has each partition's
+    /// records in offset order, and one position a partition.
+    ///
+    /// ```
+    /// use tidegate_pipeline::kafka::{Record, TopicPartition};
+    /// use tidegate_pipeline::{Batch, Decoder, Entry, JsonDecoder, PositionUpdate};
+    ///
+    /// // What is tested: the part of a handler that needs no service.
+    /// fn total(batch: &Batch<u64>) -> u64 {
+    ///     batch.rows().map(|(_record, cents)| cents).sum()
+    /// }
+    ///
+    /// let decoder = JsonDecoder::<u64>::new();
+    /// let entries = (40..).zip(["250", "{", "50"]).map(|(offset, payload)| {
+    ///     let record = Record {
+    ///         topic: "payments".into(),
+    ///         partition: 3,
+    ///         offset,
+    ///         timestamp_ms: None,
+    ///         key: None,
+    ///         payload: Some(payload.into()),
+    ///         headers: Vec::new(),
+    ///     };
+    ///     let outcome = decoder.decode(&record);
+    ///     Entry::of(record, outcome)
+    /// });
+    /// let partition = TopicPartition { topic: "payments".into(), partition: 3 };
+    /// let positions = [PositionUpdate { partition, expected: Some(40), next_offset: 43 }];
+    /// let batch = Batch::of(entries, positions);
+    /// assert_eq!(total(&batch), 300);
+    /// assert_eq!(batch.dead_letters().count(), 1);
+    /// ```
+    pub fn of(
+        entries: impl IntoIterator<Item = Entry<R>>,
+        positions: impl IntoIterator<Item = PositionUpdate>,
+    ) -> Self {
+        Self { entries: entries.into_iter().collect(), positions: positions.into_iter().collect() }
+    }
+
     /// All records, partitions interleaved, oldest head first.
     pub fn entries(&self) -> &[Entry<R>] {
         &self.entries

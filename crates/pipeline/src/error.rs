@@ -46,10 +46,12 @@ pub enum Error {
         /// `next_offset` in the sink when the partition was assigned.
         position: i64,
     },
-    /// A position that this pipeline had read or written is gone from the sink.
+    /// A position that this pipeline had read or written is gone from the sink: deleted,
+    /// or forgotten by a failover. Kafka's committed offset may be past what the sink holds.
     #[error(
-        "{partition}: its position was deleted from the sink while the pipeline ran; \
-         restart to begin at Kafka's committed offset"
+        "{partition}: its position has vanished from the sink (deleted, or forgotten by a \
+         failover); set the group's offset of it back to what the sink holds, then restart: \
+         it begins at Kafka's committed offset"
     )]
     PositionVanished {
         /// The partition.

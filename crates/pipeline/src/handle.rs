@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use tidegate_kafka::{GroupHandle, GroupStatus, PodReport};
+use tidegate_kafka::{GroupStatus, PodReport};
 
 use crate::status::{Phase, Status};
 
-/// Status and health of a [`Pipeline`](crate::Pipeline). Cheap to clone.
+/// Status and health of a [`Pipeline`](crate::Pipeline). Cheap to clone. It keeps nothing
+/// running: a pipeline ends without its handles.
 #[derive(Debug, Clone)]
 pub struct PipelineHandle {
     status: Arc<Status>,
@@ -93,14 +94,12 @@ impl PipelineHandle {
     }
 
     /// Makes the coming stop keep the place of a static member in its group, see
-    /// [`GroupHandle::keep_place`]. Call it before the shutdown resolves.
+    /// [`GroupHandle::keep_place`](tidegate_kafka::GroupHandle::keep_place). Call it before the shutdown resolves.
     pub fn keep_place(&self) {
-        if let Some(group) = self.status.group.get() {
-            group.keep_place();
-        }
+        self.status.keep_place();
     }
 
     fn group(&self) -> Option<GroupStatus> {
-        self.status.group.get().map(GroupHandle::status)
+        self.status.group()
     }
 }

@@ -27,7 +27,7 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use tidegate_pipeline::{Pipeline, PipelineOptions, SqliteOptions, SqliteSink, TradeDecoder};
 //!
-//! let group = tidegate_kafka::GroupOptions::default();
+//! let group = tidegate_pipeline::kafka::GroupOptions::default();
 //! let sink = SqliteSink::new(SqliteOptions { path: "trades.db".into(), ..Default::default() })?;
 //! let pipeline = Pipeline::builder(group, PipelineOptions::default())
 //!     .decoder(TradeDecoder)
@@ -39,7 +39,10 @@
 //! ```
 //!
 //! Runnable examples are in `examples/`: `own_handler` (an idempotent call), `own_sink`
-//! (exactly once into a file), `own_record` (an own type by serde, an own registry).
+//! (exactly once into a file), `own_record` (an own type by serde, an own registry). A sink
+//! or handler is tested with [`Batch::of`]. The crates whose types are in signatures are
+//! here as well: [`kafka`], [`prometheus_client`], [`sink::postgres::tokio_postgres`],
+//! [`sink::sqlite::rusqlite`].
 //!
 //! # Layout
 //! Where a record goes: `decode` → `buffer` → `batch` → `sink/*` → commit.
@@ -85,6 +88,9 @@ mod status;
 pub mod table;
 #[cfg(test)]
 mod testing;
+
+pub use prometheus_client;
+pub use tidegate_kafka as kafka;
 
 pub use batch::{Batch, Entry, PositionUpdate};
 pub use dead_letters::DeadLetterTopic;

@@ -23,7 +23,7 @@ use crate::handle::PipelineHandle;
 use crate::intake;
 use crate::scrape::Scrape;
 use crate::sink::{HandlerSink, Sink, SinkContext, SinkError};
-use crate::status::{Phase, Status};
+use crate::status::Status;
 use crate::{Error, PipelineOptions};
 
 /// Collects the parts of a [`Pipeline`].
@@ -122,6 +122,15 @@ pub struct Summary {
     pub fenced: u64,
 }
 
+/// Tells the status that `run` is over, returned or dropped.
+struct Ends<'a>(&'a Status);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
     /// Status and health, while the pipeline runs and after.
     pub fn handle(&self) -> PipelineHandle {
@@ -130,14 +139,22 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
 
     /// Joins the group and writes until `shutdown` resolves, then drains.
     ///
+    /// # Cancellation
+    /// Dropping the future stops without a drain, whoever still has a handle or the
+    /// registry: the member leaves the group soon after, from its own thread. A batch in
+    /// flight is written or not; its positions are in the sink's transaction, so nothing
+    /// is lost or doubled (with a handler it may come again). Whoever wants to know how
+    /// it ended resolves `shutdown` and awaits the summary instead.
+    ///
     /// # Errors
     /// Only what no retry inside helps: see [`Error`]. Also then the write in
     /// flight was finished or rolled back, and the group was left if possible.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
         Started { topic: &self.group.topic, options: &self.options }.emit();
         let status = Arc::clone(&self.status);
+        let ends = Ends(&status);
         let result = self.run_to_end(shutdown).await;
-        status.set_phase(Phase::Ended);
+        drop(ends);
         result.map(|()| Summary {
             rows: status.rows.load(Relaxed),
             dead_letters: status.dead_letters.load(Relaxed),
@@ -161,8 +178,7 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
         // It blocks for a moment: it may have to fetch a token.
         let spawned = tokio::task::spawn_blocking(move || GroupConsumer::spawn(options)).await;
         let (group, events) = spawned.map_err(|_| Error::GroupEnded)??;
-        let _ = self.status.group.set(group.clone());
-        self.status.set_phase(Phase::Running);
+        self.status.join(group.clone());
         let events = intake::spawn(self.decoder, self.options.max_payload_bytes, events)?;
         Engine::new(self.sink, group, self.options, revoke_timeout, self.status)
             .run(events, shutdown)
@@ -196,3 +212,6 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,6 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use tidegate_kafka::GroupHandle;
-
 use crate::metrics::info;
 use crate::status::Status;
 
@@ -40,7 +38,7 @@ impl Collector for Scrape {
         ] {
             one(&mut encoder, name, &ConstGauge::new(value))?;
         }
-        let group = self.status.group.get().map(GroupHandle::status);
+        let group = self.status.group();
         let group = group.as_ref();
         let paused = i64::from(group.is_some_and(|group| group.paused));
         one(&mut encoder, "tidegate_fetch_paused", &ConstGauge::new(paused))?;

@@ -3,9 +3,9 @@
 //! short locks, never held across an await.
 
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tidegate_kafka::GroupHandle;
+use tidegate_kafka::{GroupHandle, GroupStatus};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ pub enum Phase {
     Running,
     /// Finishing the write and leaving the group.
     Draining,
-    /// `run` has returned.
+    /// `run` has returned, or its future was dropped.
     Ended,
 }
 
@@ -42,7 +42,6 @@ const NO_RECORD: i64 = i64::MAX;
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) metrics: Metrics,
-    pub(crate) group: OnceLock<GroupHandle>,
     pub(crate) rows: AtomicU64,
     pub(crate) dead_letters: AtomicU64,
     pub(crate) batches: AtomicU64,
@@ -52,15 +51,26 @@ pub(crate) struct Status {
     phase: AtomicU8,
     sink_failure: Mutex<Option<String>>,
     sink: Mutex<SinkReport>,
+    member: Mutex<Member>,
     rate: Mutex<RateWindow>,
     started: Instant,
+}
+
+/// The group member. A [`GroupHandle`] keeps the member in its group, so it is held no longer
+/// than `run` lasts: whoever looks on must not hold partitions.
+#[derive(Debug, Default)]
+enum Member {
+    #[default]
+    NotJoined,
+    Running(GroupHandle),
+    /// As it was at the end of `run`.
+    Ended(GroupStatus),
 }
 
 impl Status {
     pub(crate) fn new() -> Self {
         Self {
             metrics: Metrics::new(),
-            group: OnceLock::new(),
             rows: AtomicU64::new(0),
             dead_letters: AtomicU64::new(0),
             batches: AtomicU64::new(0),
@@ -70,6 +80,7 @@ impl Status {
             phase: AtomicU8::new(Phase::Starting as u8),
             sink_failure: Mutex::new(Some("the sink was not reached yet".into())),
             sink: Mutex::default(),
+            member: Mutex::default(),
             rate: Mutex::new(RateWindow::default()),
             started: Instant::now(),
         }
@@ -81,6 +92,36 @@ impl Status {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// The group was joined.
+    pub(crate) fn join(&self, group: GroupHandle) {
+        *lock(&self.member) = Member::Running(group);
+        self.set_phase(Phase::Running);
+    }
+
+    /// The pipeline's end, however it came.
+    pub(crate) fn end(&self) {
+        let mut member = lock(&self.member);
+        if let Member::Running(group) = &*member {
+            *member = Member::Ended(group.status());
+        }
+        self.set_phase(Phase::Ended);
+    }
+
+    /// The member as of now, or as it was last.
+    pub(crate) fn group(&self) -> Option<GroupStatus> {
+        match &*lock(&self.member) {
+            Member::NotJoined => None,
+            Member::Running(group) => Some(group.status()),
+            Member::Ended(status) => Some(status.clone()),
+        }
+    }
+
+    pub(crate) fn keep_place(&self) {
+        if let Member::Running(group) = &*lock(&self.member) {
+            group.keep_place();
+        }
     }
 
     /// Notes the outcome of a call of the sink; returns whether that is a change.

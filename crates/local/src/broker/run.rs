@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::RngExt as _;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tidegate_kafka::{Admin, ConnectionOptions};
 
 use super::java::{self, Java, LOG, LOGGING, SETTINGS};
 use super::properties::{Ports, server};
 use super::{BrokerOptions, Cluster, Distribution};
 use crate::Error;
-use crate::process::{Identity, send_signal};
+use crate::process::Identity;
 
 const LOG4J: &str = include_str!("../../assets/log4j2.properties");
 const READY_TIMEOUT: Duration = Duration::from_secs(90);
@@ -168,7 +168,10 @@ impl Broker {
 
     /// The same for a broker that [`Broker::start_again`] starts again.
     pub fn shut_down(&mut self) {
-        send_signal(self.child.id(), Signal::TERM);
+        // Once it was waited for, its id may be somebody else's.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        }
         let deadline = Instant::now() + STOP_TIMEOUT;
         while matches!(self.child.try_wait(), Ok(None)) {
             if Instant::now() > deadline {

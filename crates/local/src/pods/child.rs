@@ -11,7 +11,7 @@ use tokio::process::{ChildStdin, Command};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Error;
-use crate::process::send_signal;
+use crate::process::Identity;
 
 /// A program with its arguments and environment; nothing else is inherited from
 /// our environment but what the system needs.
@@ -40,6 +40,9 @@ pub(crate) enum ChildEvent {
 #[derive(Debug)]
 pub(crate) struct ChildProcess {
     pid: u32,
+    /// The runtime waits for it: its id may be somebody else's before we are told. `None`
+    /// if it ended at once.
+    identity: Option<Identity>,
     /// Its end tells the child that we are gone.
     _stdin: Option<ChildStdin>,
 }
@@ -70,6 +73,7 @@ impl ChildProcess {
         let mut child =
             command.spawn().map_err(|source| Error::Spawn { program: program.clone(), source })?;
         let pid = child.id().unwrap_or_default();
+        let identity = Identity::of(pid);
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
         tokio::spawn(async move {
@@ -83,7 +87,7 @@ impl ChildProcess {
                 let _ = tell.send((key, ChildEvent::Exited(status)));
             }
         });
-        Ok(Self { pid, _stdin: stdin })
+        Ok(Self { pid, identity, _stdin: stdin })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -91,10 +95,39 @@ impl ChildProcess {
     }
 
     pub(crate) fn terminate(&self) {
-        send_signal(self.pid, Signal::TERM);
+        self.signal(Signal::TERM);
     }
 
     pub(crate) fn kill(&self) {
-        send_signal(self.pid, Signal::KILL);
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(identity) = self.identity {
+            identity.signal(signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_got_the_id_afterwards_gets_no_signal() {
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().expect("spawns");
+        let pid = other.id();
+        let now = Identity::of(pid).expect("runs");
+        let before = Identity { start_ticks: now.start_ticks - 1, ..now };
+        let gone = ChildProcess { pid, identity: Some(before), _stdin: None };
+        gone.terminate();
+        gone.kill();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(other.try_wait().expect("waits"), None, "it was signalled");
+        ChildProcess { identity: Some(now), ..gone }.kill();
+        let status = other.wait().expect("waits");
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
     }
 }

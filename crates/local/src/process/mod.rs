@@ -4,7 +4,8 @@
 //! reaches only us. Pods and the producer hold a pipe on stdin: its end tells
 //! them that we are gone, in whatever way. A child that cannot watch a pipe (the
 //! JVM) is started through [`exec_guarded`], with which the kernel ends it.
-//! Signals go to process ids that are verified by their start time.
+//! Signals go to process ids that are verified by their start time, or to a child
+//! that was not waited for yet, whose id nobody else can have.
 //!
 //! Threads: the parent-death signal follows the parent *thread*. Spawn from the
 //! main thread, on a current-thread runtime.
@@ -18,7 +19,7 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::Error;
 
@@ -46,11 +47,4 @@ fn prepare_guard(parent: u32, command: &[OsString]) -> Result<Infallible, Error>
     }
     let arguments = command.get(1..).unwrap_or_default();
     Err(failed(Command::new(&program).args(arguments).exec()))
-}
-
-/// Sends a signal; a process that is gone already is fine.
-pub(crate) fn send_signal(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        let _ = kill_process(pid, signal);
-    }
 }

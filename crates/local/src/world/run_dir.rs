@@ -9,7 +9,6 @@ use rustix::process::Signal;
 
 use super::WorldState;
 use crate::Error;
-use crate::process::send_signal;
 
 /// How long a child of a dead world gets to drain before it is killed.
 const LEFTOVER_GRACE: Duration = Duration::from_secs(5);
@@ -77,14 +76,14 @@ impl RunDir {
             .filter(|identity| identity.is_alive())
             .collect();
         for identity in &leftovers {
-            send_signal(identity.pid, Signal::TERM);
+            identity.signal(Signal::TERM);
         }
         let deadline = Instant::now() + LEFTOVER_GRACE;
         while leftovers.iter().any(|identity| identity.is_alive()) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(50));
         }
-        for identity in leftovers.iter().filter(|identity| identity.is_alive()) {
-            send_signal(identity.pid, Signal::KILL);
+        for identity in &leftovers {
+            identity.signal(Signal::KILL);
         }
         leftovers.len()
     }

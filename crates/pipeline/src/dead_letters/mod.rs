@@ -86,6 +86,17 @@ pub async fn list(database: &Database, filter: &Filter) -> Result<Vec<DeadLetter
     }
 }
 
+/// The topics that there are letters of, sorted.
+///
+/// # Errors
+/// As [`list`].
+pub async fn topics(database: &Database) -> Result<Vec<String>, SinkError> {
+    match database {
+        Database::Sqlite(options) => sqlite::letters::topics(options),
+        Database::Postgres(options) => postgres::letters::topics(options).await,
+    }
+}
+
 /// Writes the rows of the letters that a filter chooses, as `table` says.
 ///
 /// # Errors

@@ -15,6 +15,8 @@ where
     G: Group,
 {
     pub(super) fn on_entries(&mut self, entries: Vec<Entry<R>>) {
+        // Before any is dropped.
+        self.held_bytes += entries.iter().map(Entry::bytes).sum::<usize>();
         let (mut not_owned, mut repeated) = (0, 0);
         let mut entries = entries.into_iter().peekable();
         // A chunk has runs of a partition's records.

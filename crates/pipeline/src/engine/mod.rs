@@ -2,7 +2,7 @@
 //!
 //! Contract: events are handled in the order in which the group sent them, and
 //! none of them waits for a write. Each delivered record is counted back to the
-//! group exactly once, when it is written or dropped.
+//! group exactly once, when it is written or dropped, and so are its bytes.
 //!
 //! As many writes are in flight as the sink takes at once, no two of them with
 //! records of the same partition. Where the sink prepares a batch before it needs
@@ -59,7 +59,8 @@ pub(crate) trait Group: Clone + Send + Sync + 'static {
     fn commit(&self, positions: Vec<Position>);
     fn seek(&self, partition: TopicPartition, next_offset: i64);
     fn release(&self, records: usize);
-    fn limit_buffer(&self, records: usize);
+    fn release_bytes(&self, bytes: usize);
+    fn limit_buffer(&self, records: usize, bytes: usize);
     fn leave(&self) -> impl Future<Output = Result<(), tidegate_kafka::Error>> + Send;
 }
 
@@ -76,8 +77,12 @@ impl Group for GroupHandle {
         Self::release(self, records);
     }
 
-    fn limit_buffer(&self, records: usize) {
-        Self::limit_buffer(self, records);
+    fn release_bytes(&self, bytes: usize) {
+        Self::release_bytes(self, bytes);
+    }
+
+    fn limit_buffer(&self, records: usize, bytes: usize) {
+        Self::limit_buffer(self, records, bytes);
     }
 
     async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
@@ -116,6 +121,8 @@ pub(crate) struct Engine<R, S, G> {
     revoke_timeout: Duration,
     sizing: Sizing,
     partitions: Partitions<R>,
+    /// Bytes that came in and were not counted back to the group.
+    held_bytes: usize,
     tasks: JoinSet<Done>,
     in_flight: Vec<InFlight<R>>,
     backoff: Backoff,
@@ -153,6 +160,7 @@ where
             // The group's own bound must not pass first: it would go on without an answer.
             revoke_timeout: revoke_timeout.mul_f64(0.8),
             partitions: Partitions::default(),
+            held_bytes: 0,
             tasks: JoinSet::new(),
             in_flight: Vec::new(),
             failing: None,
@@ -173,9 +181,10 @@ where
     ) -> Result<(), Error> {
         let mut shutdown = pin!(shutdown);
         let mut group_ended = false;
-        self.group.limit_buffer(self.sizing.buffer_records());
+        self.limit_buffer();
         while !self.finished() {
             self.start_writes();
+            self.release_bytes();
             self.publish();
             let wake = self.next_wake();
             tokio::select! {
@@ -196,6 +205,7 @@ where
                 },
             }
         }
+        self.release_bytes();
         self.publish();
         self.outcome()
     }
@@ -262,6 +272,20 @@ where
             self.group.release(records);
             Dropped { reason, records }.emit(&self.status);
         }
+    }
+
+    /// What is in no buffer and no batch any more was written or dropped.
+    fn release_bytes(&mut self) {
+        let in_flight: usize = self.in_flight.iter().map(|flight| flight.bytes).sum();
+        let held = self.partitions.buffered_bytes() + in_flight;
+        let released = std::mem::replace(&mut self.held_bytes, held).saturating_sub(held);
+        if released > 0 {
+            self.group.release_bytes(released);
+        }
+    }
+
+    fn limit_buffer(&self) {
+        self.group.limit_buffer(self.sizing.buffer_records(), self.sizing.buffer_bytes());
     }
 
     fn publish(&self) {

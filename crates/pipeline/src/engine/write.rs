@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Done, Engine, Group};
 use crate::Error;
-use crate::batch::Batch;
+use crate::batch::{Batch, Entry};
 use crate::decode::Row;
 use crate::events::{
     BatchStarted, BatchWritten, DropReason, Fenced, SinkFailed, SinkWorks, WriteAbandoned,
@@ -28,6 +28,8 @@ use crate::sizing::WriteEnd;
 pub(super) struct InFlight<R> {
     id: FlightId,
     batch: Arc<Batch<R>>,
+    /// Of its keys and payloads.
+    pub(super) bytes: usize,
     task: Id,
     abort: AbortHandle,
     abandoned: bool,
@@ -61,10 +63,10 @@ where
         let now = Instant::now();
         self.start_due(now);
         self.ask_if_idle(now);
-        let is_busy = self.in_flight.len() >= self.writes_at_once();
-        let waits = is_busy
-            && (self.in_flight.len() > self.writes_at_once()
-                || self.partitions.batch_due(self.sizing.limits(), now, false));
+        // What could have started has: a full batch that is left waits for the sink, also
+        // where its partitions are the ones in flight.
+        let waits = self.in_flight.len() > self.writes_at_once()
+            || !self.in_flight.is_empty() && self.partitions.batch_held(self.sizing.limits());
         self.sizing.blocked(waits, now);
     }
 
@@ -98,6 +100,7 @@ where
         self.in_flight.push(InFlight {
             id,
             oldest_ms: batch.entries().iter().map(|entry| entry.age_key_ms).min(),
+            bytes: batch.entries().iter().map(Entry::bytes).sum(),
             batch,
             task: abort.id(),
             abort,
@@ -152,7 +155,7 @@ where
         // The next in line has just been given this one's turn.
         let running = running.min(self.sizing.writes());
         self.sizing.written(WriteEnd { records: flight.batch.len(), took, running, at });
-        self.group.limit_buffer(self.sizing.buffer_records());
+        self.limit_buffer();
         BatchWritten { batch: &flight.batch, written, took }.emit(&self.status);
         self.after_write();
         if was_failing {

@@ -20,7 +20,7 @@ pub(crate) enum Choice {
     Few,
 }
 
-/// What could go into a batch now: partitions in flight are left out.
+/// What could go into a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Waiting {
     records: usize,
@@ -42,16 +42,17 @@ impl<R> Partitions<R> {
         self.waiting().closes_at(limits)
     }
 
+    /// Whether a full batch is buffered, also of partitions in flight.
+    pub(crate) fn batch_held(&self, limits: Limits) -> bool {
+        let mut held = Waiting::default();
+        self.owned.values().for_each(|owned| held.add(&owned.queue));
+        held.is_full(limits)
+    }
+
     fn waiting(&self) -> Waiting {
         let mut waiting = Waiting::default();
-        for (partition, owned) in &self.owned {
-            let Some(head) = owned.queue.head_arrived() else { continue };
-            if !is_busy(&self.in_flight, partition) {
-                waiting.records += owned.queue.len();
-                waiting.bytes += owned.queue.bytes();
-                waiting.oldest = Some(waiting.oldest.map_or(head, |oldest| oldest.min(head)));
-            }
-        }
+        let free = self.owned.iter().filter(|(partition, _)| !is_busy(&self.in_flight, partition));
+        free.for_each(|(_, owned)| waiting.add(&owned.queue));
         waiting
     }
 
@@ -152,6 +153,13 @@ impl<R> Partitions<R> {
 }
 
 impl Waiting {
+    fn add<R>(&mut self, queue: &Queue<R>) {
+        let Some(head) = queue.head_arrived() else { return };
+        self.records += queue.len();
+        self.bytes += queue.bytes();
+        self.oldest = Some(self.oldest.map_or(head, |oldest| oldest.min(head)));
+    }
+
     fn is_full(self, limits: Limits) -> bool {
         self.records >= limits.max_records || self.bytes >= limits.max_bytes
     }

@@ -127,7 +127,18 @@ impl Sizing {
     /// that is taken next, and half as much again, so that it is there when they are written.
     pub(crate) fn buffer_records(&self) -> usize {
         const FEW: usize = 4_000;
-        (self.limits.max_records * (self.writes() + self.staged + 1) * 3 / 2).max(FEW)
+        self.ahead(self.limits.max_records).max(FEW)
+    }
+
+    /// Bytes of keys and payloads to be held at most: of as many batches as there are records.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        // What a few leaders answer at once; less is no saving.
+        const FEW: usize = 4 << 20;
+        self.ahead(self.limits.max_bytes).max(FEW)
+    }
+
+    fn ahead(&self, of_a_batch: usize) -> usize {
+        of_a_batch * (self.writes() + self.staged + 1) * 3 / 2
     }
 
     /// From now on a full batch waits for the sink, or none does.
@@ -173,5 +184,26 @@ impl Sizing {
             batch_limit: self.limits.max_records,
             writes_limit: self.writes(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_records_are_bounded_by_their_number_and_large_ones_by_their_bytes() {
+        for (writes, prepares) in [(1, false), (1, true), (4, true)] {
+            for batch_size in [0, 1, 500, 10_000] {
+                let options = PipelineOptions { batch_size, ..PipelineOptions::default() };
+                let sizing = Sizing::new(&options, writes, prepares);
+                let (records, bytes) = (sizing.buffer_records(), sizing.buffer_bytes());
+                assert!(records * 400 <= bytes, "{records} records, {bytes} bytes");
+                let batches = (writes + usize::from(prepares) + 1) * 3 / 2 + 1;
+                assert!(bytes <= batches * options.batch_max_bytes, "{bytes} bytes");
+            }
+        }
+        let options = PipelineOptions { batch_max_bytes: 1 << 10, ..PipelineOptions::default() };
+        assert_eq!(Sizing::new(&options, 1, false).buffer_bytes(), 4 << 20);
     }
 }

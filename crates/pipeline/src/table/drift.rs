@@ -73,6 +73,14 @@ pub(crate) fn compare(
             _ => {}
         }
     }
+    for (field, column) in &shape.record {
+        let Some(missing) = field.may_be_missing() else { continue };
+        let is_key = shape.key().contains(&column.name);
+        if !is_key && found.iter().any(|real| real.name == column.name && real.not_null) {
+            let what = format!("is NOT NULL, a record without a {missing} becomes a dead letter");
+            report(&column.name, what, false);
+        }
+    }
     for real in found {
         let is_written = shape.written().any(|column| column.name == real.name);
         if !is_written && real.not_null && !real.is_filled {
@@ -86,7 +94,7 @@ pub(crate) fn compare(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::RecordField;
+    use crate::table::{RecordField, TableColumn};
 
     fn found(name: &str, sql_type: &str) -> FoundColumn {
         FoundColumn {
@@ -132,5 +140,29 @@ mod tests {
         }
         assert_eq!(drift_lines(&drifts).map(|text| text.matches("column ").count()), Some(4));
         assert_eq!(drift_lines(&drifts[3..4]), None);
+    }
+
+    #[test]
+    fn what_a_record_may_lack_is_worth_a_note_unless_it_is_the_key() {
+        let column =
+            |name: &str| TableColumn { name: name.into(), sql_type: "text".into(), not_null: None };
+        let mut shape = TableShape::typed("t", &[], RecordField::postgres_type);
+        shape.record = vec![
+            (RecordField::Topic, column("topic")),
+            (RecordField::KeyText, column("k")),
+            (RecordField::Timestamp, column("sent_at")),
+        ];
+        let real = ["topic", "k", "sent_at"]
+            .map(|name| FoundColumn { not_null: true, ..found(name, "text") });
+        let said = |shape: &TableShape| {
+            let drifts = compare(shape, &real, |_, _| true);
+            assert!(drifts.iter().all(|drift| !drift.is_error));
+            drifts.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let of_time =
+            "column sent_at: is NOT NULL, a record without a timestamp becomes a dead letter";
+        let of_key = "column k: is NOT NULL, a record without a key becomes a dead letter";
+        assert_eq!(said(&shape), [of_key, of_time]);
+        assert_eq!(said(&shape.upsert(&["k"])), [of_time]);
     }
 }

@@ -100,6 +100,15 @@ impl RecordField {
         }
     }
 
+    /// What the record lacks where the field is NULL; `None` if it never is.
+    pub(crate) fn may_be_missing(self) -> Option<&'static str> {
+        match self {
+            Self::Key | Self::KeyText => Some("key"),
+            Self::Timestamp | Self::TimestampMs => Some("timestamp"),
+            _ => None,
+        }
+    }
+
     /// Whether it is set when the batch is sent.
     pub(crate) fn is_commit_time(self) -> bool {
         matches!(self, Self::CommittedAtMs | Self::CommittedAt)

@@ -36,6 +36,7 @@ pub(super) struct FakeGroup {
     events: mpsc::Sender<Event<TradeRow>>,
     calls: mpsc::UnboundedSender<Call>,
     released: Arc<AtomicUsize>,
+    released_bytes: Arc<AtomicUsize>,
     assigned: Arc<Mutex<BTreeSet<i32>>>,
     leave_hangs: bool,
 }
@@ -55,7 +56,11 @@ impl Group for FakeGroup {
         self.released.fetch_add(records, Ordering::SeqCst);
     }
 
-    fn limit_buffer(&self, _: usize) {}
+    fn release_bytes(&self, bytes: usize) {
+        self.released_bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    fn limit_buffer(&self, _: usize, _: usize) {}
 
     async fn leave(&self) -> Result<(), tidegate_kafka::Error> {
         if self.leave_hangs {
@@ -78,8 +83,10 @@ impl FakeGroup {
     ) -> (Self, mpsc::Receiver<Event<TradeRow>>, mpsc::UnboundedReceiver<Call>) {
         let (events, inbox) = mpsc::channel(64);
         let (call_sender, calls) = mpsc::unbounded_channel();
-        let (released, assigned) = Default::default();
-        (Self { events, calls: call_sender, released, assigned, leave_hangs }, inbox, calls)
+        let (released, released_bytes, assigned) = Default::default();
+        let group =
+            Self { events, calls: call_sender, released, released_bytes, assigned, leave_hangs };
+        (group, inbox, calls)
     }
 
     fn call(&self, call: Call) {
@@ -196,6 +203,7 @@ pub(super) struct World {
     stop: Option<oneshot::Sender<()>>,
     engine: JoinHandle<Result<(), Error>>,
     delivered: usize,
+    delivered_bytes: usize,
 }
 
 /// Options whose batches close by count or after 100 ms.
@@ -250,7 +258,16 @@ impl World {
         let engine = tokio::spawn(engine.run(inbox, async move {
             let _ = stopped.await;
         }));
-        Self { sink, status, group, calls, stop: Some(stop), engine, delivered: 0 }
+        Self {
+            sink,
+            status,
+            group,
+            calls,
+            stop: Some(stop),
+            engine,
+            delivered: 0,
+            delivered_bytes: 0,
+        }
     }
 
     pub(super) async fn send(&self, event: GroupEvent) {
@@ -302,6 +319,8 @@ impl World {
 
     pub(super) async fn deliver_records(&mut self, records: Vec<Record>) {
         self.delivered += records.len();
+        let parts = records.iter().flat_map(|record| [&record.key, &record.payload]);
+        self.delivered_bytes += parts.flatten().map(bytes::Bytes::len).sum::<usize>();
         self.send(GroupEvent::Records(records.into_iter().collect())).await;
     }
 
@@ -315,9 +334,12 @@ impl World {
         std::iter::from_fn(|| self.calls.try_recv().ok()).collect()
     }
 
-    /// Records delivered and neither written nor dropped.
+    /// Records delivered and neither written nor dropped. Their bytes go with the last.
     pub(super) fn held(&self) -> usize {
-        self.delivered - self.group.released.load(Ordering::SeqCst)
+        let held = self.delivered - self.group.released.load(Ordering::SeqCst);
+        let bytes = self.delivered_bytes - self.group.released_bytes.load(Ordering::SeqCst);
+        assert_eq!(held == 0, bytes == 0, "{held} records of {bytes} bytes");
+        held
     }
 
     /// Asks the engine to stop, and waits for its end.

@@ -149,6 +149,7 @@ async fn a_position_that_vanished_ends_the_pipeline() {
     world.deliver(0, 3..13).await;
     let error = world.end().await.expect_err("nobody knows where to go on");
     assert!(matches!(error, Error::PositionVanished { .. }), "{error}");
+    assert!(error.to_string().contains("t/0") && error.to_string().contains("set the group's"));
     assert_eq!(world.held(), 0);
 }
 
@@ -298,4 +299,21 @@ async fn a_sink_that_comes_back_as_it_was_moves_nobody() {
     world.stop().await.expect("drains");
     assert!(!world.calls().iter().any(|call| matches!(call, Call::Seek(..))));
     assert_eq!(world.status.metrics.fenced.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_has_every_partition_in_flight_is_seen_to_be_the_limit() {
+    let mut world = World::new();
+    world.sink.lock().write_time = ms(1000);
+    world.assign(&[0, 1]).await;
+    // Five records of each fill a batch; many more wait behind them.
+    for first in (0..400).step_by(5) {
+        world.deliver(0, first..first + 5).await;
+        world.deliver(1, first..first + 5).await;
+    }
+    for _ in 0..30 {
+        world.call().await;
+    }
+    let sink = world.status.sink();
+    assert!(sink.busy > 0.9, "{sink:?}");
 }

@@ -3,7 +3,6 @@
 use std::error::Error as _;
 
 use tidegate_postgres::tokio_postgres::Error;
-use tidegate_postgres::tokio_postgres::error::SqlState;
 use tidegate_postgres::{ConnectError, describe};
 
 use crate::sink::SinkError;
@@ -19,18 +18,22 @@ enum Fault {
     Lasting,
 }
 
-fn fault(state: &str) -> Fault {
+/// Where the server says that a statement was prepared for a table that is another one now.
+const CACHED_PLAN_ROUTINE: &str = "RevalidateCachedQuery";
+
+fn fault(state: &str, routine: Option<&str>) -> Fault {
     match state {
         // The binary format does not fit the table: someone has altered it.
         "22P03" | "22P04" => Fault::Lasting,
         // Dropped while we were connected; corrupted.
         "57P04" | "XX001" | "XX002" => Fault::Lasting,
+        // A cached plan that no longer fits. Whatever else the server does not support,
+        // such as COPY into a table with row-level security, it never will.
+        "0A000" if routine == Some(CACHED_PLAN_ROUTINE) => Fault::Passing,
         // Busy; read-only (a standby, or a full disk's precaution); an open
-        // transaction that the server ended; a cached plan that no longer fits;
-        // a prepared statement that a connection pooler has lost.
-        "55P03" | "55006" | "25006" | "25P02" | "25P03" | "25P04" | "0A000" | "26000" => {
-            Fault::Passing
-        }
+        // transaction that the server ended; a prepared statement that a
+        // connection pooler has lost.
+        "55P03" | "55006" | "25006" | "25P02" | "25P03" | "25P04" | "26000" => Fault::Passing,
         _ => match state.get(..2).unwrap_or_default() {
             // Two rows of a statement for one key, data, constraints, a view's check, a program limit such as an index
             // entry's size, RAISE in a trigger.
@@ -44,16 +47,21 @@ fn fault(state: &str) -> Fault {
     }
 }
 
+/// `None` where the server has not answered.
+fn fault_of(error: &Error) -> Option<Fault> {
+    error.as_db_error().map(|answer| fault(answer.code().code(), answer.routine()))
+}
+
 /// The row itself is what the database refuses; others can be written.
 pub(super) fn is_rows_fault(error: &Error) -> bool {
-    error.code().is_some_and(|state| fault(state.code()) == Fault::Row)
+    fault_of(error) == Some(Fault::Row)
 }
 
 /// The engine's view of an error met while `doing` something.
 pub(super) fn sink_error(doing: &str, error: &Error) -> SinkError {
     let text = format!("{doing}: {}", describe(error));
-    match error.code().map(SqlState::code) {
-        Some(state) if fault(state) == Fault::Passing => SinkError::Retry(text),
+    match fault_of(error) {
+        Some(Fault::Passing) => SinkError::Retry(text),
         Some(_) => SinkError::Fatal(text),
         None if is_own_fault(error) => SinkError::Fatal(text),
         None => SinkError::Retry(text),
@@ -113,14 +121,15 @@ mod tests {
             (
                 &[
                     "28P01", "28000", "3D000", "3F000", "42P01", "42703", "42501", "22P03",
-                    "22P04", "57P04", "XX001",
+                    "22P04", "57P04", "XX001", "0A000",
                 ],
                 Fault::Lasting,
             ),
         ] {
             for state in states {
-                assert_eq!(fault(state), expected, "{state}");
+                assert_eq!(fault(state, Some("DoCopy")), expected, "{state}");
             }
         }
+        assert_eq!(fault("0A000", Some("RevalidateCachedQuery")), Fault::Passing);
     }
 }

@@ -27,6 +27,7 @@ const SELECT: &str = "SELECT id, kafka_topic, kafka_partition, kafka_offset, \
        AND ($5::int8 IS NULL OR committed_at_ms < $5) \
        AND (cardinality($6::int8[]) = 0 OR id = ANY ($6)) \
      ORDER BY id LIMIT $7";
+const TOPICS: &str = "SELECT DISTINCT kafka_topic FROM dead_letters ORDER BY kafka_topic";
 const DELETE: &str = "DELETE FROM dead_letters WHERE id = ANY ($1)";
 const REFUSE: &str = "UPDATE dead_letters d SET reason_code = u.code, reason = u.reason \
      FROM unnest($1, $2, $3) AS u (id, code, reason) WHERE d.id = u.id";
@@ -38,6 +39,20 @@ pub(crate) async fn list(
     let connected = admin::connected(options).await?;
     let limit = filter.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     page(&connected.client, &options.url, filter, i64::MIN, limit).await
+}
+
+pub(crate) async fn topics(options: &PostgresOptions) -> Result<Vec<String>, SinkError> {
+    let connected = admin::connected(options).await?;
+    let failed = |error: Error| unread(&options.url, &error);
+    let rows = connected.client.query_typed(TOPICS, &[]).await.map_err(failed)?;
+    rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(failed)
+}
+
+fn unread(url: &PostgresUrl, error: &Error) -> SinkError {
+    match error.code() == Some(&SqlState::UNDEFINED_TABLE) {
+        true => SinkError::Fatal(format!("{url}: {NO_TABLE}")),
+        false => sink_error(&format!("reading dead letters of {url}"), error),
+    }
 }
 
 /// The letters behind `after`, in their order.
@@ -57,10 +72,7 @@ async fn page(
         (&filter.ids, Type::INT8_ARRAY),
         (&limit, Type::INT8),
     ];
-    let failed = |error: Error| match error.code() == Some(&SqlState::UNDEFINED_TABLE) {
-        true => SinkError::Fatal(format!("{url}: {NO_TABLE}")),
-        false => sink_error(&format!("reading dead letters of {url}"), &error),
-    };
+    let failed = |error: Error| unread(url, &error);
     let rows = client.query_typed(SELECT, &values).await.map_err(failed)?;
     rows.iter().map(letter).collect::<Result<_, _>>().map_err(failed)
 }

@@ -44,6 +44,7 @@
 //! - `admin`, `letters`: for the tools: tables, dead letters
 //! - `patience`: how long an answer is waited for
 //! - `sift`: the rows that the database refuses
+//! - `stalled`: sessions of pods that are stopped in the middle of a COPY
 //! - `classify`: SQLSTATE as retry, fatal or the row's fault
 
 mod admin;
@@ -59,6 +60,7 @@ mod row;
 mod schema;
 mod sending;
 mod sift;
+mod stalled;
 mod statements;
 mod transaction;
 mod upsert;
@@ -103,8 +105,8 @@ pub struct PostgresOptions {
     /// pipeline backs off, milliseconds; 0 waits for ever.
     pub lock_timeout_ms: u64,
     /// Longest wait for the server's answer to a whole batch before the connection
-    /// is given up, milliseconds; above `lock_timeout_ms`. It doubles with each
-    /// failure in a row.
+    /// is given up, milliseconds; above `lock_timeout_ms`. It doubles for a partition
+    /// with each wait in a row that was too short.
     pub answer_timeout_ms: u64,
     /// The server is reached through a pooler in transaction mode (PgBouncer):
     /// nothing is kept between transactions. Costs an exchange a batch.
@@ -139,7 +141,8 @@ impl PostgresOptions {
 /// The PostgreSQL sink.
 pub struct PostgresSink<R = TradeRow> {
     options: PostgresOptions,
-    patience: Patience,
+    reading: Patience,
+    writing: Patience,
     target: Arc<Target<R>>,
     topic: Option<DeadLetterTopic>,
     pool: Pool,
@@ -194,9 +197,10 @@ impl PostgresSink<MappedRow> {
 
 impl<R: Row> PostgresSink<R> {
     fn with_target(options: PostgresOptions, target: Target<R>) -> Self {
-        let patience = Patience::new(options.answer_timeout_ms);
+        let patience = || Patience::new(options.answer_timeout_ms);
+        let (reading, writing) = (patience(), patience());
         let pool = Pool::new(options.connections.clamp(1, 64));
-        Self { options, patience, target: Arc::new(target), topic: None, pool }
+        Self { options, reading, writing, target: Arc::new(target), topic: None, pool }
     }
 
     /// Publishes dead letters to a topic as well, before each commit.
@@ -207,6 +211,18 @@ impl<R: Row> PostgresSink<R> {
 
     async fn lease(&self) -> Result<Lease<'_>, SinkError> {
         self.pool.lease(&self.options, &self.target.shape).await
+    }
+
+    /// A lock was waited for in vain: those who hold one and say nothing are ended.
+    async fn end_stalled(&self) {
+        let Ok(lease) = self.lease().await else { return };
+        let ended = stalled::end(&lease.session, self.options.lock_timeout_ms).await;
+        match &ended {
+            Ok(0) => {}
+            Ok(sessions) => tracing::warn!(sessions, "ended sessions of pods that are stopped"),
+            Err(error) => tracing::debug!(%error, "stalled sessions were not ended"),
+        }
+        self.pool.put_back(lease, &ended);
     }
 
     /// The attempt that expects nothing bad. The turn ends with its COMMIT on the way.
@@ -226,16 +242,21 @@ impl<R: Row> PostgresSink<R> {
             }
         };
         let writing = transaction::write(&session, &context, batch, encoded, how, &mut hand_on);
-        let result = self.patience.with("writing a batch", writing).await;
+        let result = self.writing.with("writing a batch", &of_batch(batch), writing).await;
         match &result {
             Ok(_)
             | Err(Failed::Row(_) | Failed::Moved | Failed::Sink(SinkError::Fenced { .. })) => {
                 hand_on();
             }
-            Err(Failed::Sink(_)) => session.spoil(),
+            Err(Failed::Blocked(_) | Failed::Sink(_)) => session.spoil(),
         }
         result
     }
+}
+
+/// The partitions of a batch.
+fn of_batch<R>(batch: &Batch<R>) -> Vec<TopicPartition> {
+    batch.positions().iter().map(|update| update.partition.clone()).collect()
 }
 
 /// Encodes a large batch on another thread.
@@ -283,7 +304,7 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
     ) -> Result<Vec<Option<i64>>, SinkError> {
         let lease = self.lease().await?;
         let reading = transaction::positions(&lease.session, &lease.context.group, partitions);
-        let result = self.patience.with("reading positions", reading).await;
+        let result = self.reading.with("reading positions", partitions, reading).await;
         self.pool.put_back(lease, &result);
         result
     }
@@ -316,6 +337,10 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
         let failed = loop {
             match self.attempt(lease, &batch, (&mut rows, &rejected), how).await {
                 Ok(committed_at_ms) => return Ok(Written { committed_at_ms, rejected }),
+                Err(Failed::Blocked(error)) => {
+                    self.end_stalled().await;
+                    return Err(error);
+                }
                 Err(Failed::Sink(error)) => return Err(error),
                 Err(failed) if how.has_met_a_key(&failed) => {
                     lease = self.lease().await?;
@@ -327,7 +352,7 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
         let lease = self.lease().await?;
         let Lease { session, context, .. } = &lease;
         let settling = transaction::settle(session, context, topic, &batch, rows, rejected, failed);
-        let result = self.patience.with("writing a batch", settling).await;
+        let result = self.writing.with("writing a batch", &of_batch(&batch), settling).await;
         self.pool.put_back(lease, &result);
         result
     }
@@ -335,6 +360,8 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
 
 #[cfg(test)]
 mod hand_on_tests;
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

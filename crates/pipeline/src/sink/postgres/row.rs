@@ -130,12 +130,16 @@ impl PostgresRow for TradeRow {
     }
 }
 
-/// A decimal text without exponent, for a `numeric` column, exactly.
+/// A decimal text without exponent, for a `numeric` column, exactly: at most 131,072
+/// digits and 16,383 decimals.
 #[derive(Debug, Clone, Copy)]
 pub struct Numeric<'a>(pub &'a str);
 
 /// `numeric` has base 10,000: decimal digits in one of its own.
 const GROUP: usize = 4;
+/// Most digits before the point and behind it that `numeric` has.
+const WHOLE_DIGITS_MAX: usize = 131_072;
+const DECIMALS_MAX: usize = 16_383;
 const NEGATIVE: u16 = 0x4000;
 
 impl ToSql for Numeric<'_> {
@@ -151,10 +155,20 @@ impl ToSql for Numeric<'_> {
         if whole.is_empty() || !is_decimal(whole) || !is_decimal(decimals) {
             return Err(format!("{:?} is not a decimal number", self.0).into());
         }
+        if whole.len() > WHOLE_DIGITS_MAX || decimals.len() > DECIMALS_MAX {
+            return Err(format!(
+                "a number of {} digits and {} decimals: allowed are {WHOLE_DIGITS_MAX} and \
+                 {DECIMALS_MAX}",
+                whole.len(),
+                decimals.len()
+            )
+            .into());
+        }
         let (head, tail) = whole.as_bytes().split_at(whole.len() % GROUP);
-        let whole_groups = i16::try_from(whole.len().div_ceil(GROUP))?;
-        out.put_i16(i16::try_from(decimals.len().div_ceil(GROUP))? + whole_groups);
-        out.put_i16(whole_groups - 1);
+        let whole_groups = whole.len().div_ceil(GROUP);
+        // The number of digits has no sign there, the weight has one.
+        out.put_u16(u16::try_from(whole_groups + decimals.len().div_ceil(GROUP))?);
+        out.put_i16(i16::try_from(whole_groups - 1)?);
         out.put_u16(sign);
         out.put_i16(i16::try_from(decimals.len())?);
         let value =
@@ -225,6 +239,21 @@ mod tests {
         assert_eq!(numeric("-0.05"), Ok(expected));
         for wrong in ["", "-", "-.05", "1e5", "NaN", "1,5", "+1", "1.-5"] {
             assert!(numeric(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_no_numeric_holds_is_refused_here() {
+        let numeric = |whole: usize, decimals: usize| {
+            let text = format!("{}.{}", "9".repeat(whole), "9".repeat(decimals));
+            bytes(&Numeric(&text), &Type::NUMERIC)
+        };
+        let largest = numeric(131_072, 16_383).expect("numeric has as many");
+        assert_eq!(largest.len(), 8 + 2 * (32_768 + 4_096));
+        assert_eq!(largest[..4], [0x90, 0, 0x7f, 0xff], "number of digits, weight");
+        for (whole, decimals) in [(131_073, 0), (1, 16_384), (98_300, 32_767), (1, 200_000)] {
+            let error = numeric(whole, decimals).expect_err("too long");
+            assert!(error.contains("allowed are 131072 and 16383"), "{error}");
         }
     }
 

@@ -262,6 +262,11 @@ async fn compare_all(
         let oid = real.iter().find(|real| real.found.name == column.name).map(|real| real.oid);
         oid.is_some_and(|oid| is_same(oid, oids[index]))
     });
+    for column in found.iter().filter(|real| shape.written().any(|w| w.name == real.name)) {
+        if let Some(what) = rounds(&column.sql_type) {
+            drifts.push(Drift { column: column.name.clone(), what, is_error: false });
+        }
+    }
     let mut key = shape.key().to_vec();
     if !key.is_empty() {
         key.sort();
@@ -277,6 +282,19 @@ async fn compare_all(
         }
     }
     Ok(drifts)
+}
+
+/// What a type with a modifier does to values silently; longer texts and larger numbers it
+/// refuses.
+fn rounds(sql_type: &str) -> Option<String> {
+    let (name, rest) = sql_type.split_once('(')?;
+    let (modifier, _) = rest.split_once(')')?;
+    let digits = match name {
+        "numeric" => modifier.split_once(',').map_or("0", |(_, scale)| scale),
+        "timestamp" => modifier,
+        _ => return None,
+    };
+    Some(format!("has type {sql_type}: values are rounded to {digits} digits after the point"))
 }
 
 /// Texts are the same on the wire.
@@ -314,4 +332,28 @@ fn array_of(kind: &Type, oid: u32) -> Type {
         let name = format!("_{}", kind.name());
         Type::new(name, oid, Kind::Array(kind.clone()), kind.schema().to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_with_a_scale_round_and_others_do_not() {
+        let digits = |sql_type: &str| {
+            let what = rounds(sql_type)?;
+            let (_, rest) = what.split_once("rounded to ")?;
+            rest.split(' ').next()?.parse::<u32>().ok()
+        };
+        for (sql_type, expected) in [
+            ("numeric(5,2)", Some(2)),
+            ("numeric(5)", Some(0)),
+            ("timestamp(0) with time zone", Some(0)),
+            ("numeric", None),
+            ("timestamp with time zone", None),
+            ("character varying(5)", None),
+        ] {
+            assert_eq!(digits(sql_type), expected, "{sql_type}");
+        }
+    }
 }

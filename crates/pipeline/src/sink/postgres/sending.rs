@@ -6,29 +6,6 @@ use std::task::Poll;
 
 use tidegate_postgres::tokio_postgres::Error;
 
-/// Sends a statement by asking for its answer once. `Some` if it is there
-/// already; an error at once means that nothing was sent.
-pub(super) async fn sent(
-    mut statement: Pin<&mut impl Future<Output = Result<(), Error>>>,
-) -> Result<Option<()>, Error> {
-    std::future::poll_fn(|context| match statement.as_mut().poll(context) {
-        Poll::Ready(Ok(())) => Poll::Ready(Ok(Some(()))),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-        Poll::Pending => Poll::Ready(Ok(None)),
-    })
-    .await
-}
-
-pub(super) async fn answer(
-    known: Option<()>,
-    statement: Pin<&mut impl Future<Output = Result<(), Error>>>,
-) -> Result<(), Error> {
-    match known {
-        Some(()) => Ok(()),
-        None => statement.await,
-    }
-}
-
 /// A statement that was sent, and whose answer is to come.
 pub(super) struct Pending<F> {
     statement: Pin<Box<F>>,
@@ -47,6 +24,14 @@ impl<F: Future<Output = Result<(), Error>>> Pending<F> {
         })
         .await;
         Self { statement, known }
+    }
+
+    /// An error that is there at once means that nothing was sent.
+    pub(super) fn sent(self) -> Result<Self, Error> {
+        match self.known {
+            Some(Err(error)) => Err(error),
+            known => Ok(Self { known, ..self }),
+        }
     }
 
     pub(super) async fn answer(self) -> Result<(), Error> {

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use futures_util::SinkExt as _;
 use tidegate_kafka::Record;
 use tidegate_pgtest::Server;
+use tidegate_postgres::tokio_postgres::{self, NoTls};
 
 use super::{PostgresOptions, PostgresSink};
 use crate::batch::{Batch, Entry, PositionUpdate};
@@ -185,6 +187,61 @@ async fn a_table_that_does_not_fit_is_told_by_column_before_a_record_is_read() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(text.matches("column ").count(), 4, "{text}");
+}
+
+#[tokio::test]
+async fn a_type_that_rounds_is_worth_a_note() {
+    let database = new_database();
+    let kind = TableKind::Mapped(mapping(ACCOUNTS));
+    let place = Database::Postgres(options(&SERVER.url(&database)));
+    kind.create(&place).await.expect("creates");
+    SERVER.psql(&database, "ALTER TABLE accounts ALTER balance TYPE numeric(9,2)").expect("alters");
+    let drifts = kind.check(&place).await.expect("answers").expect("is there");
+    let said: Vec<String> = drifts.iter().map(ToString::to_string).collect();
+    let rounds =
+        "column balance: has type numeric(9,2): values are rounded to 2 digits after the point";
+    assert_eq!(said, [rounds]);
+    assert!(!drifts[0].is_error, "rows can be written all the same");
+}
+
+#[tokio::test]
+async fn a_pod_that_stopped_in_the_middle_of_a_copy_holds_nobody_up() {
+    let database = new_database();
+    let mapping = mapping(ACCOUNTS);
+    let url = SERVER.url(&database);
+    let options = PostgresOptions { lock_timeout_ms: 300, ..options(&url) };
+    let sink = prepared(options, &mapping).await;
+    let stopped = async |name: &str| {
+        let url = format!("{url}?application_name={}", name.replace(" ", "%20"));
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("connects");
+        tokio::spawn(connection);
+        client.batch_execute("BEGIN").await.expect("begins");
+        let sql = "COPY accounts (id, balance) FROM STDIN";
+        let mut copy = Box::pin(client.copy_in::<_, bytes::Bytes>(sql).await.expect("copies"));
+        // More than the server keeps before it looks at the rows.
+        let rows = (0..20_000).map(|row| format!("{name}{row}\t1\n")).collect::<String>();
+        copy.feed(rows.into()).await.expect("takes rows");
+        copy.flush().await.expect("sends");
+        (client, copy)
+    };
+    let ours = stopped("tidegate pod-0").await;
+    let others = stopped("report").await;
+    let started = Instant::now();
+    let ours_again = || batch(&mapping, vec![account(0, "tidegate pod-00", "2")], None);
+    while let Err(error) = sink.write(Arc::new(ours_again())).await {
+        assert!(matches!(error, SinkError::Retry(_)), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(10), "{error}");
+    }
+    let rows = SERVER.psql(&database, "SELECT count(*) FROM accounts").expect("counts");
+    assert_eq!(rows, "1", "what was not committed is gone");
+    drop(ours);
+    // Who is no pod of ours is waited for.
+    for _ in 0..2 {
+        let other = batch(&mapping, vec![account(1, "report0", "2")], Some(1));
+        let error = sink.write(Arc::new(other)).await.expect_err("is held up");
+        assert!(error.to_string().contains("55P03"), "{error}");
+    }
+    drop(others);
 }
 
 /// Between a client and a server: holds answers back until everything that was

@@ -4,7 +4,7 @@
 //! Statements are sent without waiting for the answers of those before: a
 //! statement that fails makes the server refuse all that follow, COMMIT
 //! included. What this side could not even send would not be missed by the
-//! server, so a COMMIT goes out only behind statements that did ([`sent`]).
+//! server, so a COMMIT goes out only behind statements that did ([`Pending::sent`]).
 //!
 //! Once the COMMIT is sent the session may be handed on ([`HandOn`]): the next batch
 //! opens its transaction behind it and does not wait for the answer to ours. It has no
@@ -13,7 +13,7 @@
 //! turn of its own.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
 use bytes::Bytes;
 use tidegate_kafka::TopicPartition;
@@ -25,7 +25,7 @@ use super::burying::{dead_letters, insert_dead_letters};
 use super::classify::{is_rows_fault, sink_error};
 use super::connect::Session;
 use super::copy::{CopyRows, Rejected};
-use super::sending::{answer, sent};
+use super::sending::Pending;
 use super::{sift, upsert};
 use crate::batch::{Batch, PositionUpdate};
 use crate::dead_letters::DeadLetterTopic;
@@ -63,13 +63,19 @@ pub(super) enum Failed {
     Row(Error),
     /// A position had moved when it was compared: somebody is fenced.
     Moved,
+    /// A lock was waited for in vain.
+    Blocked(SinkError),
     /// The batch cannot be written now, or not by us.
     Sink(SinkError),
 }
 
 impl Failed {
     pub(super) fn new(doing: &str, error: Error) -> Self {
-        if is_rows_fault(&error) { Self::Row(error) } else { Self::Sink(sink_error(doing, &error)) }
+        match error.code() {
+            _ if is_rows_fault(&error) => Self::Row(error),
+            Some(&SqlState::LOCK_NOT_AVAILABLE) => Self::Blocked(sink_error(doing, &error)),
+            _ => Self::Sink(sink_error(doing, &error)),
+        }
     }
 }
 
@@ -146,7 +152,7 @@ pub(super) async fn settle<R>(
             sift::write(session, context, topic, batch, &mut rows, rejected, &error).await
         }
         Failed::Moved => Err(who_is_fenced(session, context, batch.positions()).await),
-        Failed::Sink(error) => Err(error),
+        Failed::Blocked(error) | Failed::Sink(error) => Err(error),
     }
 }
 
@@ -206,20 +212,15 @@ pub(super) async fn conclude(
     hand_on: &mut HandOn<'_>,
 ) -> Result<(), Failed> {
     let unsent = |error: Error| Failed::Sink(sink_error("writing a batch", &error));
-    let (mut copying, mut burying) = (pin!(copying), pin!(burying));
-    let mut moving = pin!(move_positions(session, context, updates));
-    let mut committing = pin!(session.client().batch_execute("COMMIT"));
-    let copied = sent(copying.as_mut()).await.map_err(unsent)?;
-    let buried = sent(burying.as_mut()).await.map_err(unsent)?;
-    let moved = sent(moving.as_mut()).await.map_err(unsent)?;
-    let committed = sent(committing.as_mut()).await.map_err(unsent)?;
+    let copying = Pending::send(copying).await.sent().map_err(unsent)?;
+    let burying = Pending::send(burying).await.sent().map_err(unsent)?;
+    let moving = move_positions(session, context, updates);
+    let moving = Pending::send(moving).await.sent().map_err(unsent)?;
+    let committing = session.client().batch_execute("COMMIT");
+    let committing = Pending::send(committing).await.sent().map_err(unsent)?;
     hand_on();
-    let (copied, buried, moved, committed) = tokio::join!(
-        answer(copied, copying),
-        answer(buried, burying),
-        answer(moved, moving),
-        answer(committed, committing)
-    );
+    let (copied, buried, moved, committed) =
+        tokio::join!(copying.answer(), burying.answer(), moving.answer(), committing.answer());
     copied.map_err(|error| Failed::new("writing a batch", error))?;
     buried.map_err(|error| Failed::Sink(sink_error("inserting dead letters", &error)))?;
     match moved {

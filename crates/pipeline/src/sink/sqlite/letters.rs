@@ -19,16 +19,29 @@ const SELECT: &str = "SELECT id, kafka_topic, kafka_partition, kafka_offset, \
        AND (?6 = '[]' OR id IN (SELECT value FROM json_each(?6))) \
      ORDER BY id LIMIT ?7";
 
+const TOPICS: &str = "SELECT DISTINCT kafka_topic FROM dead_letters ORDER BY kafka_topic";
+
 pub(crate) fn list(options: &SqliteOptions, filter: &Filter) -> Result<Vec<DeadLetter>, SinkError> {
     let connection = admin::read_only(options)?;
     let limit = filter.limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
+    page(&connection, filter, i64::MIN, limit).map_err(|error| unread(options, &error))
+}
+
+pub(crate) fn topics(options: &SqliteOptions) -> Result<Vec<String>, SinkError> {
+    let connection = admin::read_only(options)?;
+    let read = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = connection.prepare(TOPICS)?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    read().map_err(|error| unread(options, &error))
+}
+
+fn unread(options: &SqliteOptions, error: &rusqlite::Error) -> SinkError {
     let path = options.path.display();
-    page(&connection, filter, i64::MIN, limit).map_err(|error| {
-        match error.to_string().contains("no such table: dead_letters") {
-            true => SinkError::Fatal(format!("sqlite:{path}: {NO_TABLE}")),
-            false => sink_error(&format!("reading dead letters of {path}"), &error),
-        }
-    })
+    match error.to_string().contains("no such table: dead_letters") {
+        true => SinkError::Fatal(format!("sqlite:{path}: {NO_TABLE}")),
+        false => sink_error(&format!("reading dead letters of {path}"), error),
+    }
 }
 
 fn page(

@@ -273,7 +273,7 @@ impl<R: Row> Database<R> {
     }
 
     /// Runs `work` on the connection, opening it if needed. An error other than a
-    /// busy file closes it: the next command starts afresh.
+    /// fence closes it, a busy file's too: the next command starts afresh.
     fn with<T>(
         &mut self,
         work: impl FnOnce(&Connection, &Target<R>, &SinkContext) -> Result<T, SinkError>,
