@@ -174,6 +174,96 @@ fn a_decision_is_explained_from_a_simulations_log() {
     assert_one_line(&["explain", "/nonexistent.jsonl"], 2, &["/nonexistent.jsonl"]);
 }
 
+/// What the trigger of `tidegate scaler` says is what the simulated law is told.
+#[test]
+fn a_scaled_object_for_the_scaler_is_simulated_with_the_slo_law() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let path = files.path().join("external.yaml");
+    let external = include_str!("../config/scaled-object-external.yaml");
+    let simulate = |promise: &str, more: &[&str]| {
+        let text = external
+            .replace("targetAgeSeconds: \"30\"", &format!("targetAgeSeconds: \"{promise}\""));
+        std::fs::write(&path, text).expect("file");
+        let output = tidegate()
+            .args(["simulate", "--scenario", &scenario, "--scaled-object"])
+            .arg(&path)
+            .args(more)
+            .output()
+            .expect("tidegate runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), said, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said, _) = simulate("40", &["--law", "slo"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("law            slo, 99 % of the records stored within 40 s: kept"),
+        "{said}"
+    );
+    let (_, said, _) = simulate("0.5", &["--law", "slo", "--through-keda"]);
+    assert!(said.contains("within 0.5 s: NOT KEPT"), "{said}");
+    let (_, flagged, _) = simulate("40", &["--law", "slo", "--target-age", "20"]);
+    assert!(flagged.contains("within 20 s: kept"), "{flagged}");
+
+    // The stock law has no threshold there, and a search begins with one.
+    let (code, _, said) = simulate("40", &[]);
+    assert!(code == Some(2) && said.contains("simulate --law slo"), "{said}");
+    let name = path.to_str().expect("utf-8");
+    assert_one_line(
+        &["tune", "--scenario", &scenario, "--scaled-object", name],
+        2,
+        &[name, "type kafka", "simulate --law slo"],
+    );
+}
+
+#[test]
+fn a_series_goes_to_stdout_and_its_figures_to_stderr() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let output = tidegate()
+        .args(["simulate", "--scenario", &scenario, "--csv", "-"])
+        .current_dir(files.path())
+        .output()
+        .expect("tidegate runs");
+    let csv = String::from_utf8_lossy(&output.stdout);
+    assert!(csv.starts_with("t_s,arrival_per_s,") && csv.lines().count() == 181, "{csv}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("pod-seconds"));
+    assert!(!files.path().join("-").exists());
+}
+
+/// Where nothing changes, that is said.
+#[test]
+fn explain_says_when_no_decision_changed_the_count() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let log = files.path().join("d.jsonl");
+    std::fs::write(&log, "{\"at_ms\":0,\"decided_by\":\"slo\",\"from\":4,\"to\":4,\"lag\":9,\"metric\":9,\"target\":500,\"active\":true,\"proposal\":4,\"stabilized\":null,\"reason\":null,\"binding\":\"\"}\n").expect("file");
+    let output = tidegate().args(["explain", "--changes"]).arg(&log).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "none of 1 decisions changed the count: 4 pods");
+}
+
+#[test]
+fn tune_exits_3_when_nothing_keeps_the_bound_and_the_manifest_says_so() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let scenario = short_scenario(files.path());
+    let manifest = files.path().join("nearest.yaml");
+    let output = tidegate()
+        .args(["tune", "--scenario", &scenario, "--configurations", "100", "--seeds", "1"])
+        .args(["--objective", "cost", "--target-age", "0.01", "--output"])
+        .arg(&manifest)
+        .output()
+        .expect("tidegate runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let sentence = "The bound is not kept by anything that was found; this comes nearest.";
+    assert!(said.contains(sentence), "{said}");
+    let text = std::fs::read_to_string(&manifest).expect("the nearest");
+    assert!(text.contains(&format!("# {sentence}\n")), "{text}");
+    // Its findings name the file.
+    let name = manifest.to_str().expect("utf-8");
+    assert!(said.contains(&format!("{name}:")) && !said.contains("tuned.yaml"), "{said}");
+}
+
 #[test]
 fn check_exits_4_on_errors_and_2_on_what_it_cannot_read() {
     let published =
@@ -249,7 +339,7 @@ fn tune_writes_a_manifest_that_is_read_and_goes_on_from_a_checkpoint() {
     assert_eq!(found["evaluated"], 200);
     assert!(found["held_out"]["age_s"].as_f64() < found["before"]["age_s"].as_f64(), "{found}");
     // The search is over: the checkpoint gives the same at once.
-    assert_eq!(found, tune("b.yaml").0);
+    assert_eq!(found, tune("a.yaml").0);
     let simulated = tidegate()
         .args(["simulate", "--scenario", &scenario, "--scaled-object", &manifest])
         .status()
@@ -324,6 +414,15 @@ fn plan_exits_3_when_the_simulation_breaks_the_promise() {
     };
     assert_eq!((plan("30").0, plan("30").1), (Some(0), Some(true)));
     assert_eq!(plan("0.5"), (Some(3), Some(false), "batch time".into()));
+    for budget in ["--sink-rows", "--sink-commits"] {
+        let output = tidegate()
+            .args(["plan", "--scenario", &scenario, "--seeds", "1", "--slo", "30", budget, "5"])
+            .output()
+            .expect("tidegate runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("binding        database ") && said.contains("NOT KEPT"), "{said}");
+    }
     assert_one_line(&["plan", "--scenario", &scenario, "--slo", "0"], 2, &["--slo"]);
 }
 
@@ -363,6 +462,8 @@ fn each_tool_says_in_one_line_what_is_wrong() {
         assert_one_line(&arguments, 2, parts);
     };
     of("simulate", &["--law", "slo", "--target-age", "-1"], &["target_age_s = -1", "0.1 to 86400"]);
+    of("simulate", &["--target-age", "5"], &["--target-age", "--law slo"]);
+    of("simulate", &["--csv", "-", "--json"], &["--csv -", "--json"]);
     of("simulate", &["--law", "pid"], &["'pid'", "--law", "stock, slo"]);
     of("simulate", &["--csv", nowhere], &["--csv /nonexistent/x", "directory does not exist"]);
     of("simulate", &["--html", "/"], &["--html /", "is a directory"]);
@@ -379,6 +480,8 @@ fn each_tool_says_in_one_line_what_is_wrong() {
     let wrong = write("wrong.csv", "a,b\n1,2\n");
     assert_one_line(&["explain", &nothing], 2, &[&nothing, "no decision"]);
     assert_one_line(&["explain", &wrong, "--at", "-3"], 2, &["line 1", "not a decision"]);
+    let log = write("text.log", "[2026-11-30 16:00:00] INFO: decided object=\"a/b\"\n");
+    assert_one_line(&["explain", &log], 2, &["line 1", "--log-format json"]);
     assert_one_line(&["explain", "http://127.0.0.1:1"], 1, &["http://127.0.0.1:1"]);
     for address in ["https://scaler", "http://scaler", "http://scaler:x/decisions"] {
         assert_one_line(&["explain", address], 2, &[address, "http://HOST:PORT"]);

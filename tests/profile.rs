@@ -71,6 +71,23 @@ fn a_measured_scenario_says_what_a_batch_takes_and_is_simulated() {
     assert_eq!(processes_naming(files.path()), Vec::<String>::new());
 }
 
+/// A pod that cannot open its database does not become ready by being started again.
+#[test]
+fn a_database_that_cannot_be_opened_ends_it_at_once_with_the_cause() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let output = tidegate()
+        .args(["profile", "--quick", "--partitions", "4", "--database"])
+        .args(["sqlite:/nonexistent/x.db", "--run-dir"])
+        .arg(files.path().join("run"))
+        .output()
+        .expect("tidegate runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains("ended by itself: ") && last.contains("/nonexistent/x.db"), "{said}");
+    assert!(!said.contains("was ready not within"), "{said}");
+}
+
 #[test]
 fn an_interrupt_stops_everything_and_writes_nothing() {
     let files = tempfile::tempdir().expect("temporary directory");

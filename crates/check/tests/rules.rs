@@ -1,7 +1,7 @@
 //! Every rule fires on the one change that it is about, and on nothing in a clean set.
 
 use tidegate_check::rules::RULES;
-use tidegate_check::{Finding, Known, Source, check, report};
+use tidegate_check::{Finding, Known, Severity, Source, check, report};
 
 const CLEAN: &str = include_str!("data/clean.yaml");
 const WORLD: &str = include_str!("data/clean.toml");
@@ -34,6 +34,8 @@ const CASES: &[Case] = &[
         )],
     ),
     ("TG005", &[("value: writers", "value: readers")]),
+    ("TG002", &[("keda.sh/v1alpha1", "keda.sh/v9")]),
+    ("TG007", &[("type: kafka", "type: kafkaa")]),
     ("TG010", &[("maxReplicaCount: 48", "maxReplicaCount: 97"), ("value: 48", "value: 97")]),
     (
         "TG011",
@@ -184,6 +186,61 @@ fn a_misspelt_key_is_named_with_the_right_one() {
     let unknown = found.iter().find(|finding| finding.rule == "TG001").expect("TG001");
     assert_eq!(unknown.fix, "did you mean pollingInterval?");
     assert_eq!((unknown.line, unknown.column), (10, 3));
+}
+
+#[test]
+fn a_trigger_that_no_rule_knows_is_not_passed_over() {
+    let found = |kind: &str| {
+        let yaml = CLEAN.replacen("- type: kafka", &format!("- type: {kind}"), 1);
+        let found = findings(&yaml, WORLD);
+        let told: Vec<_> = found.into_iter().filter(|finding| finding.rule == "TG007").collect();
+        assert_eq!(told.len(), 1, "{kind}");
+        (told[0].severity, told[0].fix.clone(), told[0].message.clone())
+    };
+    let (severity, fix, _) = found("kafkaa");
+    assert_eq!((severity, fix.as_str()), (Severity::Error, "did you mean kafka?"));
+    let (severity, fix, _) = found("apache-kafak");
+    assert_eq!((severity, fix.as_str()), (Severity::Error, "did you mean apache-kafka?"));
+    let (severity, _, message) = found("prometheus");
+    assert_eq!(severity, Severity::Note);
+    assert!(message.contains("type prometheus"), "{message}");
+    assert_eq!(found("").0, Severity::Error);
+}
+
+#[test]
+fn every_refused_value_is_told_at_its_place() {
+    let yaml = CLEAN
+        .replacen("pollingInterval: 5", "pollingInterval: \"abc\"", 1)
+        .replacen("cooldownPeriod: 300", "cooldownPeriod: -1", 1)
+        .replacen("selectPolicy: Max", "selectPolicy: Most", 1)
+        .replacen("\"1500\"", "\"-5\"", 1);
+    let found = findings(&yaml, WORLD);
+    let paths: Vec<&str> =
+        found.iter().filter(|f| f.rule == "TG002").map(|f| f.path.as_str()).collect();
+    let up = "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.selectPolicy";
+    let trigger = "spec.triggers.0.metadata.lagThreshold";
+    assert_eq!(paths, ["spec.pollingInterval", "spec.cooldownPeriod", up, trigger]);
+    // What the reader needs and was left out is not told as missing.
+    let yaml = CLEAN.replacen("periodSeconds: 15", "periodSeconds: -1", 1);
+    let found = findings(&yaml, WORLD);
+    let told: Vec<_> = found.iter().filter(|finding| finding.rule == "TG002").collect();
+    assert_eq!(told.len(), 1, "{}", report::text(&found));
+    assert!(told[0].message.contains("-1"), "{}", told[0].message);
+}
+
+#[test]
+fn a_fix_is_no_more_of_what_is_there_and_no_need_is_less_than_nothing() {
+    let world = WORLD.replacen("start_s = {", "start_s = { min = 1.0, max = 60.0 }\n# {", 1);
+    let yaml = CLEAN.replacen("pollingInterval: 5", "pollingInterval: 2", 1);
+    let found = findings(&yaml, &world);
+    let wake = found.iter().find(|finding| finding.rule == "TG042").expect("TG042");
+    assert!(wake.fix.starts_with("minReplicaCount: 1"), "{}", wake.fix);
+
+    let yaml = CLEAN.replacen("tolerance: 0.05", "tolerance: 5", 1);
+    let found = findings(&yaml, WORLD);
+    let zone = found.iter().find(|finding| finding.rule == "TG021").expect("TG021");
+    assert_eq!(zone.severity, Severity::Warning);
+    assert!(zone.message.contains("never takes a pod away"), "{}", zone.message);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! | 0 | done; for `up` and `audit`: every promise was kept |
 //! | 1 | something failed while running; the line says what |
 //! | 2 | bad input: a flag, an environment variable or a file |
-//! | 3 | a promise was broken: records lost, duplicated or out of order |
+//! | 3 | a promise was broken: records lost, duplicated or out of order; for `plan` and `tune`: a bound that nothing keeps |
 //! | 4 | `check` found an error; with `--deny-warnings` a warning |
 //! | 130 | interrupted before it could finish |
 
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 pub(crate) enum Outcome {
     /// Everything asked for was done.
     Done,
-    /// It ran to its end and the audit found a broken promise.
+    /// It ran to its end and the audit, or the simulator, found a broken promise.
     PromiseBroken,
     /// It ran to its end and the files have defects.
     Findings,

@@ -1,5 +1,6 @@
 //! Broker, topics and pods of a measurement.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tidegate_load::LoadProfile;
 use tidegate_load::produce::{Produce, ProduceOptions};
 use tidegate_local::EventLog;
 use tidegate_local::broker::{Broker, Distribution};
-use tidegate_local::pods::{CommandTemplate, PodView, Supervisor, SupervisorOptions};
+use tidegate_local::pods::{CommandTemplate, PodState, PodView, Supervisor, SupervisorOptions};
 
 use crate::Error;
 
@@ -119,19 +120,21 @@ impl Measuring {
     pub(crate) async fn fill(&self, step: &str, records: u64) -> Result<String, Error> {
         let topic = topic_name(&self.options.name, step);
         if records > 0 {
-            self.send(&topic, LoadProfile::constant(1.0, None), Some(records)).await?;
+            let profile = LoadProfile::constant(1.0, None);
+            self.send(&topic, profile, Some(records), std::future::pending()).await?;
         }
         Ok(topic)
     }
 
-    /// Sends a constant load, and returns when all is acknowledged.
+    /// Sends a constant load until `stop`, and returns when all is acknowledged.
     pub(crate) fn produce(
         &self,
         topic: &str,
         rate_per_s: f64,
         seconds: f64,
+        stop: impl Future<Output = ()> + 'static,
     ) -> impl Future<Output = Result<(), Error>> + 'static {
-        self.send(topic, LoadProfile::constant(rate_per_s, Some(seconds)), None)
+        self.send(topic, LoadProfile::constant(rate_per_s, Some(seconds)), None, stop)
     }
 
     /// By a profile, or as fast as the client takes them.
@@ -140,6 +143,7 @@ impl Measuring {
         topic: &str,
         profile: LoadProfile,
         full_speed: Option<u64>,
+        stop: impl Future<Output = ()> + 'static,
     ) -> impl Future<Output = Result<(), Error>> + 'static {
         let options = ProduceOptions {
             connection: self.connection.clone(),
@@ -151,7 +155,7 @@ impl Measuring {
         };
         let produce = Produce::new(options, &mut Registry::default());
         async move {
-            produce.run(std::future::pending()).await?;
+            produce.run(stop).await?;
             Ok(())
         }
     }
@@ -200,6 +204,8 @@ pub(crate) struct Pods {
     supervisor: Supervisor,
     events: EventLog,
     log_dir: PathBuf,
+    /// Names of pods that were ready once.
+    ready: BTreeSet<String>,
 }
 
 impl Pods {
@@ -222,7 +228,7 @@ impl Pods {
         });
         supervisor.check_program()?;
         let events = EventLog::create(&log_dir.join("events.jsonl"))?;
-        Ok(Self { supervisor, events, log_dir })
+        Ok(Self { supervisor, events, log_dir, ready: BTreeSet::new() })
     }
 
     pub(crate) fn scale(&mut self, pods: usize) {
@@ -251,14 +257,29 @@ impl Pods {
         }
     }
 
-    /// As [`Self::until`], and too late is an error.
+    /// As [`Self::until`]; too late is an error, and so is a pod that ends before it was
+    /// ever ready.
     pub(crate) async fn expect(
         &mut self,
         what: &str,
         limit: Duration,
-        done: impl FnMut(&[PodView]) -> bool,
+        mut done: impl FnMut(&[PodView]) -> bool,
     ) -> Result<(), Error> {
-        if self.until(limit, done).await {
+        let mut ready = std::mem::take(&mut self.ready);
+        let mut ended = None;
+        let in_time = self
+            .until(limit, |views| {
+                ended = ended_early(views, &mut ready);
+                ended.is_some() || done(views)
+            })
+            .await;
+        self.ready = ready;
+        if let Some(pod) = ended {
+            let text = std::fs::read(self.log_dir.join(format!("{pod}.log"))).unwrap_or_default();
+            let said = last_lines(&String::from_utf8_lossy(&text));
+            return Err(Error::Ended { pod, said, log: self.log_dir.display().to_string() });
+        }
+        if in_time {
             return Ok(());
         }
         Err(Error::Late {
@@ -275,8 +296,49 @@ impl Pods {
     }
 }
 
+/// A pod that ended by itself and was never ready; keeps the names of those that were.
+fn ended_early(views: &[PodView], ready: &mut BTreeSet<String>) -> Option<String> {
+    let working = views.iter().filter(|view| view.state == PodState::Ready);
+    ready.extend(working.map(|view| view.name.clone()));
+    let ended = views.iter().find(|view| view.restarts > 0 && !ready.contains(&view.name));
+    ended.map(|view| view.name.clone())
+}
+
+/// The end of a log, as one line.
+fn last_lines(text: &str) -> String {
+    const LINES: usize = 3;
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(LINES)..].join(" / ")
+}
+
 impl Drop for Pods {
     fn drop(&mut self) {
         self.supervisor.kill_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_ends_before_it_was_ready_is_told_with_its_last_words() {
+        let view = |state, restarts| PodView {
+            name: "pod-1".into(),
+            state,
+            pid: None,
+            restarts,
+            age_s: 0.0,
+            report: None,
+        };
+        let mut ready = BTreeSet::new();
+        assert_eq!(ended_early(&[view(PodState::Starting, 0)], &mut ready), None);
+        let ended = ended_early(&[view(PodState::BackingOff, 1)], &mut ready);
+        assert_eq!(ended.as_deref(), Some("pod-1"));
+        // One that worked may be started again.
+        assert_eq!(ended_early(&[view(PodState::Ready, 0)], &mut ready), None);
+        assert_eq!(ended_early(&[view(PodState::BackingOff, 1)], &mut ready), None);
+        assert_eq!(last_lines("a\nb\n\nc\nd\n"), "b / c / d");
+        assert_eq!(last_lines(""), "");
     }
 }

@@ -76,6 +76,17 @@ pub fn fit(points: &[Point]) -> Option<Curve> {
     })
 }
 
+/// The curve where no fixed part is below `least_s`: that part, and the record's part that
+/// fits the batches which take longer.
+pub fn fit_from(points: &[Point], least_s: f64) -> Curve {
+    let longer = points.iter().filter(|point| point.batch_s > least_s && point.batches > 0);
+    let (above, square) = longer.fold((0.0, 0.0), |(above, square), point| {
+        let share = point.records / point.batch_s;
+        (above + share * (1.0 - least_s / point.batch_s), square + share * share)
+    });
+    Curve { fixed_s: least_s, record_s: if square > 0.0 { above / square } else { 0.0 } }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

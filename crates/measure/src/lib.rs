@@ -42,6 +42,16 @@ pub enum Error {
     /// Records could not be sent.
     #[error(transparent)]
     Load(#[from] tidegate_load::Error),
+    /// A pod ended before it was ever ready: it would do so again.
+    #[error("{pod} ended by itself: {said}; its log is in {log}")]
+    Ended {
+        /// Name of the pod.
+        pod: String,
+        /// The last lines of its log.
+        said: String,
+        /// Directory of the pods' logs.
+        log: String,
+    },
     /// A pod did not do what it has to within its time.
     #[error("{what} not within {limit_s} s; its log is in {log}")]
     Late {

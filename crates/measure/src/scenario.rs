@@ -3,8 +3,30 @@
 use std::fmt::Write as _;
 
 use crate::bench::Options;
+use crate::fit::{Curve, fit_from};
 use crate::flow::Rebalance;
 use crate::steps::Measured;
+
+/// The simulator's least time of a batch of one record.
+const LEAST_BATCH_S: f64 = 1e-3;
+
+/// The curve that the simulator takes, and what is said of its fixed part.
+fn curve(measured: &Measured) -> (Curve, String) {
+    let (fitted, points) = (measured.curve, &measured.points);
+    // What is written is rounded.
+    if fitted.fixed_s + fitted.record_s >= LEAST_BATCH_S * 1.001 {
+        let error = 100.0 * fitted.worst_error(points);
+        return (fitted, format!("the line's fixed part; off by at most {error:.0} %"));
+    }
+    let curve = fit_from(points, LEAST_BATCH_S);
+    let longer: Vec<_> = points.iter().filter(|p| p.batch_s > LEAST_BATCH_S).copied().collect();
+    let said = format!(
+        "the simulator's least, {:.6} was measured; longer batches are off by at most {:.0} %",
+        fitted.fixed_s,
+        100.0 * curve.worst_error(&longer)
+    );
+    (curve, said)
+}
 
 /// Scenario text: TOML with what each value was measured from.
 pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> String {
@@ -15,7 +37,7 @@ pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> Stri
     };
     let rests_s = of_each(|rebalance| rebalance.rest_s);
     let rest = bounds(&rests_s);
-    let curve = &measured.curve;
+    let (curve, said) = curve(measured);
     let list = |values: &[f64]| {
         values.iter().map(|value| format!("{value:.2}")).collect::<Vec<_>>().join(", ")
     };
@@ -56,12 +78,7 @@ pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> Stri
         writeln!(text, "]\n\n[topic]\npartitions = {}\nspread = \"keys\"\n", options.partitions);
     let _ = writeln!(text, "[pod]\nreplicas = 1\nbatch_size = {}", options.batch_size);
     let _ = writeln!(text, "batch_timeout_s = {}", number(options.batch_timeout_s));
-    let _ = writeln!(
-        text,
-        "batch_s = {:.6}              # the line's fixed part; off by at most {:.0} %",
-        curve.fixed_s.max(if curve.record_s < 1e-3 { 1e-3 } else { 0.0 }),
-        100.0 * curve.worst_error(&measured.points)
-    );
+    let _ = writeln!(text, "batch_s = {:.6}              # {said}", curve.fixed_s);
     let _ = writeln!(text, "record_s = {:.8}", curve.record_s);
     let _ = writeln!(
         text,
@@ -159,9 +176,21 @@ mod tests {
         assert!((scenario.pod.record_s - 0.000_02).abs() < 1e-12);
         assert_eq!((scenario.pod.start_s.min, scenario.pod.start_s.max), (0.29, 0.4));
         assert_eq!(scenario.pod.ramp_up_s.max, 1.5);
-        // A quick database's fixed part may be nothing: the simulator needs some time.
-        let quick = Measured { curve: Curve { fixed_s: 0.0, record_s: 1e-6 }, ..measured };
-        let text = toml(&quick, &options, false);
-        Scenario::from_text("profile.toml", &text).expect(&text);
+        // Of a batch that is quicker than the simulator's least the rest is the records'.
+        let points = [(1.0, 0.000_2), (10.0, 0.000_3), (100.0, 0.001_1)]
+            .map(|(records, batch_s)| Point { records, batch_s, batches: 50 })
+            .to_vec();
+        let curve = crate::fit::fit(&points).expect("a curve");
+        assert!(curve.fixed_s + curve.record_s < 1e-3, "{curve:?}");
+        let text = toml(&Measured { points, curve, ..measured.clone() }, &options, false);
+        let pod = Scenario::from_text("profile.toml", &text).expect(&text).pod;
+        assert!((pod.capacity_per_s() * 0.001_1 / 100.0 - 1.0).abs() < 0.01, "{text}");
+        assert!(text.contains("the simulator's least, 0.000"), "{text}");
+        // Nothing measured is longer: a batch takes the least.
+        let points = vec![Point { records: 100.0, batch_s: 0.000_5, batches: 50 }];
+        let curve = Curve { fixed_s: 0.0, record_s: 5e-6 };
+        let text = toml(&Measured { points, curve, ..measured }, &options, false);
+        let pod = Scenario::from_text("profile.toml", &text).expect(&text).pod;
+        assert_eq!((pod.batch_s, pod.record_s), (1e-3, 0.0));
     }
 }

@@ -113,7 +113,10 @@ impl Measuring {
         let topic = self.fill(JOINS, 0).await?;
         let load_per_s = (0.8 * rate_per_s).clamp(10.0, 10_000.0);
         let seconds = 6.0 * self.options.window.as_secs_f64() + 60.0;
-        let load = tokio::spawn(self.produce(&topic, load_per_s, seconds));
+        // Dropped or used, it ends the load.
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let load = tokio::spawn(self.produce(&topic, load_per_s, seconds, stopped));
         let mut pods = self.pods(&topic, self.options.batch_size)?;
         starts.push(start(&mut pods, 2).await?);
         pods.expect("both pods write", WORK_LIMIT, |views| all_write(views, 2)).await?;
@@ -128,7 +131,9 @@ impl Measuring {
             joins.rebalances.push(rebalance);
             joins.is_kip848 = is_kip848;
         }
-        load.abort();
+        // What was sent is acknowledged; that some of it was not changes no measurement.
+        drop(stop);
+        drop(load.await);
         pods.stop().await?;
         Ok(joins)
     }

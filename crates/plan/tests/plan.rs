@@ -91,6 +91,47 @@ fn a_hot_partition_binds_and_no_pod_helps() {
 
 #[test]
 fn a_database_that_takes_less_than_arrives_binds() {
-    let plan = planned(RAMP, &Wishes { sink_rows_per_s: Some(500.0), ..wishes(60.0) });
-    assert_eq!(plan.binding, "database rows", "{}", text(&plan, "s.toml", true));
+    let wished = Wishes { sink_rows_per_s: Some(500.0), ..wishes(60.0) };
+    let of_the_scenario = format!("{RAMP}[sink]\nrows_per_s = 500.0\n");
+    let plans = [planned(RAMP, &wished), planned(&of_the_scenario, &wishes(60.0))];
+    for plan in &plans {
+        assert_eq!(plan.binding, "database rows", "{}", text(plan, "s.toml", true));
+        assert!(!plan.is_kept && plan.chosen.p99_age_s > 60.0, "{plan:?}");
+    }
+    assert_eq!(plans[0], plans[1], "the same sink");
+}
+
+/// The tighter one counts, and one that suffices forbids nothing.
+#[test]
+fn a_database_that_takes_what_arrives_does_not_bind() {
+    let wide = format!("{RAMP}[sink]\nrows_per_s = 1e6\n");
+    let plan = planned(&wide, &Wishes { sink_rows_per_s: Some(4000.0), ..wishes(30.0) });
+    assert!(plan.is_kept, "{}", text(&plan, "s.toml", true));
+    let rows = plan.limits.iter().find(|limit| limit.name == "database rows").expect("a limit");
+    assert_eq!(rows.allowed, 4000.0);
+}
+
+/// A pod commits once in 1.01 s at most: 10 commits are 10 pods, and the load needs 15.
+#[test]
+fn commits_that_the_database_does_not_take_break_the_promise() {
+    let plan = planned(RAMP, &Wishes { sink_commits_per_s: Some(10.0), ..wishes(30.0) });
+    assert!(!plan.is_kept && plan.chosen.peak_pods <= 10, "{plan:?}");
+    assert_eq!(plan.binding, "database commits", "{}", text(&plan, "s.toml", true));
+    // One pod is the least there is.
+    let calm = RAMP.replace("1500.0", "50.0").replace("200.0, ", "50.0, ");
+    let plan = planned(&calm, &Wishes { sink_commits_per_s: Some(0.5), ..wishes(30.0) });
+    assert!(!plan.is_kept && plan.binding == "database commits", "{plan:?}");
+}
+
+/// A join that is spread over more seconds is later and breaks no age by itself.
+#[test]
+fn connections_bind_where_nothing_else_does() {
+    let tight = Wishes { connections_per_s: 0.5, ..wishes(30.0) };
+    assert_eq!(planned(RAMP, &tight).binding, "connections");
+    let slow = RAMP.replace("batch_s = 1.0", "batch_s = 2.0");
+    let plan = planned(&slow, &Wishes { connections_per_s: 0.5, ..wishes(1.0) });
+    assert_eq!(plan.binding, "batch time", "{}", text(&plan, "s.toml", true));
+    let late = RAMP.replace("{ min = 2.0, max = 4.0 }", "{ min = 40.0, max = 60.0 }");
+    let plan = planned(&late, &Wishes { connections_per_s: 0.5, ..wishes(40.0) });
+    assert_eq!(plan.binding, "pod start", "{}", text(&plan, "s.toml", true));
 }

@@ -134,7 +134,7 @@ fn metric_cap(scaling: &Scaling<'_>, partitions: i64, out: &mut Findings) {
         format!(
             "KEDA caps the metric at {partitions} × {} = {} records; above, a growing backlog looks the same, and with a tolerance of {} the HPA stops at {stops_at} of {} pods ({partitions}/{stops_at} is within it)",
             thousands(threshold),
-            thousands(partitions * threshold),
+            thousands(partitions.saturating_mul(threshold)),
             short(tolerance),
             max.min(partitions)
         ),

@@ -4,6 +4,7 @@
 //! - `registry`: id, name, severity, page
 //! - `schema`: fields that exist, values that are accepted (TG001, TG002)
 //! - `target`: the workload that is scaled (TG003, TG005)
+//! - `trigger`: what it is scaled by (TG007)
 //! - `capacity`: pods, partitions, load (TG010 to TG013)
 //! - `waiting`: threshold, tolerance, trigger (TG020 to TG027)
 //! - `policies`: how fast it may change (TG030 to TG035)
@@ -23,6 +24,7 @@ mod policies;
 mod registry;
 mod schema;
 mod target;
+mod trigger;
 mod waiting;
 mod zero;
 
@@ -60,10 +62,7 @@ impl Scaling<'_> {
     /// Index of its Kafka trigger.
     fn kafka(&self) -> Option<usize> {
         let triggers = self.object.node("spec.triggers")?.items();
-        triggers.iter().position(|trigger| {
-            let kind = trigger.node("type").and_then(|kind| kind.text());
-            matches!(kind, Some("kafka" | "apache-kafka"))
-        })
+        triggers.iter().position(trigger::is_kafka)
     }
 
     /// Path of a key of the Kafka trigger.
@@ -111,6 +110,7 @@ pub(crate) fn run(documents: &[Document], known: Known, out: &mut Findings) {
     }
     for object in of_kind(Kind::ScaledObject) {
         schema::values(object, out);
+        trigger::check(object, out);
         let workload = target::check(object, &workloads, out);
         for scenario in &scenarios {
             let simulated = scenario.and_then(Document::as_scenario);

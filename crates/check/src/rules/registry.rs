@@ -47,6 +47,7 @@ rules! {
     "TG004" "replicas-beside-autoscaler" Warning;
     "TG005" "group-or-topic-differs" Error;
     "TG006" "scaler-bounds-differ" Warning;
+    "TG007" "trigger-not-checked" Error;
     "TG010" "max-above-partitions" Warning;
     "TG011" "counts-without-effect" Warning;
     "TG012" "max-below-load" Warning;

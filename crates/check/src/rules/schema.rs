@@ -2,18 +2,21 @@
 
 mod shapes;
 
+use serde_json::Value;
 use tidegate_autoscale::scaled_object::ScaledObject;
 
 use self::shapes::Shape::{self, Any, List, Map};
 use self::shapes::{BUDGET, KAFKA_METADATA, SCALED_OBJECT, WORKLOAD};
-use super::Scaling;
-use crate::facts::Facts;
+use super::trigger;
+use crate::Severity;
 use crate::finding::Findings;
 use crate::source::{Document, Kind, Node};
-use crate::{Known, Severity};
 
 const UNKNOWN: (&str, Severity) = ("TG001", Severity::Error);
 const REFUSED: (&str, Severity) = ("TG002", Severity::Error);
+const API_VERSION: &str = "keda.sh/v1alpha1";
+/// Refused values of one object that are told, at most.
+const MOST_VALUES: usize = 20;
 
 /// TG001: fields that no controller knows.
 pub(super) fn fields(document: &Document, out: &mut Findings) {
@@ -56,8 +59,7 @@ fn join(path: &str, key: &str) -> String {
 fn kafka_metadata(document: &Document, out: &mut Findings) {
     let triggers = document.node("spec.triggers").map(Node::items).unwrap_or_default();
     for (index, trigger) in triggers.iter().enumerate() {
-        let kind = trigger.node("type").and_then(Node::text);
-        if !matches!(kind, Some("kafka" | "apache-kafka")) {
+        if !trigger::is_kafka(trigger) {
             continue;
         }
         for entry in trigger.node("metadata").map(Node::entries).unwrap_or_default() {
@@ -94,25 +96,51 @@ fn unknown(
 
 /// TG002: values that KEDA, the API server or the reader refuse.
 pub(super) fn values(object: &Document, out: &mut Findings) {
-    let scaling =
-        Scaling { object, workload: None, facts: Facts::new(Known::default(), None, None) };
-    let triggers = object.node("spec.triggers").map_or(0, |node| node.items().len());
-    if triggers == 0 {
-        out.add(REFUSED, object, "spec.triggers", "it has no trigger", "name a trigger");
-        return;
+    api_version(object, out);
+    let triggers = object.node("spec.triggers").map(Node::items).unwrap_or_default();
+    match triggers {
+        [] => {
+            out.add(REFUSED, object, "spec.triggers", "it has no trigger", "name a trigger");
+        }
+        [trigger] if trigger::is_kafka(trigger) => refused(object, out),
+        _ => {}
     }
-    if scaling.kafka().is_none() || triggers != 1 {
-        return;
+}
+
+fn api_version(object: &Document, out: &mut Findings) {
+    let Some(given) = object.text("apiVersion") else { return };
+    if given.starts_with("keda.sh/") && given != API_VERSION {
+        let message = format!("apiVersion = {given:?}: KEDA serves ScaledObject as {API_VERSION}");
+        out.add(REFUSED, object, "apiVersion", message, format!("apiVersion: {API_VERSION}"));
     }
-    let text = object.root.to_json().to_string();
-    if let Err(error) = ScaledObject::from_yaml(&text, &object.file) {
+}
+
+/// What the reader refuses. It names one value at a time: the next one shows when that is
+/// left out, as long as the object can be read without it.
+fn refused(object: &Document, out: &mut Findings) {
+    let mut json = object.root.to_json();
+    for is_first in std::iter::once(true).chain(std::iter::repeat_n(false, MOST_VALUES - 1)) {
+        let Err(error) = ScaledObject::from_yaml(&json.to_string(), &object.file) else { return };
+        let reason = &error.reason;
         // A misspelt field is TG001's.
-        if error.reason.contains("unknown field") || error.reason.contains("unknown key") {
+        let is_other_rules = reason.contains("unknown field") || reason.contains("unknown key");
+        // What is missing may be so because it was left out here.
+        if is_other_rules || (!is_first && reason.contains("missing")) {
             return;
         }
-        let (path, reason) = place(&error.reason);
+        let (path, reason) = place(reason);
         out.add(REFUSED, object, &path, reason, "write one of the values that are allowed");
+        if !leave_out(&mut json, &path) {
+            return;
+        }
     }
+}
+
+/// Takes a field away; false where there is none at the path.
+fn leave_out(json: &mut Value, path: &str) -> bool {
+    let Some((parent, field)) = path.rsplit_once('.') else { return false };
+    let parent = json.pointer_mut(&format!("/{}", parent.replace('.', "/")));
+    parent.and_then(Value::as_object_mut).is_some_and(|fields| fields.remove(field).is_some())
 }
 
 /// The path an error's text begins with, in this crate's form, and the text.

@@ -67,18 +67,30 @@ fn tolerance(scaling: &Scaling<'_>, out: &mut Findings) {
             continue;
         }
         let max = scaling.max();
+        let is_up = direction == "scaleUp";
+        // No need is that much less.
+        let never_falls = !is_up && tolerance >= 1.0;
         let frozen = (max as f64 * tolerance).floor() as i64;
-        let severity = if direction == "scaleUp" { Severity::Warning } else { Severity::Note };
-        out.add(
-            ("TG021", severity),
-            scaling.object,
-            &path,
+        let severity = if is_up || never_falls { Severity::Warning } else { Severity::Note };
+        let message = if never_falls {
+            format!(
+                "a tolerance of {} is {} % of the count: no need is that much {word}, so the HPA never takes a pod away",
+                short(tolerance),
+                short(tolerance * 100.0)
+            )
+        } else {
             format!(
                 "a tolerance of {} freezes the count while the need is up to {} % {word}: at {max} pods a need of {} pods {word} changes nothing",
                 short(tolerance),
                 short(tolerance * 100.0),
                 frozen.max(1)
-            ),
+            )
+        };
+        out.add(
+            ("TG021", severity),
+            scaling.object,
+            &path,
+            message,
             "tolerance: 0 upwards (Kubernetes 1.35; 1.33 with its gate), some below; the window keeps it calm",
         );
     }

@@ -12,6 +12,8 @@ const INTERVAL: (&str, Severity) = ("TG043", Severity::Note);
 const ACTIVATION: (&str, Severity) = ("TG044", Severity::Warning);
 const IDLE: (&str, Severity) = ("TG045", Severity::Error);
 const INVALID: (&str, Severity) = ("TG046", Severity::Error);
+/// A poll that nothing is gained by shortening, seconds.
+const SHORT_POLL_S: f64 = 5.0;
 
 pub(super) fn check(scaling: &Scaling<'_>, out: &mut Findings) {
     if let Some(idle) = scaling.object.int("spec.idleReplicaCount")
@@ -130,6 +132,11 @@ fn wake_up(scaling: &Scaling<'_>, out: &mut Findings) {
     let severity = if polling > target_s / 2.0 { WAKE.1 } else { Severity::Note };
     let start = start_s
         .map_or_else(String::new, |start| format!(" + {} s until it consumes", short(start)));
+    let fix = if polling > SHORT_POLL_S {
+        "pollingInterval: 5 or less, or minReplicaCount: 1"
+    } else {
+        "minReplicaCount: 1; the poll is short already"
+    };
     out.add(
         (WAKE.0, severity),
         scaling.object,
@@ -139,7 +146,7 @@ fn wake_up(scaling: &Scaling<'_>, out: &mut Findings) {
             short(polling),
             short(target_s)
         ),
-        "pollingInterval: 5 or less, or minReplicaCount: 1",
+        fix,
     );
 }
 

@@ -56,15 +56,17 @@ pub(crate) struct SimulateArgs {
     /// Traffic and world, TOML or YAML (config/scenarios/reference.toml has every setting)
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: PathBuf,
-    /// What scales the pods: "local", "demo" (the published one) or a file
+    /// What scales the pods: "local", "demo" (the published one) or a file; with --law slo one
+    /// for `tidegate scaler` too, whose metadata are then what the law is told
     #[arg(long, value_name = "NAME|FILE", default_value = "demo")]
     pub(crate) scaled_object: String,
     /// Who decides
     #[arg(long, value_enum, default_value_t = LawName::Stock)]
     pub(crate) law: LawName,
-    /// The promise of the slo law: 99 % of the records are stored within this time
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
-    pub(crate) target_age: f64,
+    /// The promise of the slo law: 99 % of the records are stored within this time [default: that
+    /// of an external trigger, or 30]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) target_age: Option<f64>,
     /// With --law slo: KEDA and the HPA carry the number out, as for `tidegate scaler`; else
     /// it is carried out at once
     #[arg(long)]
@@ -75,7 +77,7 @@ pub(crate) struct SimulateArgs {
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Write one row a second to this file
+    /// Write one row a second to this file; "-" is stdout, and the figures go to stderr
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
     /// Write the run as one page with charts; it needs no network

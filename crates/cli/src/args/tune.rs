@@ -18,7 +18,8 @@ Searches settings of a ScaledObject (or of the slo law) over scenarios and seeds
 best manifest, with what its neighbours would do as comments. The same scenarios, seed and number
 of configurations give the same answer, with any number of threads, interrupted or not.
 A configuration counts when it was simulated to the end on every scenario with at least one seed.
-Ctrl-C writes the best so far and exits with 130.";
+Ctrl-C writes the best so far and exits with 130. Exits 3 when nothing that was found keeps the
+bound of the objective; what comes nearest is written.";
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = TUNE_EXAMPLES)]

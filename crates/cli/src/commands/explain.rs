@@ -21,7 +21,12 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Outcome> {
     };
     let start_ms = first.at_ms;
     if args.changes {
-        for decision in decisions.iter().filter(|decision| decision.changes()) {
+        let mut changes = decisions.iter().filter(|decision| decision.changes()).peekable();
+        if changes.peek().is_none() && !args.json {
+            let count = decisions.len();
+            anstream::println!("none of {count} decisions changed the count: {} pods", last.to);
+        }
+        for decision in changes {
             print(args, decision, start_ms, true)?;
         }
         return Ok(Outcome::Done);
@@ -117,6 +122,10 @@ fn line(text: &str) -> serde_json::Result<Line> {
     if let (Some(object), Some(decision)) = (value["object"].as_str(), value["decision"].as_str()) {
         return Ok(Line::Of(object.to_owned(), serde_json::from_str(decision)?));
     }
+    // Of `tidegate scaler replay --json`.
+    if value["decision"].is_object() {
+        return Ok(Line::Decision(serde_json::from_value(value["decision"].clone())?));
+    }
     if value["level"].is_string() && value["timestamp"].is_string() {
         return Ok(Line::Talk);
     }
@@ -136,10 +145,14 @@ fn lines(source: &str, text: &str, name: Option<&str>) -> anyhow::Result<Vec<Dec
             Ok(Line::Talk) => {}
             Err(_) if !whole && index + 1 == count => {}
             Err(error) => {
-                return Err(bad_input(format!(
-                    "{source}, line {}: not a decision: {error}",
-                    index + 1
-                )));
+                let number = index + 1;
+                let why = if said.trim_start().starts_with('{') {
+                    error.to_string()
+                } else {
+                    "decisions are lines of JSON; a scaler writes them with --log-format json"
+                        .to_owned()
+                };
+                return Err(bad_input(format!("{source}, line {number}: not a decision: {why}")));
             }
         }
     }
@@ -230,6 +243,15 @@ mod tests {
         assert_eq!(lines("d.jsonl", &text, None).expect("read").len(), 1);
         let error = lines("d.jsonl", &format!("{LINE}\nnonsense\n"), None).expect_err("refused");
         assert!(error.to_string().starts_with("d.jsonl, line 2: not a decision"), "{error}");
+    }
+
+    #[test]
+    fn a_replays_lines_are_read_and_a_text_log_is_told_how_it_should_be() {
+        let replayed = format!(r#"{{"t_s":3,"recorded":1,"law":4,"decision":{LINE}}}"#);
+        assert_eq!(lines("r.jsonl", &format!("{replayed}\n"), None).expect("read").len(), 1);
+        let text = "[2025-12-30 16:12:05] INFO: decided object=\"a/b\"\n";
+        let error = lines("log", text, None).expect_err("refused").to_string();
+        assert!(error.starts_with("log, line 1") && error.contains("--log-format json"), "{error}");
     }
 
     /// As a pod's log has it: other lines, and decisions of several objects.

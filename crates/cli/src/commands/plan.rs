@@ -9,7 +9,7 @@ use crate::signals;
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<Outcome> {
     let scenario = simulate::read_scenario(&args.scenario)?;
-    let object = scaled_object::read(&args.scaled_object)?;
+    let object = scaled_object::read_either(&args.scaled_object)?.object;
     for (flag, value) in [
         ("--slo", Some(args.slo)),
         ("--sink-rows", args.sink_rows),

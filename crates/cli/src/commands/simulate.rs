@@ -9,6 +9,7 @@ use tidegate_autoscale::series::{self, Second};
 use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law, through_keda};
 use tidegate_web::Report;
 
+use super::scaled_object::Asked;
 use super::{parts, produce, report, scaled_object};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
@@ -19,16 +20,29 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
         ("--html", args.html.as_ref()),
         ("--decisions", args.decisions.as_ref()),
     ])?;
+    if is_stdout(args.csv.as_deref()) && args.json {
+        return Err(bad_input("--csv -: not with --json, which is on stdout too"));
+    }
     let scenario = scenario(args)?;
-    let object = scaled_object::read(&args.scaled_object)?;
-    let run = match args.law {
+    let (run, promise_s) = match args.law {
         LawName::Stock if args.through_keda => {
             return Err(bad_input("--through-keda: only with --law slo; stock is KEDA itself"));
         }
-        LawName::Stock => stock_run(args, &scenario, &object)?,
-        LawName::Slo => slo_run(args, &scenario, object)?,
+        LawName::Stock if args.target_age.is_some() => {
+            return Err(bad_input("--target-age: only with --law slo; stock promises no age"));
+        }
+        LawName::Stock => {
+            let object = scaled_object::read(&args.scaled_object)?;
+            (stock_run(args, &scenario, &object)?, None)
+        }
+        LawName::Slo => {
+            let asked = scaled_object::read_either(&args.scaled_object)?;
+            let options = told(args, &scenario, &asked);
+            let promise_s = options.target_age_s;
+            (slo_run(args, &scenario, options, asked)?, Some(promise_s))
+        }
     };
-    write(args, &scenario, &run)?;
+    write(args, &scenario, &run, promise_s)?;
     Ok(Outcome::Done)
 }
 
@@ -38,40 +52,66 @@ fn stock_run(
     object: &ScaledObject,
 ) -> anyhow::Result<Run> {
     let stock = stock_law(object.clone(), &scenario.control);
-    recorded(args, scenario, stock, slo_law(args, scenario, object)?, "slo")
+    let slo = slo_law(slo_options(scenario, object))?;
+    recorded(args, scenario, stock, Some((slo, "slo")))
 }
 
-fn slo_run(args: &SimulateArgs, scenario: &Scenario, object: ScaledObject) -> anyhow::Result<Run> {
-    let law = slo_law(args, scenario, &object)?;
-    if args.through_keda {
-        let law = through_keda(law, &object, &scenario.control);
-        return recorded(args, scenario, law, stock_law(object, &scenario.control), "stock");
-    }
-    recorded(args, scenario, law, stock_law(object, &scenario.control), "stock")
-}
-
-fn slo_law(
+fn slo_run(
     args: &SimulateArgs,
     scenario: &Scenario,
-    object: &ScaledObject,
-) -> anyhow::Result<SloLaw> {
-    let options = SloOptions { target_age_s: args.target_age, ..slo_options(scenario, object) };
+    options: SloOptions,
+    asked: Asked,
+) -> anyhow::Result<Run> {
+    let law = slo_law(options)?;
+    let keda = args.through_keda.then(|| asked.object.clone());
+    // An external trigger has no threshold that the stock law could decide by.
+    let other = asked.slo.is_none().then(|| (stock_law(asked.object, &scenario.control), "stock"));
+    match keda {
+        Some(object) => {
+            let law = through_keda(law, &object, &scenario.control);
+            recorded(args, scenario, law, other)
+        }
+        None => recorded(args, scenario, law, other),
+    }
+}
+
+/// What the slo law is told: by the external trigger, or by the world and the bounds.
+fn told(args: &SimulateArgs, scenario: &Scenario, asked: &Asked) -> SloOptions {
+    let options = match &asked.slo {
+        Some(options) => (**options).clone(),
+        None => slo_options(scenario, &asked.object),
+    };
+    SloOptions { target_age_s: args.target_age.unwrap_or(options.target_age_s), ..options }
+}
+
+fn slo_law(options: SloOptions) -> anyhow::Result<SloLaw> {
     SloLaw::new(options, 0).map_err(|error| bad_input(format!("--law slo: {error}")))
 }
 
-/// Runs the law; where decisions are wanted, the other one is asked beside it.
+fn is_stdout(path: Option<&Path>) -> bool {
+    path.is_some_and(|path| path.as_os_str() == "-")
+}
+
+/// Runs the law; where decisions are wanted, the other one, if any, is asked beside it.
 fn recorded<L: Law, O: Law>(
     args: &SimulateArgs,
     scenario: &Scenario,
     mut law: L,
-    other: O,
-    other_name: &'static str,
+    other: Option<(O, &'static str)>,
 ) -> anyhow::Result<Run> {
     let Some(path) = &args.decisions else { return Ok(simulate(scenario, args.seed, &mut law)) };
-    let mut law = Recorder::new(Compared::new(law, other, other_name));
-    let run = simulate(scenario, args.seed, &mut law);
+    let (run, decisions) = match other {
+        Some((other, name)) => {
+            let mut law = Recorder::new(Compared::new(law, other, name));
+            (simulate(scenario, args.seed, &mut law), law.decisions)
+        }
+        None => {
+            let mut law = Recorder::new(law);
+            (simulate(scenario, args.seed, &mut law), law.decisions)
+        }
+    };
     let lines: Vec<String> =
-        law.decisions.iter().map(serde_json::to_string::<Decision>).collect::<Result<_, _>>()?;
+        decisions.iter().map(serde_json::to_string::<Decision>).collect::<Result<_, _>>()?;
     std::fs::write(path, lines.join("\n") + "\n")
         .map_err(|error| anyhow::anyhow!("--decisions {}: {error}", path.display()))?;
     Ok(run)
@@ -101,13 +141,21 @@ struct WithSeries<'a> {
     series: &'a [Second],
 }
 
-fn write(args: &SimulateArgs, scenario: &Scenario, run: &Run) -> anyhow::Result<()> {
-    if let Some(path) = &args.csv {
+fn write(
+    args: &SimulateArgs,
+    scenario: &Scenario,
+    run: &Run,
+    promise_s: Option<f64>,
+) -> anyhow::Result<()> {
+    let csv_on_stdout = is_stdout(args.csv.as_deref());
+    if csv_on_stdout {
+        anstream::print!("{}", series::csv(&run.seconds));
+    } else if let Some(path) = &args.csv {
         std::fs::write(path, series::csv(&run.seconds))
             .map_err(|error| anyhow::anyhow!("--csv {}: {error}", path.display()))?;
     }
     if let Some(path) = &args.html {
-        report::write(path, "--html", &page(args, scenario, run))?;
+        report::write(path, "--html", &page(args, scenario, run, promise_s))?;
     }
     if args.json && args.series {
         let all = WithSeries { summary: &run.summary, series: &run.seconds };
@@ -115,17 +163,39 @@ fn write(args: &SimulateArgs, scenario: &Scenario, run: &Run) -> anyhow::Result<
     } else if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&run.summary)?);
     } else {
-        anstream::println!("{}", run.summary);
+        let figures = figures(&run.summary, promise_s);
+        if csv_on_stdout {
+            anstream::eprintln!("{figures}");
+        } else {
+            anstream::println!("{figures}");
+        }
     }
     Ok(())
 }
 
-fn page<'a>(args: &SimulateArgs, scenario: &Scenario, run: &'a Run) -> Report<'a> {
+/// The summary; of the slo law also whether it kept its promise.
+fn figures(summary: &Summary, promise_s: Option<f64>) -> String {
+    let Some(promise_s) = promise_s else { return summary.to_string() };
+    // What is in the pods' hands at the end is no backlog.
+    let in_hands = summary.arrived as f64 / f64::from(summary.duration_s.max(1)) * promise_s;
+    let is_kept = summary.p99_age_s <= promise_s && summary.end_backlog as f64 <= in_hands;
+    let verdict = if is_kept { "kept" } else { "NOT KEPT" };
+    format!(
+        "{summary}\nlaw            slo, 99 % of the records stored within {promise_s} s: {verdict}"
+    )
+}
+
+fn page<'a>(
+    args: &SimulateArgs,
+    scenario: &Scenario,
+    run: &'a Run,
+    promise_s: Option<f64>,
+) -> Report<'a> {
     let name = args.scenario.display().to_string();
     let title = if scenario.description.is_empty() { &name } else { &scenario.description };
-    let (law, promise_s) = match args.law {
-        LawName::Stock => (format!("KEDA and HPA by {}", args.scaled_object), None),
-        LawName::Slo => (format!("slo, {} s", args.target_age), Some(args.target_age)),
+    let law = match promise_s {
+        None => format!("KEDA and HPA by {}", args.scaled_object),
+        Some(promise_s) => format!("slo, {promise_s} s"),
     };
     Report {
         title: format!("Simulated: {title}"),

@@ -26,7 +26,8 @@ pub(super) fn run(args: &TuneArgs) -> anyhow::Result<Outcome> {
     ])?;
     let scenarios = scenarios(&args.scenario)?;
     let (name, text) = scaled_object::text(&args.scaled_object)?;
-    let base = Base::from_yaml(&name, &text).map_err(|error| bad_input(error.to_string()))?;
+    let base = Base::from_yaml(&name, &text)
+        .map_err(|error| scaled_object::refused(&name, &text, &error.to_string()))?;
     let objective = objective(args)?;
     let options = Options {
         configurations: args.configurations,
@@ -54,7 +55,11 @@ pub(super) fn run(args: &TuneArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Interrupted);
     };
     output::write(args, &search, &choice, &scenarios)?;
-    Ok(if interrupted { Outcome::Interrupted } else { Outcome::Done })
+    Ok(match (interrupted, choice.keeps_bound) {
+        (true, _) => Outcome::Interrupted,
+        (false, true) => Outcome::Done,
+        (false, false) => Outcome::PromiseBroken,
+    })
 }
 
 fn refused(error: SearchError) -> anyhow::Error {

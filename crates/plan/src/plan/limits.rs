@@ -1,8 +1,12 @@
 //! What is used of what there is, and which of it binds.
+//!
+//! Contract: pure. What is used of pods and of the database is never less than what the
+//! promise needs of them, so that a bound which the simulation obeyed is seen as too low.
 
 use serde::Serialize;
 use tidegate_sim::Scenario;
 
+use super::budget::{commits_per_s, needed_per_s};
 use super::partitions::hottest_share;
 use super::{Budget, Inputs, Tried, peak_rate_per_s};
 
@@ -96,31 +100,42 @@ impl Limits<'_> {
         if self.steepest_share() > 0.05 && self.chosen.standby_pods < self.chosen.peak_pods {
             all.push(limit("pod start", self.delay_s(), wishes.slo_s, "s"));
         }
+        let needed = needed_per_s(self.world, wishes.slo_s);
+        let pods = self.chosen.peak_pods.max((needed / rate).ceil() as i32);
         if let Some(max) = wishes.max_pods {
-            let needed = (peak / rate).ceil();
-            all.push(limit(
-                "most pods",
-                needed.max(f64::from(self.chosen.peak_pods)),
-                f64::from(max),
-                "pods",
-            ));
+            all.push(limit("most pods", f64::from(pods), f64::from(max), "pods"));
         }
-        if let Some(rows) = wishes.sink_rows_per_s {
-            all.push(limit("database rows", self.budget.rows_per_s, rows, "rows/s"));
+        let rows = self.world.sink.rows_per_s;
+        if rows > 0.0 {
+            // Batches that end together look like more than the sink takes.
+            let used = needed.max(self.budget.rows_per_s.min(rows));
+            all.push(limit("database rows", used, rows, "rows/s"));
         }
         if let Some(commits) = wishes.sink_commits_per_s {
-            all.push(limit("database commits", self.budget.commits_per_s, commits, "commits/s"));
+            let used = commits_per_s(self.world, pods);
+            all.push(limit("database commits", used, commits, "commits/s"));
         }
         all.sort_by(|a, b| b.share().total_cmp(&a.share()));
         all
     }
 
-    /// The name of the limit that binds, and what to do about it: one that is broken and
-    /// that pods cannot buy off, else the tightest.
+    /// Whether even the pods of the plan commit more often than the database takes.
+    pub(super) fn has_too_many_commits(&self) -> bool {
+        let commits = self.inputs.wishes.sink_commits_per_s;
+        commits.is_some_and(|commits| self.budget.commits_per_s > commits * (1.0 + 1e-9))
+    }
+
+    /// The name of the limit that binds, and what to do about it: of those that are broken,
+    /// the tightest that no pod buys off, then a slow start, which pods that stand by buy
+    /// off, then connections, which delay a join only; where none is broken, the tightest.
     pub(super) fn binding(&self, all: &[Limit], is_kept: bool) -> (String, String) {
-        // Pods that stand by buy off a slow start; nothing buys off the others.
-        let hard = all.iter().find(|limit| limit.name != "pod start" && limit.share() > 1.0);
-        let Some(limit) = hard.or_else(|| all.first()) else {
+        let rank = |limit: &Limit| match limit.name {
+            "connections" => 2,
+            "pod start" => 1,
+            _ => 0,
+        };
+        let broken = all.iter().filter(|limit| limit.share() > 1.0);
+        let Some(limit) = broken.min_by_key(|limit| rank(limit)).or_else(|| all.first()) else {
             return (String::new(), String::new());
         };
         let (used, allowed, unit) = (short(limit.used), short(limit.allowed), limit.unit);
@@ -152,6 +167,9 @@ impl Limits<'_> {
                 }
             ),
             "most pods" => format!("{used} of {allowed} pods"),
+            "database rows" => {
+                format!("{used} of {allowed} {unit}; neither pods nor larger batches write more")
+            }
             _ => format!(
                 "{used} of {allowed} {unit}; a larger batch writes the same rows with fewer commits"
             ),

@@ -8,10 +8,12 @@
 //!
 //! # Layout
 //! - `partitions`: which numbers of partitions to try
+//! - `budget`: what the database has to take, and what it is said to take
 //! - `limits`: what is used of what there is
 //! - `options`: what is tried, and how it did
 //! - `report`: as text
 
+mod budget;
 mod limits;
 mod options;
 mod partitions;
@@ -40,9 +42,9 @@ pub struct Wishes {
     pub partitions: Option<u32>,
     /// Most pods.
     pub max_pods: Option<i32>,
-    /// Rows a second that the database takes.
+    /// Rows a second that the database takes; simulated, with the scenario's own.
     pub sink_rows_per_s: Option<f64>,
-    /// Commits a second that it takes.
+    /// Commits a second that it takes; a plan has no more pods than that.
     pub sink_commits_per_s: Option<f64>,
     /// New connections a second that one broker accepts.
     pub connections_per_s: f64,

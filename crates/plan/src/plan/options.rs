@@ -8,9 +8,10 @@ use tidegate_autoscale::series::{Second, perfect_follower_pods};
 use tidegate_profile::Phase;
 use tidegate_sim::{Run, Scenario, simulate};
 
+use super::budget::{budget, pods_within, with_sink};
 use super::limits::Limits;
 use super::partitions::{divisors, options, with_partitions};
-use super::{Budget, CONNECTIONS_PER_POD, Inputs, Plan, Stretch, mean_rate_per_s, peak_rate_per_s};
+use super::{CONNECTIONS_PER_POD, Inputs, Plan, Stretch, mean_rate_per_s, peak_rate_per_s};
 use crate::parallel::{self, Crew};
 use crate::trial::{SloSettings, slo_options};
 
@@ -59,7 +60,9 @@ struct Case {
 /// # Errors
 /// An option of the law out of its range, in one line.
 pub fn plan(inputs: Inputs<'_>, stop: &AtomicBool) -> Result<Option<Plan>, String> {
-    let Inputs { scenario, wishes, .. } = inputs;
+    let wishes = inputs.wishes;
+    let scenario = &with_sink(inputs.scenario, wishes);
+    let inputs = Inputs { scenario, ..inputs };
     let peak = peak_rate_per_s(scenario);
     let rate = scenario.pod.capacity_per_s();
     let counts = match wishes.partitions {
@@ -137,7 +140,9 @@ fn standing_by(
 }
 
 fn cap(inputs: Inputs<'_>, pods: i32, partitions: u32) -> i32 {
-    pods.min(inputs.wishes.max_pods.unwrap_or(i32::MAX)).min(partitions as i32).max(1)
+    let wished = inputs.wishes.max_pods.unwrap_or(i32::MAX);
+    let allowed = wished.min(pods_within(inputs.scenario, inputs.wishes));
+    pods.min(allowed).min(partitions as i32).max(1)
 }
 
 fn best(tried: &[Tried], inputs: Inputs<'_>) -> Option<Tried> {
@@ -216,6 +221,8 @@ fn finished(
     let connections_per_s = CONNECTIONS_PER_POD * f64::from(joins.max().unwrap_or(0).max(0));
     let limits = Limits { inputs, world, chosen: &chosen, budget, connections_per_s };
     let all = limits.all();
+    // Commits are not simulated: the least of pods may make too many.
+    let is_kept = is_kept && !limits.has_too_many_commits();
     let (binding, advice) = limits.binding(&all, is_kept);
     let pod_hours = chosen.pod_seconds / 3600.0;
     Plan {
@@ -234,23 +241,6 @@ fn finished(
         advice,
         chosen,
         tried,
-    }
-}
-
-fn budget(world: &Scenario, run: &Run, chosen: &Tried) -> Budget {
-    const WINDOW_S: usize = 10;
-    let rates: Vec<f64> = run.seconds.iter().map(|second| second.processed_per_s).collect();
-    let rows = rates
-        .windows(WINDOW_S.min(rates.len()).max(1))
-        .map(|window| window.iter().sum::<f64>() / window.len() as f64)
-        .fold(0.0, f64::max);
-    let pod = &world.pod;
-    // A batch follows the other; a small one still takes its fixed time.
-    let cycle_s = (pod.batch_s + pod.record_s).max(pod.batch_timeout_s).max(1e-3);
-    Budget {
-        rows_per_s: rows,
-        commits_per_s: f64::from(chosen.peak_pods) / cycle_s,
-        connections: chosen.peak_pods,
     }
 }
 

@@ -27,6 +27,10 @@ pub enum Objective {
     Balanced,
 }
 
+/// Said on the manifest, and to whoever reads along, where the objective's bound is broken.
+pub const BOUND_BROKEN: &str =
+    "The bound is not kept by anything that was found; this comes nearest.";
+
 /// Points of the front that are tried with new seeds, at most.
 const TRIED: usize = 12;
 
@@ -127,8 +131,13 @@ pub fn choose(
         return Ok(None);
     };
     let Some(first) = scenarios.first() else { return Ok(None) };
+    let keeps_bound = objective.is_kept_by(&held_out);
+    let mut head = head.to_vec();
+    if !keeps_bound {
+        head.push(BOUND_BROKEN.into());
+    }
     let comments = Comments {
-        head: head.to_vec(),
+        head,
         settings: reasons.iter().map(|reason| (reason.setting, reason.why.clone())).collect(),
     };
     Ok(Some(Choice {
@@ -137,7 +146,7 @@ pub fn choose(
         found: point.score,
         held_out,
         before,
-        keeps_bound: objective.is_kept_by(&held_out),
+        keeps_bound,
         reasons,
     }))
 }

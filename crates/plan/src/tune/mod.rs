@@ -34,7 +34,7 @@ mod race;
 pub mod search;
 pub mod space;
 
-pub use choose::{Choice, Objective, Reason, choose};
+pub use choose::{BOUND_BROKEN, Choice, Objective, Reason, choose};
 pub use front::{Front, Point};
 pub use manifest::{Base, BaseError};
 pub use search::{Checkpoint, Options, Progress, Search, SearchError};

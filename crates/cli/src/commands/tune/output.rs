@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_check::{Known, Severity, Source};
 use tidegate_plan::trial::{NamedScenario, Score};
-use tidegate_plan::tune::{Choice, Search};
+use tidegate_plan::tune::{BOUND_BROKEN, Choice, Search};
 
 use crate::args::{LawName, TuneArgs};
 
@@ -57,7 +57,7 @@ pub(super) fn write(
     say("found", &choice.found);
     say("with new seeds", &choice.held_out);
     if !choice.keeps_bound {
-        anstream::eprintln!("the bound is not kept by anything that was found; this comes nearest");
+        anstream::eprintln!("{BOUND_BROKEN}");
     }
     let findings = checked(args, choice)?;
     anstream::eprintln!(
@@ -101,9 +101,14 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The manifest's file; "-" is stdout.
+fn written_to(args: &TuneArgs) -> String {
+    args.output.as_ref().map_or_else(|| "-".into(), |path| path.display().to_string())
+}
+
 /// What to do with the manifest on a cluster.
 fn how_to_use(args: &TuneArgs) -> String {
-    let file = args.output.as_ref().map_or_else(|| "-".into(), |path| path.display().to_string());
+    let file = written_to(args);
     match args.law {
         LawName::Slo => format!(
             "kubectl apply -f {file}; its trigger asks `tidegate scaler` at scalerAddress (docs/scaler.md)"
@@ -116,7 +121,8 @@ fn how_to_use(args: &TuneArgs) -> String {
 
 /// What `tidegate check` says of the manifest that was found, with the scenarios.
 fn checked(args: &TuneArgs, choice: &Choice) -> anyhow::Result<Vec<tidegate_check::Finding>> {
-    let mut texts = vec![("tuned.yaml".to_owned(), choice.yaml.clone())];
+    let written = written_to(args);
+    let mut texts = vec![(written.clone(), choice.yaml.clone())];
     for file in &args.scenario {
         texts.push((file.display().to_string(), std::fs::read_to_string(file)?));
     }
@@ -124,6 +130,6 @@ fn checked(args: &TuneArgs, choice: &Choice) -> anyhow::Result<Vec<tidegate_chec
     let known = Known { target_age_s: args.target_age, ..Known::default() };
     let mut findings = tidegate_check::check(&sources, known)
         .map_err(|error| anyhow::anyhow!("what was found cannot be read: {error}"))?;
-    findings.retain(|finding| finding.file == "tuned.yaml");
+    findings.retain(|finding| finding.file == written);
     Ok(findings)
 }
