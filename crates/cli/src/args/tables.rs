@@ -153,6 +153,9 @@ pub(crate) struct LettersReplayArgs {
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    /// Replay letters of several topics into the one table
+    #[arg(long, conflicts_with = "topic")]
+    pub(crate) all_topics: bool,
     /// Which JSON fields become which columns (TOML, YAML) [default: the trades]
     #[arg(long, value_name = "FILE", env = "TIDEGATE_MAPPING")]
     pub(crate) mapping: Option<PathBuf>,

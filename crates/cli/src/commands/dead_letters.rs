@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
-use tidegate_pipeline::dead_letters::{DeadLetter, Filter, list, replay};
+use tidegate_pipeline::dead_letters::{DeadLetter, Filter, list, replay, topics};
 
 use super::parts;
 use crate::args::{
@@ -91,6 +91,17 @@ fn run_replay(args: &LettersReplayArgs) -> anyhow::Result<Outcome> {
         let absent: Vec<String> = args.ids.iter().filter(is_absent).map(i64::to_string).collect();
         let absent = absent.join(", ");
         anyhow::ensure!(absent.is_empty(), "{database}: there is no dead letter {absent}");
+    }
+    if args.ids.is_empty() && args.filter.topic.is_none() && !args.all_topics {
+        // As a rule a table has one topic's records; the letters of a database are of all.
+        let topics = runtime.block_on(topics(&database))?;
+        anyhow::ensure!(
+            topics.len() < 2,
+            "{database}: there are letters of {} topics ({}): choose those of the table with \
+             --topic, or --all-topics",
+            topics.len(),
+            topics.join(", ")
+        );
     }
     let done = runtime.block_on(replay(&database, &table, &chosen))?;
     if args.json {

@@ -152,6 +152,12 @@ pub(super) fn database(url: &str, password_file: Option<&Path>) -> anyhow::Resul
     }
     let url = url.parse().map_err(|error: UrlError| refused(&format!("{error}; ")))?;
     let password_file = password_file.filter(|path| !path.as_os_str().is_empty());
+    if let Some(path) = password_file {
+        // Later it may be missing for a moment: a secret that is being replaced.
+        std::fs::read(path).map_err(|error| {
+            bad_input(format!("database password file {}: {error}", path.display()))
+        })?;
+    }
     Ok(Database::Postgres(ConnectOptions {
         password_file: password_file.map(Path::to_owned),
         ..ConnectOptions::new(url)
