@@ -69,7 +69,9 @@ impl Admin {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let wait = left.min(Duration::from_secs(1)).max(Duration::from_millis(1));
-            match ask(&self.client, |client| client.fetch_metadata(None, wait)) {
+            match ask(&self.client, "look up the cluster", |client| {
+                client.fetch_metadata(None, wait)
+            }) {
                 Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
                 Ok(_) if left.is_zero() => {
                     return Err(self.unreachable("no broker in the metadata"));
@@ -85,7 +87,9 @@ impl Admin {
     /// # Errors
     /// [`Error::Unreachable`].
     pub fn topic_partitions(&self, topic: &str) -> Result<Option<i32>, Error> {
-        let metadata = ask(&self.client, |client| client.fetch_metadata(Some(topic), TIMEOUT))?;
+        let metadata = ask(&self.client, "look up the topic", |client| {
+            client.fetch_metadata(Some(topic), TIMEOUT)
+        })?;
         Ok(metadata
             .topics()
             .iter()
@@ -204,7 +208,8 @@ impl Admin {
     }
 
     fn commit_for(&self, group: &str, positions: &[Position]) -> Result<(), Error> {
-        let failed = |error: KafkaError| Error::client("pin start offsets", &error);
+        const ACTION: &str = "pin start offsets";
+        let failed = |error: KafkaError| Error::client(ACTION, &error);
         let mut config = self.connection.client_config()?;
         config.set("group.id", group).set("enable.auto.commit", "false");
         let client =
@@ -215,17 +220,7 @@ impl Admin {
             list.add_partition_offset(topic, *partition, Offset::Offset(*next_offset))
                 .map_err(failed)?;
         }
-        // A broker's own refusal says more than that nobody answered.
-        let mut refused = None;
-        let committed = ask(&client, |client| {
-            client
-                .commit(&list, CommitMode::Sync)
-                .inspect_err(|error| refused = Some(failed(error.clone())))
-        });
-        match (committed, refused) {
-            (Err(Error::Unreachable { .. }), Some(error)) => Err(error),
-            (outcome, _) => outcome,
-        }
+        ask(&client, ACTION, |client| client.commit(&list, CommitMode::Sync))
     }
 
     fn unreachable(&self, reason: &str) -> Error {

@@ -113,6 +113,15 @@ pub struct Records {
     pending: std::vec::IntoIter<Pending>,
 }
 
+impl Records {
+    /// Bytes of the keys and payloads that are left.
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |range: &Option<Range<u32>>| range.as_ref().map_or(0, Range::len);
+        let records = self.pending.as_slice().iter();
+        records.map(|record| length(&record.key) + length(&record.payload)).sum()
+    }
+}
+
 impl Iterator for Records {
     type Item = Record;
 
@@ -196,7 +205,7 @@ mod tests {
         };
         let sent = [record(7, Some(b"{}")), record(8, None), record(9, Some(b""))];
         let records: Records = sent.clone().into_iter().collect();
-        assert_eq!(records.len(), 3);
+        assert_eq!((records.len(), records.bytes()), (3, 2 * "key".len() + "{}".len()));
         assert_eq!(records.collect::<Vec<_>>(), sent);
     }
 

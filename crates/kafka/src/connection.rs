@@ -10,7 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, SecurityOptions};
+use crate::{Error, SecurityOptions, Tokens};
 
 const READS_ITSELF: &str = "without effect: librdkafka joins the group, tidegate reads the log";
 
@@ -114,6 +114,13 @@ impl ConnectionOptions {
     /// Options for a broker list, everything else by default.
     pub fn new(brokers: impl Into<String>) -> Self {
         Self { brokers: brokers.into(), ..Self::default() }
+    }
+
+    /// The same for another cluster, with tokens of its own: they may depend on the brokers.
+    #[must_use]
+    pub fn for_cluster(&self, brokers: impl Into<String>) -> Self {
+        let security = SecurityOptions { tokens: Tokens::default(), ..self.security.clone() };
+        Self { brokers: brokers.into(), security, ..self.clone() }
     }
 
     /// Checks the broker list and refuses owned settings.

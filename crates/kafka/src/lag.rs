@@ -81,7 +81,9 @@ impl LagReader {
         }
         let ends = self.listed(Offset::End)?;
         let list = self.list(Offset::Invalid)?;
-        let committed = ask(&self.client, |client| client.committed_offsets(list, TIMEOUT))?;
+        let committed = ask(&self.client, "read committed offsets", |client| {
+            client.committed_offsets(list, TIMEOUT)
+        })?;
         let committed: HashMap<i32, i64> = committed
             .elements()
             .iter()
@@ -105,8 +107,9 @@ impl LagReader {
     }
 
     fn topic_partitions(&self) -> Result<Vec<i32>, Error> {
-        let metadata =
-            ask(&self.client, |client| client.fetch_metadata(Some(&self.topic), TIMEOUT))?;
+        let metadata = ask(&self.client, "look up the topic", |client| {
+            client.fetch_metadata(Some(&self.topic), TIMEOUT)
+        })?;
         let mut partitions: Vec<i32> = metadata
             .topics()
             .iter()
@@ -127,7 +130,8 @@ impl LagReader {
 
     fn listed(&self, at: Offset) -> Result<HashMap<i32, i64>, Error> {
         let list = self.list(at)?;
-        let answer = ask(&self.client, |client| client.offsets_for_times(list, TIMEOUT))?;
+        let answer =
+            ask(&self.client, "list offsets", |client| client.offsets_for_times(list, TIMEOUT))?;
         Ok(answer
             .elements()
             .iter()

@@ -2,8 +2,9 @@
 
 use rdkafka::config::RDKafkaLogLevel;
 
-/// A failed connection comes as an error event as well, which is told once.
-const TOLD_ELSEWHERE: &[&str] = &["FAIL", "ERROR"];
+/// A failed connection and the end of a client come as error events as well, which are told
+/// once.
+const TOLD_ELSEWHERE: &[&str] = &["FAIL", "ERROR", "FATAL"];
 
 pub(crate) fn line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if TOLD_ELSEWHERE.contains(&facility) {

@@ -141,7 +141,14 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.messages", "200000")
             .set("message.max.bytes", "10485760");
-        let token = connection.token()?;
+        // Where there is none for now, the client asks for one again and again.
+        let token = match connection.token() {
+            Err(error) if !error.is_permanent() => {
+                tracing::warn!(%error, "the producer has no token yet");
+                None
+            }
+            token => token?,
+        };
         let context = Context { on_delivery, connection: connection.clone() };
         let inner: ThreadedProducer<Context> =
             ThreadedProducer::from_config_and_context(&config, context)

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tidegate_autoscale::law::{Law, SloLaw, StockLaw, StockOptions};
-use tidegate_kafka::ConnectionOptions;
 use tidegate_scaler::kubernetes::KubernetesOptions;
 use tidegate_scaler::manifest::{Manifest, Trigger};
 use tidegate_scaler::metadata::LawSettings;
@@ -87,10 +86,7 @@ fn config(args: &ScalerArgs) -> anyhow::Result<Config> {
 
 fn options(args: &ScalerArgs, config: &Config) -> anyhow::Result<ScalerOptions> {
     let first = parts::connection(&config.kafka, &args.kafka, "tidegate-scaler")?;
-    let further = args
-        .cluster
-        .iter()
-        .map(|brokers| ConnectionOptions { brokers: brokers.clone(), ..first.clone() });
+    let further = args.cluster.iter().map(|brokers| first.for_cluster(brokers));
     let clusters = std::iter::once(first.clone()).chain(further).collect();
     let http = config.scaler.metrics_addr.clone();
     let tls = args.grpc_tls_cert.clone().zip(args.grpc_tls_key.clone());

@@ -15,7 +15,7 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, TopicName};
 
 use super::link::Links;
-use super::{GroupTopic, READ_COMMITTED};
+use super::{ClusterError, GroupTopic, READ_COMMITTED};
 use crate::batch::{Aborted, Batch};
 use crate::wire::text;
 
@@ -25,6 +25,8 @@ const STILL_READS: u32 = 3;
 const MOST_BETWEEN: i64 = 1000;
 /// Looks at a log in one read of the cluster.
 const MOST_LOOKS: u32 = 32;
+/// What no read has asked about for so many reads is forgotten.
+const MOST_UNASKED: u32 = 600;
 const FETCH_BYTES: i32 = 256 * 1024;
 
 /// Offsets of one partition that did not move, and what was found between them.
@@ -35,6 +37,8 @@ struct Still {
     reads: u32,
     only_control: Option<bool>,
     seen: bool,
+    /// Reads since the last one that asked about it.
+    unasked: u32,
 }
 
 /// Partitions that stand still before their end.
@@ -58,12 +62,12 @@ impl Standstill {
         if from >= end || end - from > MOST_BETWEEN {
             return false;
         }
-        let fresh = Still { from, end, reads: 0, only_control: None, seen: true };
+        let fresh = Still { from, end, reads: 0, only_control: None, seen: true, unasked: 0 };
         let still = self.partitions.entry((want.clone(), partition)).or_insert(fresh);
         if (still.from, still.end) != (from, end) {
             *still = fresh;
         }
-        still.seen = true;
+        (still.seen, still.unasked) = (true, 0);
         still.reads = still.reads.saturating_add(1);
         if still.only_control.is_none() && still.reads >= STILL_READS && self.looks < MOST_LOOKS {
             self.looks += 1;
@@ -74,10 +78,31 @@ impl Standstill {
         still.only_control == Some(true)
     }
 
-    /// Ends one read: what was not asked about is forgotten.
-    pub(super) fn forget_unseen(&mut self) {
+    /// Ends one read, of what is wanted and with these answers. What an answer did not
+    /// find standing still is forgotten, and so is what belongs to a topic that does not
+    /// exist. What could not be read is kept, and what was not asked about is kept for
+    /// [`MOST_UNASKED`] reads: a read may be of a few topics only.
+    pub(super) fn forget_unseen<T>(
+        &mut self,
+        wanted: &[GroupTopic],
+        answers: &[Result<T, ClusterError>],
+    ) {
         self.looks = 0;
-        self.partitions.retain(|_, still| std::mem::take(&mut still.seen));
+        let is_answered = |answer: &Result<T, ClusterError>| {
+            matches!(answer, Ok(_) | Err(ClusterError::UnknownTopic { .. }))
+        };
+        let asked: HashMap<&GroupTopic, bool> =
+            wanted.iter().zip(answers.iter().map(is_answered)).collect();
+        self.partitions.retain(|(want, _), still| {
+            let seen = std::mem::take(&mut still.seen);
+            match asked.get(want) {
+                Some(answered) => seen || !answered,
+                None => {
+                    still.unasked = still.unasked.saturating_add(1);
+                    still.unasked <= MOST_UNASKED
+                }
+            }
+        });
     }
 }
 
@@ -206,10 +231,62 @@ mod tests {
                 Some(true)
             });
             assert_eq!(only, read >= STILL_READS, "read {read}");
-            still.forget_unseen();
+            still.forget_unseen(std::slice::from_ref(&want), &[Ok(())]);
         }
         assert_eq!(looks, 1);
         assert!(!still.only_control(&want, 0, 5, 7, || Some(true)), "a record arrived");
         assert!(!still.only_control(&want, 0, 5, 5 + MOST_BETWEEN + 1, || Some(true)));
+    }
+
+    fn want(topic: &str) -> GroupTopic {
+        GroupTopic { group: "g".into(), topic: topic.into() }
+    }
+
+    /// Partition 0 of topic `a`, known to have only a marker before its end.
+    fn known() -> Standstill {
+        let mut still = Standstill::default();
+        for _ in 0..STILL_READS {
+            still.only_control(&want("a"), 0, 5, 6, || Some(true));
+            still.forget_unseen(&[want("a")], &[Ok(())]);
+        }
+        still
+    }
+
+    /// Without another look at the log.
+    fn is_known(still: &mut Standstill) -> bool {
+        still.only_control(&want("a"), 0, 5, 6, || None)
+    }
+
+    #[test]
+    fn what_a_read_did_not_ask_about_stays_known_for_a_while() {
+        let mut still = known();
+        for _ in 0..3 {
+            for _ in 0..MOST_UNASKED {
+                still.forget_unseen(&[want("b")], &[Ok(())]);
+            }
+            assert!(is_known(&mut still), "it was asked about in time");
+            still.forget_unseen(&[want("a")], &[Ok(())]);
+        }
+        for _ in 0..=MOST_UNASKED {
+            still.forget_unseen(&[want("b")], &[Ok(())]);
+        }
+        assert!(still.partitions.is_empty(), "the memory is bounded");
+    }
+
+    #[test]
+    fn what_could_not_be_read_stays_known_and_what_is_gone_does_not() {
+        let mut still = known();
+        let moving = ClusterError::Moving { what: "topic a".into(), reason: "moves".into() };
+        for _ in 0..=MOST_UNASKED {
+            still.forget_unseen::<()>(&[want("a")], &[Err(moving.clone())]);
+        }
+        assert!(is_known(&mut still));
+        still.forget_unseen(&[want("a")], &[Ok(())]);
+        still.forget_unseen(&[want("a")], &[Ok(())]);
+        assert!(still.partitions.is_empty(), "it does not stand still any more");
+        let mut still = known();
+        let missing = ClusterError::UnknownTopic { topic: "a".into() };
+        still.forget_unseen::<()>(&[want("a")], &[Err(missing)]);
+        assert!(still.partitions.is_empty(), "its offsets may come again and mean others");
     }
 }

@@ -113,7 +113,7 @@ impl ClusterReader {
                 answers[index] = answer;
             }
         }
-        self.standstill.forget_unseen();
+        self.standstill.forget_unseen(wanted, &answers);
         answers
     }
 

@@ -2,6 +2,15 @@
 //!
 //! Contract: records are told under the lock, and only for partitions that still stand
 //! where they were asked for.
+//!
+//! The next request starts with the first partition that this answer passed over. A broker
+//! serves them in the order of the request until the answer is full, and only the first
+//! with data gets a batch larger than its share. So the start moves on at each request, no
+//! partition with data is left behind it, and each has its turn within one round.
+//!
+//! Rejected: moving the start by one partition a request. An answer has records of several,
+//! so of many partitions each would be read a few times running and then not for a round,
+//! and writes that run side by side need records of different partitions.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -27,7 +36,7 @@ enum Outcome {
     Denied,
 }
 
-/// Takes an answer; the last partition of which it had records.
+/// Takes an answer; with which partition, or the next one behind it, to start now.
 pub(super) fn take(
     inner: &Inner,
     node: i32,
@@ -39,15 +48,23 @@ pub(super) fn take(
         asked.iter().map(|asked| (asked.partition, *asked)).collect();
     let mut chunks = Chunks::default();
     let mut outcomes = Vec::with_capacity(asked.len());
-    let mut last = None;
+    let (mut read, mut passed_over) = (HashSet::new(), HashSet::new());
     for data in answer.responses.into_iter().flat_map(|topic| topic.partitions) {
         let Some(asked) = left.remove(&data.partition_index) else { continue };
+        // What may be read ends there; some brokers tell only the log's end.
+        let end = Some(data.last_stable_offset).filter(|offset| *offset >= 0);
+        let end = end.unwrap_or(data.high_watermark);
         let outcome = outcome(node, &asked, data, decompressor, &mut chunks);
-        if matches!(outcome, Outcome::Read { next_offset, .. } if next_offset > asked.offset) {
-            last = Some(asked.partition);
+        if let Outcome::Read { next_offset, .. } = outcome {
+            if next_offset > asked.offset {
+                read.insert(asked.partition);
+            } else if end > asked.offset {
+                passed_over.insert(asked.partition);
+            }
         }
         outcomes.push((asked, outcome));
     }
+    let start = next_start(asked, &read, &passed_over);
     // The whole request was refused, or a part of it forgotten: not asked again at once.
     if !left.is_empty() {
         tracing::warn!(code = answer.error_code, "the broker does not answer what it was asked");
@@ -64,16 +81,28 @@ pub(super) fn take(
         }
         let records = chunk.finish(&inner.options.topic);
         if records.len() > 0 && !tell(inner, &mut state, GroupEvent::Records(records)) {
-            return last;
+            return start;
         }
     }
     settle(inner, &mut state, outcomes);
-    last
+    start
+}
+
+/// The first that was passed over; else the one behind the last that was read. The first of
+/// all was not passed over for want of room: what is wrong with it, others do not wait for.
+fn next_start(asked: &[Asked], read: &HashSet<i32>, passed_over: &HashSet<i32>) -> Option<i32> {
+    let mut partitions = asked.iter().map(|asked| asked.partition);
+    let first = partitions.next()?;
+    let behind_last = || {
+        let last = partitions.clone().rev().chain([first]).find(|at| read.contains(at));
+        last.map(|last| last.saturating_add(1))
+    };
+    partitions.clone().find(|at| passed_over.contains(at)).or_else(behind_last)
 }
 
 fn tell(inner: &Inner, state: &mut State, event: GroupEvent) -> bool {
     if let GroupEvent::Records(records) = &event {
-        inner.member.hold(records.len());
+        inner.member.hold(records.len(), records.bytes());
     }
     let told = state.events.as_ref().is_some_and(|events| events.blocking_send(event).is_ok());
     if !told {
@@ -157,3 +186,6 @@ fn settle(inner: &Inner, state: &mut State, outcomes: Vec<(Asked, Outcome)>) {
         inner.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;

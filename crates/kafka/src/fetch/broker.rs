@@ -23,7 +23,7 @@ use crate::wire::text;
 /// The newest request that names topics; older brokers are asked in theirs.
 const VERSION: i16 = 11;
 /// An answer holds about this much, shared by the partitions,
-const ANSWER_BYTES: usize = 1 << 20;
+pub(super) const ANSWER_BYTES: usize = 1 << 20;
 /// of which each may have this much where there are many. A larger batch comes whole.
 const PARTITION_BYTES: usize = 128 << 10;
 /// A broker that leads nothing of ours any more is left after this time.
@@ -36,14 +36,14 @@ const MOST_THROTTLE: Duration = Duration::from_secs(30);
 pub(super) fn run(inner: &Arc<Inner>, node: i32) {
     let mut link: Option<Link> = None;
     let mut decompressor = Decompressor::default();
-    let mut last = -1;
-    let mut in_trouble = false;
-    while let Some((address, work)) = next(inner, node, last) {
+    let mut start = 0;
+    while let Some((address, work)) = next(inner, node, start) {
         let was_kept = link.is_some();
         let done = match &work {
             Work::Fetch(asked) => ask(inner, &mut link, &address, asked).map(|answer| {
                 let throttled = Duration::from_millis(answer.throttle_time_ms.max(0) as u64);
-                last = answer::take(inner, node, asked, answer, &mut decompressor).unwrap_or(last);
+                let next = answer::take(inner, node, asked, answer, &mut decompressor);
+                start = next.unwrap_or(start);
                 rest(inner, throttled.min(MOST_THROTTLE));
             }),
             Work::Starts(partitions) => open(inner, &mut link, &address)
@@ -51,11 +51,7 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
                 .map(|found| learn_starts(inner, partitions, &found)),
         };
         match done {
-            Ok(()) => {
-                if std::mem::take(&mut in_trouble) {
-                    tracing::info!(broker = address, "fetching again");
-                }
-            }
+            Ok(()) => inner.answered(&address),
             // It may have closed what was kept, when a login expires: once more with a new one.
             Err(error) if was_kept => {
                 link = None;
@@ -63,12 +59,7 @@ pub(super) fn run(inner: &Arc<Inner>, node: i32) {
             }
             Err(error) => {
                 link = None;
-                if std::mem::replace(&mut in_trouble, true) {
-                    tracing::debug!(%error, "fetching");
-                } else {
-                    tracing::warn!(%error, "fetching; tried again");
-                }
-                inner.lock().trouble = error.to_string();
+                inner.failed("read records", &error);
                 match &work {
                     Work::Fetch(asked) => {
                         let (mut state, now) = (inner.lock(), Instant::now());
@@ -99,12 +90,12 @@ fn learn_starts(inner: &Inner, partitions: &[AtStart], found: &HashMap<i32, i64>
 }
 
 /// What to ask for, when there is room for it. `None` ends the thread.
-fn next(inner: &Inner, node: i32, last: i32) -> Option<(String, Work)> {
+fn next(inner: &Inner, node: i32, start: i32) -> Option<(String, Work)> {
     let mut idle_since = None;
     loop {
         let mut state = inner.lock();
         let now = Instant::now();
-        let asked = state.partitions.ask(node, last, now);
+        let asked = state.partitions.ask(node, start, now);
         let idle = now.duration_since(*idle_since.get_or_insert(now));
         if state.partitions.needs(node, now) {
             idle_since = None;
@@ -166,7 +157,7 @@ fn ask(
             tracing::trace!(broker = link.address(), partition, offset, "fetch");
         }
     }
-    let partition_bytes = (ANSWER_BYTES / asked.len().max(1)).max(PARTITION_BYTES);
+    let partition_bytes = partition_bytes(asked.len());
     let partitions = asked.iter().map(|asked| {
         FetchPartition::default()
             .with_partition(asked.partition)
@@ -188,6 +179,11 @@ fn ask(
         .with_rack_id(text(options.client_rack.as_deref().unwrap_or_default()))
         .with_topics(vec![topic]);
     link.ask_up_to("fetch records", &request, VERSION)
+}
+
+/// What each of so many partitions may have of an answer.
+pub(super) fn partition_bytes(partitions: usize) -> usize {
+    (ANSWER_BYTES / partitions.max(1)).max(PARTITION_BYTES)
 }
 
 /// Waits, unless all is over.

@@ -8,8 +8,9 @@ use std::io::{self, BufRead as _, Read};
 use bytes::{Buf as _, Bytes};
 use lz4_flex::frame::FrameDecoder;
 
-/// A batch is at most what a broker takes, 1 MiB by default; a hundred times that is
-/// not a batch but an attack on our memory.
+/// A batch is at most what a broker takes, 1 MiB by default; 256 times that is not a batch
+/// but an attack on our memory. This bounds one batch, which is there twice while it is
+/// copied; an answer may hold several.
 const MAX_BYTES: usize = 256 << 20;
 /// A larger buffer is given back.
 const KEPT_BYTES: usize = 4 << 20;

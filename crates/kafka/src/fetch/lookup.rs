@@ -18,19 +18,11 @@ use crate::cluster::{ClusterError, Links, topics};
 const IDLE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(inner: &Arc<Inner>) {
-    let mut in_trouble = false;
     while wait(inner) {
-        match look(inner) {
-            Ok(()) => in_trouble = false,
-            Err(error) => {
-                inner.lock().trouble = error.to_string();
-                if std::mem::replace(&mut in_trouble, true) {
-                    tracing::debug!(%error, "looking for leaders");
-                } else {
-                    tracing::warn!(%error, "looking for leaders; tried again");
-                }
-            }
+        if let Err(error) = look(inner) {
+            inner.failed("look for leaders", &error);
         }
+        inner.publish(&inner.lock());
     }
 }
 

@@ -42,7 +42,7 @@ use self::compression::Decompressor;
 use self::partitions::{Backoff, Partitions};
 use crate::batch::Aborted;
 use crate::chunk::Chunks;
-use crate::cluster::Link;
+use crate::cluster::{ClusterError, Link};
 use crate::group::Shared;
 use crate::{Error, GroupEvent, GroupOptions, Record, StartPosition};
 
@@ -72,8 +72,10 @@ struct State {
     /// Left by `lookup` for whoever needs one to that broker: pods that start together are
     /// many connections as it is.
     spare: Option<(Link, Instant)>,
-    /// What went wrong last.
+    /// What went wrong last,
     trouble: String,
+    /// and whether that was said and is not over.
+    in_trouble: bool,
     /// `None` once it is over.
     events: Option<Sender<GroupEvent>>,
     /// Why it is over.
@@ -97,6 +99,7 @@ impl Fetcher {
             threads: HashSet::new(),
             spare: None,
             trouble: String::new(),
+            in_trouble: false,
             events: Some(events),
             error: None,
         };
@@ -144,11 +147,10 @@ impl Fetcher {
         self.inner.changed.notify_all();
     }
 
-    /// Why partitions are not read, though it is tried again and again.
-    pub(crate) fn unread(&self) -> Option<String> {
-        let state = self.inner.lock();
-        let unread = state.partitions.unread();
-        (unread > 0).then(|| format!("{unread} partitions are not read: {}", state.trouble))
+    /// Tells the member's status why partitions are not read, though it is tried again and
+    /// again. The threads do so as well: whoever calls this may be held up by a broker.
+    pub(crate) fn publish(&self) {
+        self.inner.publish(&self.inner.lock());
     }
 
     /// Why it has ended by itself.
@@ -169,6 +171,32 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The lock orders what is told.
+    fn publish(&self, state: &State) {
+        self.member.status().unread = state.unread();
+    }
+
+    /// Says once that something cannot be read, until all is read again.
+    fn failed(&self, doing: &'static str, error: &ClusterError) {
+        let mut state = self.lock();
+        state.trouble = error.to_string();
+        if std::mem::replace(&mut state.in_trouble, true) {
+            tracing::debug!(%error, doing, "fetching");
+        } else {
+            tracing::warn!(%error, doing, "fetching; tried again");
+        }
+    }
+
+    /// A broker has answered what it was asked.
+    fn answered(&self, broker: &str) {
+        let mut state = self.lock();
+        if state.in_trouble && state.partitions.are_read() {
+            state.in_trouble = false;
+            tracing::info!(broker, "fetching again");
+        }
+        self.publish(&state);
+    }
+
     /// A connection to that broker, if one is left over.
     fn spare(&self, address: &str) -> Option<Link> {
         let spare = self.lock().spare.take_if(|(spare, _)| spare.address() == address);
@@ -178,6 +206,11 @@ impl Inner {
 }
 
 impl State {
+    fn unread(&self) -> Option<String> {
+        let unread = self.partitions.unread();
+        (unread > 0).then(|| format!("{unread} partitions are not read: {}", self.trouble))
+    }
+
     fn is_over(&self) -> bool {
         self.events.is_none()
     }

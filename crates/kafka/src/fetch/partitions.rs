@@ -117,8 +117,8 @@ impl Partitions {
         true
     }
 
-    /// What to ask of a broker now, from the first partition after `last` on.
-    pub(super) fn ask(&self, node: i32, last: i32, now: Instant) -> Vec<Asked> {
+    /// What to ask of a broker now, from the partition `start`, or the next one behind it, on.
+    pub(super) fn ask(&self, node: i32, start: i32, now: Instant) -> Vec<Asked> {
         let ready = |(partition, known): (&i32, &Partition)| {
             let Start::At(offset) = known.start else { return None };
             if known.reads_from(now) != Some(node) || !known.is_due(now) {
@@ -128,7 +128,7 @@ impl Partitions {
             Some(Asked { partition: *partition, term: known.term, offset, leader_epoch })
         };
         let mut asked: Vec<Asked> = self.by_number.iter().filter_map(ready).collect();
-        let first = asked.partition_point(|asked| asked.partition <= last);
+        let first = asked.partition_point(|asked| asked.partition < start);
         asked.rotate_left(first);
         asked
     }
@@ -205,6 +205,11 @@ impl Partitions {
     /// How many were tried more than once since they were last read.
     pub(super) fn unread(&self) -> usize {
         self.by_number.values().filter(|known| known.retries > 1).count()
+    }
+
+    /// Whether none was tried in vain since it was last read.
+    pub(super) fn are_read(&self) -> bool {
+        self.by_number.values().all(|known| known.retries == 0)
     }
 
     /// Whether leaders have to be looked up now.

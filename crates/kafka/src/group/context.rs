@@ -2,6 +2,10 @@
 //! the commit of what is due, and what the client says of itself.
 //!
 //! Threads: the state is touched by the poll thread only; callbacks run on it, inside `poll`.
+//! A commit holds that thread up while the coordinator is away, for up to a session timeout:
+//! what has to be known meanwhile, others tell (`fetch`).
+//!
+//! Rejected: commits that are not waited for. The client's wrapper drops their outcome.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -18,6 +22,7 @@ use super::commits::Commits;
 use super::events::GroupEvent;
 use super::handle::Shared;
 use super::rejoin::Rejoin;
+use super::said::Said;
 use crate::fetch::Fetcher;
 use crate::security::context::oauth_token;
 use crate::security::refusal;
@@ -31,6 +36,8 @@ pub(super) struct Context {
     shared: Arc<Shared>,
     pub(super) fetcher: Arc<Fetcher>,
     state: Mutex<State>,
+    /// Outlives the client.
+    said: Arc<Mutex<Said>>,
 }
 
 /// Touched by the poll thread only; the lock is never contended.
@@ -54,13 +61,31 @@ impl Context {
     ) -> Self {
         let topic = Arc::from(options.topic.as_str());
         let state = State { rejoin: Rejoin::begun(Instant::now()), ..State::default() };
-        Self { options, topic, events, shared, fetcher, state: Mutex::new(state) }
+        let (state, said) = (Mutex::new(state), Arc::default());
+        Self { options, topic, events, shared, fetcher, state, said }
     }
 
     /// The same for a client that takes this one's place: it owns nothing yet.
     pub(super) fn renewed(&self) -> Self {
         let (fetcher, events) = (self.fetcher.clone(), self.events.clone());
-        Self::new(self.options.clone(), fetcher, events, self.shared.clone())
+        let new = Self::new(self.options.clone(), fetcher, events, self.shared.clone());
+        Self { said: self.said.clone(), ..new }
+    }
+
+    /// If an error of the client is to be said now: how often it came since it was last said.
+    pub(super) fn to_say(&self, kind: Option<RDKafkaErrorCode>) -> Option<u64> {
+        self.said().comes(kind, Instant::now())
+    }
+
+    /// A broker has answered the client.
+    pub(super) fn answered(&self) {
+        if self.said().is_over(RDKafkaErrorCode::AllBrokersDown) {
+            tracing::info!("kafka client: a broker answers again");
+        }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Tells the engine that everything is gone: this client will not say it.
@@ -110,6 +135,7 @@ impl Context {
             Ok(()) => {
                 self.state().commits.done(&due);
                 self.shared.status().commits_total += 1;
+                self.answered();
             }
             Err(error) => self.commit_refused(&error),
         }
@@ -163,8 +189,16 @@ impl ClientContext for Context {
             self.state().end.get_or_insert(refusal);
             return;
         }
-        // Once it was a member, whatever is refused may be mended outside.
-        tracing::warn!(%error, reason, "kafka client");
+        // What ends the client the poll thread tells in its own words. Once it was a member,
+        // whatever is refused may be mended outside.
+        let kind = error.rdkafka_error_code();
+        let ends =
+            matches!(kind, Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::UnreleasedInstanceId));
+        let said = if ends { None } else { self.to_say(kind) };
+        match said {
+            Some(times) => tracing::warn!(%error, reason, times, "kafka client"),
+            None => tracing::debug!(%error, reason, "kafka client"),
+        }
     }
 
     fn generate_oauth_token(

@@ -45,8 +45,10 @@ pub(super) enum Command {
 /// What the handle, the poll thread and those that fetch share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Records that were told and not released.
+    /// Records that were told and not released,
     held_records: AtomicU64,
+    /// and the bytes of their keys and payloads.
+    held_bytes: AtomicU64,
     /// Whether somebody waits for room. The lock orders that with its coming.
     waits_for_room: Mutex<bool>,
     room: Condvar,
@@ -56,19 +58,23 @@ pub(crate) struct Shared {
     /// Held records at which fetching waits; the option bounds the engine's wish.
     buffer_records: AtomicU64,
     most_buffer_records: u64,
+    /// Held bytes at which fetching waits.
+    buffer_bytes: AtomicU64,
     status: Mutex<GroupStatus>,
 }
 
 impl Shared {
-    pub(super) fn new(protocol: GroupProtocol, options: &GroupOptions) -> Self {
+    pub(crate) fn new(protocol: GroupProtocol, options: &GroupOptions) -> Self {
         Self {
             held_records: AtomicU64::new(0),
+            held_bytes: AtomicU64::new(0),
             waits_for_room: Mutex::new(false),
             room: Condvar::new(),
             keep_place: AtomicBool::new(false),
             connection: options.connection.clone(),
             buffer_records: AtomicU64::new(options.buffer_high_records),
             most_buffer_records: options.buffer_high_records,
+            buffer_bytes: AtomicU64::new(u64::MAX),
             status: Mutex::new(GroupStatus {
                 protocol,
                 member_id: None,
@@ -84,19 +90,24 @@ impl Shared {
         }
     }
 
-    pub(super) fn status(&self) -> MutexGuard<'_, GroupStatus> {
+    pub(crate) fn status(&self) -> MutexGuard<'_, GroupStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts records that are about to be told.
-    pub(crate) fn hold(&self, records: usize) {
+    /// Counts records that are about to be told, and the bytes of their keys and payloads.
+    pub(crate) fn hold(&self, records: usize, bytes: usize) {
+        self.held_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
         self.held_records.fetch_add(records as u64, Ordering::AcqRel);
     }
 
-    /// Whether more may be fetched.
+    /// Whether more may be fetched: always while nothing is held, so that a record larger
+    /// than every bound comes through.
     pub(crate) fn has_room(&self) -> bool {
-        let held = self.held_records.load(Ordering::Acquire);
-        held < self.buffer_records.load(Ordering::Acquire)
+        let records = self.held_records.load(Ordering::Acquire);
+        let bytes = self.held_bytes.load(Ordering::Acquire);
+        records == 0
+            || records < self.buffer_records.load(Ordering::Acquire)
+                && bytes < self.buffer_bytes.load(Ordering::Acquire)
     }
 
     /// Waits until there is room, at most this long.
@@ -109,6 +120,12 @@ impl Shared {
             drop(self.room.wait_timeout_while(waits, most, full));
         }
         self.status().paused = !self.has_room();
+    }
+
+    fn release(&self, held: &AtomicU64, amount: usize) {
+        let without = |held: u64| Some(held.saturating_sub(amount as u64));
+        let _ = held.fetch_update(Ordering::AcqRel, Ordering::Acquire, without);
+        self.make_room();
     }
 
     fn make_room(&self) {
@@ -146,19 +163,21 @@ impl GroupHandle {
 
     /// Delivered records that were written or dropped: frees room in the buffer.
     pub fn release(&self, records: usize) {
-        let records = records as u64;
-        let _ =
-            self.shared.held_records.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
-                Some(held.saturating_sub(records))
-            });
-        self.shared.make_room();
+        self.shared.release(&self.shared.held_records, records);
+    }
+
+    /// The bytes of keys and payloads of delivered records that were written or dropped.
+    pub fn release_bytes(&self, bytes: usize) {
+        self.shared.release(&self.shared.held_bytes, bytes);
     }
 
     /// Fetching waits at this many delivered records that are not released, or at
-    /// `buffer_high_records` if that is less.
-    pub fn limit_buffer(&self, records: usize) {
+    /// `buffer_high_records` if that is less; and at this many bytes of keys and payloads
+    /// that are not released. Before the first call bytes are not bounded.
+    pub fn limit_buffer(&self, records: usize, bytes: usize) {
         let most = self.shared.most_buffer_records;
         self.shared.buffer_records.store((records.max(1) as u64).min(most), Ordering::Release);
+        self.shared.buffer_bytes.store(bytes as u64, Ordering::Release);
         self.shared.make_room();
     }
 
@@ -186,5 +205,44 @@ impl GroupHandle {
     pub fn status(&self) -> GroupStatus {
         let status = self.shared.status().clone();
         GroupStatus { token: self.shared.connection.token_status(), ..status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle() -> GroupHandle {
+        let shared = Shared::new(GroupProtocol::Classic, &GroupOptions::default());
+        GroupHandle::new(mpsc::channel().0, Arc::new(shared))
+    }
+
+    #[test]
+    fn few_large_records_fill_the_buffer_by_their_bytes() {
+        let handle = handle();
+        handle.limit_buffer(4_000, 1 << 20);
+        for _ in 0..16 {
+            assert!(handle.shared.has_room());
+            handle.shared.hold(1, 64 << 10);
+        }
+        assert!(!handle.shared.has_room(), "sixteen records of 64 KiB");
+        handle.release(1);
+        assert!(!handle.shared.has_room(), "their bytes are still held");
+        handle.release_bytes(64 << 10);
+        assert!(handle.shared.has_room());
+        handle.shared.hold(3_985, 0);
+        assert!(!handle.shared.has_room(), "many small ones fill it as well");
+    }
+
+    #[test]
+    fn a_record_larger_than_the_buffer_comes_through() {
+        let handle = handle();
+        handle.limit_buffer(4_000, 0);
+        assert!(handle.shared.has_room(), "nothing is held");
+        handle.shared.hold(1, 1 << 20);
+        assert!(!handle.shared.has_room());
+        handle.release_bytes(1 << 20);
+        handle.release(1);
+        assert!(handle.shared.has_room());
     }
 }

@@ -19,9 +19,11 @@ mod commits;
 mod context;
 mod events;
 mod handle;
+mod kip_848;
 mod options;
 mod recovery;
 mod rejoin;
+mod said;
 #[cfg(test)]
 mod tests;
 mod thread;

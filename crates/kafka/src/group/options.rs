@@ -43,8 +43,9 @@ pub struct GroupOptions {
     pub fetch_min_bytes: u64,
     /// at most this long.
     pub fetch_wait_max_ms: u64,
-    /// Delivered and not yet released records at which fetching waits. An answer that is
-    /// under way may bring a megabyte more.
+    /// Delivered and not yet released records at which fetching waits. What each leader is
+    /// answering meanwhile comes on top: a megabyte, or one batch where that is larger, and
+    /// in memory as much as it is when it is not compressed.
     pub buffer_high_records: u64,
     /// Committed offsets follow at most this often.
     pub commit_interval_ms: u64,

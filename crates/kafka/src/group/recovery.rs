@@ -15,6 +15,8 @@ use crate::Error;
 const HELD_LIMIT: Duration = Duration::from_secs(120);
 /// Between two attempts to join with an id that is held.
 const HELD_RETRY: Duration = Duration::from_secs(2);
+/// Between two attempts to start again without a token.
+const TOKEN_RETRY: Duration = Duration::from_secs(2);
 /// How long a question to the coordinator holds the thread up. It stays asked.
 const ASK_WAIT: Duration = Duration::from_millis(100);
 
@@ -34,10 +36,12 @@ impl Poller {
                 if self.held_since.get_or_insert_with(Instant::now).elapsed() > HELD_LIMIT {
                     return Err(error);
                 }
-                tracing::warn!(
-                    instance_id = context.options.instance_id,
-                    "the instance id is held by a member that did not leave; joining again when its session ends"
-                );
+                if context.to_say(*code).is_some() {
+                    tracing::warn!(
+                        instance_id = context.options.instance_id,
+                        "the instance id is held by a member that did not leave; joining again when its session ends"
+                    );
+                }
                 self.renew_at = Some(Instant::now() + HELD_RETRY);
             }
             Some(RDKafkaErrorCode::InvalidRequest) if context.has_joined() => {
@@ -82,15 +86,23 @@ impl Poller {
         let options = &self.consumer.context().options;
         let mut any = TopicPartitionList::new();
         any.add_partition(&options.topic, 0);
-        if let Err(error) = self.consumer.committed_offsets(any, ASK_WAIT) {
-            tracing::debug!(%error, "the coordinator has not answered yet");
+        match self.consumer.committed_offsets(any, ASK_WAIT) {
+            Ok(_) => self.consumer.context().answered(),
+            Err(error) => tracing::debug!(%error, "the coordinator has not answered yet"),
         }
         self.ask_at = Instant::now() + Duration::from_millis(options.session_timeout_ms);
     }
 
     pub(super) fn renew(&mut self) -> Result<(), Error> {
-        self.renew_at = None;
         let context = self.consumer.context().renewed();
+        if let Err(error) = context.options.connection.token()
+            && !error.is_permanent()
+        {
+            tracing::warn!(%error, "the group member cannot start again yet");
+            self.renew_at = Some(Instant::now() + TOKEN_RETRY);
+            return Ok(());
+        }
+        self.renew_at = None;
         self.consumer = subscribed(context, self.protocol)?;
         Ok(())
     }

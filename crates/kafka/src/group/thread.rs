@@ -1,7 +1,6 @@
 //! The poll thread.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use tokio::sync::oneshot;
 use super::context::Context;
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
+use super::kip_848;
 use super::{GroupOptions, GroupProtocol};
 use crate::fetch::Fetcher;
 use crate::security::token::install;
@@ -32,8 +32,10 @@ pub(super) struct Poller {
     pub(super) renew_at: Option<Instant>,
     /// When the coordinator is asked whether it is there.
     pub(super) ask_at: Instant,
+    /// When the topic is asked for; `None` once it is known.
+    pub(super) topic_at: Option<Instant>,
     inbox: Receiver<Command>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     commit_interval: Duration,
     commit_at: Instant,
 }
@@ -57,6 +59,7 @@ impl Poller {
             held_since: None,
             renew_at: None,
             ask_at,
+            topic_at: (protocol == GroupProtocol::Consumer).then(Instant::now),
             inbox,
             shared,
             commit_interval,
@@ -87,7 +90,11 @@ impl Poller {
         };
         let outcome = self.leave();
         self.shared.status().alive = false;
+        let place = self.place_to_give_up();
         drop(self.consumer);
+        if let Some((options, member_id)) = place {
+            kip_848::give_up_place(&options, &member_id);
+        }
         if let Some(done) = leaving {
             let _ = done.send(outcome);
         }
@@ -102,6 +109,7 @@ impl Poller {
     }
 
     fn poll_once(&mut self) -> Result<(), Error> {
+        self.find_topic()?;
         let context = self.consumer.context();
         // What it fetched before it was paused is read by the fetcher.
         if let Some(Err(error)) = self.consumer.poll(POLL_WAIT) {
@@ -111,7 +119,7 @@ impl Poller {
             return Err(error);
         }
         context.find_starts(&self.consumer);
-        self.shared.status().unread = context.fetcher.unread();
+        context.fetcher.publish();
         if Instant::now() >= self.commit_at {
             self.consumer.context().commit_due(&self.consumer);
             self.commit_at = Instant::now() + self.commit_interval;
@@ -120,7 +128,7 @@ impl Poller {
     }
 
     /// Only fatal errors end the member; the client recovers from all others.
-    fn client_error(&self, error: &KafkaError) -> Result<(), Error> {
+    pub(super) fn client_error(&self, error: &KafkaError) -> Result<(), Error> {
         let options = &self.consumer.context().options;
         if let Some((code, reason)) = self.consumer.client().fatal_error() {
             let reason = match (code, &options.instance_id) {
@@ -142,12 +150,14 @@ impl Poller {
                     options.topic, options.group
                 ),
             }),
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                Err(Error::UnknownTopic {
-                    topic: options.topic.clone(),
-                    brokers: options.connection.brokers.clone(),
-                })
-            }
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::InvalidTopic,
+            ) => Err(Error::UnknownTopic {
+                topic: options.topic.clone(),
+                brokers: options.connection.brokers.clone(),
+            }),
             code @ Some(RDKafkaErrorCode::InvalidSessionTimeout) => Err(Error::Client {
                 action: "join the group",
                 reason: format!(
@@ -157,10 +167,8 @@ impl Poller {
                 ),
                 code,
             }),
-            _ => {
-                tracing::warn!(%error, "kafka consumer");
-                Ok(())
-            }
+            // The context was told the same.
+            _ => Ok(()),
         }
     }
 
@@ -193,7 +201,7 @@ impl Poller {
     fn leave(&self) -> Result<(), Error> {
         let options = &self.consumer.context().options;
         self.consumer.context().commit_due(&self.consumer);
-        if options.instance_id.is_some() && self.shared.keep_place.load(Ordering::Acquire) {
+        if self.keeps_place() {
             tracing::info!(instance_id = options.instance_id, "keeps its place in the group");
             return Ok(());
         }

@@ -71,9 +71,10 @@ pub(crate) fn oauth_token(connection: &ConnectionOptions) -> Result<OAuthToken, 
 }
 
 /// One blocking question to a client nobody polls: a fresh token first, and what
-/// the client has to say before and after.
+/// the client has to say before and after. `action` is what for, in errors.
 pub(crate) fn ask<T>(
     client: &BaseConsumer<Asking>,
+    action: &'static str,
     question: impl FnOnce(&BaseConsumer<Asking>) -> KafkaResult<T>,
 ) -> Result<T, Error> {
     let context = client.client().context();
@@ -99,6 +100,10 @@ pub(crate) fn ask<T>(
         && let Err(refusal @ Error::Security { .. }) = probe::cluster(connection)
     {
         return Err(refusal);
+    }
+    // Codes above zero are a broker's own: it answers, and says no.
+    if error.rdkafka_error_code().is_some_and(|code| code as i32 > 0) {
+        return Err(Error::client(action, &error));
     }
     Err(Error::Unreachable { brokers: connection.brokers.clone(), reason: error.to_string() })
 }

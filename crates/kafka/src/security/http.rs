@@ -6,9 +6,11 @@
 
 use std::io::{Read, Write};
 
+use super::failure::Failure;
 use super::stream::{Stream, web_tls_config};
 
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
+const ENDS_EARLY: &str = "the answer ends early";
 
 /// What is asked.
 pub(crate) struct Request<'a> {
@@ -19,22 +21,22 @@ pub(crate) struct Request<'a> {
 }
 
 /// Body of an answer with a status of 200; else a text without the request's secrets.
-pub(crate) fn send(request: &Request<'_>) -> Result<String, String> {
+pub(crate) fn send(request: &Request<'_>) -> Result<String, Failure> {
     let target = Target::of(request.url)?;
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", target.authority);
+    let failed = |why: Failure| why.of(format_args!("{}: ", target.authority));
+    let broken = |error: std::io::Error| failed(Failure::of_connection(&error));
     let tls = match target.tls {
-        true => Some(web_tls_config().map_err(|error| failed(&error))?),
+        true => Some(web_tls_config().map_err(|error| failed(error.to_string().into()))?),
         false => None,
     };
-    let mut stream =
-        Stream::connect(target.host, target.port, tls.as_ref()).map_err(|error| failed(&error))?;
+    let mut stream = Stream::connect(target.host, target.port, tls.as_ref()).map_err(broken)?;
     let mut text = format!(
         "{} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
         request.method, target.path, target.authority
     );
     for (name, value) in request.headers {
         if value.contains(['\r', '\n']) {
-            return Err(failed(&format!("the value of {name} has a line break")));
+            return Err(failed(format!("the value of {name} has a line break").into()));
         }
         text.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -43,22 +45,25 @@ pub(crate) fn send(request: &Request<'_>) -> Result<String, String> {
     }
     text.push_str("\r\n");
     text.push_str(request.body.unwrap_or_default());
-    stream
-        .write_all(text.as_bytes())
-        .and_then(|()| stream.flush())
-        .map_err(|error| failed(&error))?;
+    stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(broken)?;
     let mut answer = Vec::new();
     match stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer) {
         // A server that closes without TLS's goodbye has still said everything
         // if the length it announced is there; `parse` checks that.
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        Err(error) => return Err(failed(&error)),
+        Err(error) => return Err(broken(error)),
     }
-    let (status, body) = parse(&answer).map_err(|why| failed(&why))?;
+    if answer.is_empty() {
+        return Err(failed(Failure::passing("the server hung up")));
+    }
+    let (status, body) = parse(&answer).map_err(|why| match why {
+        ENDS_EARLY => failed(Failure::passing(why)),
+        _ => failed(why.into()),
+    })?;
     if status != 200 {
         let start: String = body.chars().take(300).collect();
-        return Err(failed(&format!("status {status}: {}", start.replace(['\r', '\n'], " "))));
+        return Err(failed(Failure::of_status(status, &start.replace(['\r', '\n'], " "))));
     }
     Ok(body)
 }
@@ -128,7 +133,7 @@ fn parse(answer: &[u8]) -> Result<(u16, String), &'static str> {
         dechunk(body)?
     } else if let Some(length) = header("content-length") {
         let length: usize = length.parse().map_err(|_| "a wrong Content-Length")?;
-        body.get(..length).ok_or("the answer ends early")?.to_vec()
+        body.get(..length).ok_or(ENDS_EARLY)?.to_vec()
     } else {
         body.to_vec()
     };
@@ -138,7 +143,7 @@ fn parse(answer: &[u8]) -> Result<(u16, String), &'static str> {
 fn dechunk(mut rest: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut body = Vec::new();
     loop {
-        let end = rest.windows(2).position(|two| two == b"\r\n").ok_or("the answer ends early")?;
+        let end = rest.windows(2).position(|two| two == b"\r\n").ok_or(ENDS_EARLY)?;
         let size = std::str::from_utf8(&rest[..end])
             .ok()
             .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
@@ -147,8 +152,8 @@ fn dechunk(mut rest: &[u8]) -> Result<Vec<u8>, &'static str> {
         if size == 0 {
             return Ok(body);
         }
-        body.extend_from_slice(rest.get(..size).ok_or("the answer ends early")?);
-        rest = rest.get(size + 2..).ok_or("the answer ends early")?;
+        body.extend_from_slice(rest.get(..size).ok_or(ENDS_EARLY)?);
+        rest = rest.get(size + 2..).ok_or(ENDS_EARLY)?;
     }
 }
 

@@ -19,10 +19,11 @@
 //! - `context`: callbacks of the clients that only ask
 //! - `refusal`: which errors of the client are the broker's refusal, in plain words
 //! - `stream`, `sasl`, `scram`: a secured connection of our own
-//! - `http`: the little of HTTP that tokens need
+//! - `http`: the little of HTTP that tokens need; `failure`: which failures may pass
 //! - `token`: bearer tokens and AWS credentials, refreshed before they expire
 
 pub(crate) mod context;
+mod failure;
 mod http;
 mod options;
 pub(crate) mod refusal;

@@ -21,6 +21,11 @@ pub(crate) fn of(
     let security =
         |reason: String| Some(Error::Security { brokers: connection.brokers.clone(), reason });
     match error.rdkafka_error_code()? {
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed
+            if connection.token().is_err_and(|error| !error.is_permanent()) =>
+        {
+            None
+        }
         RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
             security(authentication(reason))
         }

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use super::profile;
 use super::sigv4::encode;
+use crate::security::failure::Failure;
 use crate::security::http::{self, Request};
 
 /// Reads an environment variable; an argument, so that tests need no real one.
@@ -54,7 +55,7 @@ impl fmt::Debug for Credentials {
 pub(super) type Fetched = (Credentials, Option<i64>);
 
 /// Fetches from the first place that is configured; an error names the place.
-pub(super) fn fetch(env: Env<'_>, region: &str) -> Result<Fetched, String> {
+pub(super) fn fetch(env: Env<'_>, region: &str) -> Result<Fetched, Failure> {
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     if let (Some(key), Some(secret)) = (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY")) {
         let session = set("AWS_SESSION_TOKEN");
@@ -65,10 +66,10 @@ pub(super) fn fetch(env: Env<'_>, region: &str) -> Result<Fetched, String> {
     }
     if let (Some(file), Some(role)) = (set("AWS_WEB_IDENTITY_TOKEN_FILE"), set("AWS_ROLE_ARN")) {
         return web_identity(env, region, &file, &role)
-            .map_err(|why| format!("web identity ({role}): {why}"));
+            .map_err(|why| why.of(format_args!("web identity ({role}): ")));
     }
     if let Some(url) = container_url(env) {
-        return container(env, &url).map_err(|why| format!("container credentials: {why}"));
+        return container(env, &url).map_err(|why| why.of("container credentials: "));
     }
     if set("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
         return Err("no AWS credentials: neither variables, profile, web identity nor container \
@@ -76,14 +77,14 @@ pub(super) fn fetch(env: Env<'_>, region: &str) -> Result<Fetched, String> {
             .into());
     }
     instance(env).map_err(|why| {
-        format!(
+        why.of(
             "no AWS credentials: neither variables, profile, web identity nor container endpoint, \
-             and the instance's role: {why}"
+             and the instance's role: ",
         )
     })
 }
 
-fn web_identity(env: Env<'_>, region: &str, file: &str, role: &str) -> Result<Fetched, String> {
+fn web_identity(env: Env<'_>, region: &str, file: &str, role: &str) -> Result<Fetched, Failure> {
     let token = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
     let session = env("AWS_ROLE_SESSION_NAME").filter(|name| !name.is_empty());
     let endpoint = env("AWS_ENDPOINT_URL_STS")
@@ -128,12 +129,13 @@ fn container_url(env: Env<'_>) -> Option<String> {
 const CONTAINER_HOSTS: &[&str] =
     &["http://169.254.170.2", "http://169.254.170.23", "http://[fd00:ec2::23]"];
 
-fn container(env: Env<'_>, url: &str) -> Result<Fetched, String> {
+fn container(env: Env<'_>, url: &str) -> Result<Fetched, Failure> {
     let known = CONTAINER_HOSTS.iter().any(|host| {
         url.strip_prefix(host).is_some_and(|rest| rest.starts_with(['/', ':']) || rest.is_empty())
     });
     if !known && !http::is_protected(url) {
-        return Err(format!("{url}: only https, this machine, or the container hosts of AWS"));
+        let only = "only https, this machine, or the container hosts of AWS";
+        return Err(format!("{url}: {only}").into());
     }
     let set = |name: &str| env(name).filter(|value| !value.is_empty());
     let token = match set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
@@ -145,10 +147,10 @@ fn container(env: Env<'_>, url: &str) -> Result<Fetched, String> {
     let token = token.map(|token| token.trim_end().to_owned());
     let headers: Vec<(&str, &str)> =
         token.iter().map(|token| ("Authorization", token.as_str())).collect();
-    json(&http::send(&Request { method: "GET", url, headers: &headers, body: None })?)
+    Ok(json(&http::send(&Request { method: "GET", url, headers: &headers, body: None })?)?)
 }
 
-fn instance(env: Env<'_>) -> Result<Fetched, String> {
+fn instance(env: Env<'_>) -> Result<Fetched, Failure> {
     let endpoint = env("AWS_EC2_METADATA_SERVICE_ENDPOINT")
         .filter(|url| !url.is_empty())
         .unwrap_or_else(|| "http://169.254.169.254".into());
@@ -165,7 +167,7 @@ fn instance(env: Env<'_>) -> Result<Fetched, String> {
     let roles = "/latest/meta-data/iam/security-credentials/";
     let role = ask("GET", roles, &headers)?;
     let role = role.lines().next().unwrap_or_default().trim();
-    json(&ask("GET", &format!("{roles}{role}"), &headers)?)
+    Ok(json(&ask("GET", &format!("{roles}{role}"), &headers)?)?)
 }
 
 fn json(text: &str) -> Result<Fetched, String> {

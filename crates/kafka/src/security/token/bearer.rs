@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::sigv4::encode;
 use super::{Grant, Kind};
 use crate::Error;
+use crate::security::failure::Failure;
 use crate::security::http::{self, Request};
 use crate::security::{OidcOptions, Secret};
 
@@ -29,19 +30,19 @@ pub(crate) fn check(oidc: &OidcOptions) -> Result<(), Error> {
 }
 
 /// The token of a variable or a file.
-pub(super) fn given(secret: &Secret, now_ms: i64) -> Result<Grant, String> {
+pub(super) fn given(secret: &Secret, now_ms: i64) -> Result<Grant, Failure> {
     let token = secret.read().map_err(|error| error.to_string())?;
     let expires_at_ms = expiry_of_jwt(&token)
         .or_else(|| secret.can_change().then_some(now_ms + UNKNOWN_LIFETIME_MS));
     if expires_at_ms.is_some_and(|at| at <= now_ms) {
         let ago_s = (now_ms - expires_at_ms.unwrap_or(now_ms)) / 1000;
-        return Err(format!("the token of {secret} expired {ago_s} s ago"));
+        return Err(format!("the token of {secret} expired {ago_s} s ago").into());
     }
     Ok(Grant { kind: Kind::Bearer(token), expires_at_ms })
 }
 
 /// A fresh token of an identity provider.
-pub(super) fn fetch(oidc: &OidcOptions, now_ms: i64) -> Result<Grant, String> {
+pub(super) fn fetch(oidc: &OidcOptions, now_ms: i64) -> Result<Grant, Failure> {
     let secret = oidc.client_secret.read().map_err(|error| error.to_string())?;
     // RFC 6749, 2.3.1: both are form-encoded before they are put together.
     let pair = STANDARD.encode(format!("{}:{}", encode(&oidc.client_id), encode(&secret)));
@@ -59,7 +60,7 @@ pub(super) fn fetch(oidc: &OidcOptions, now_ms: i64) -> Result<Grant, String> {
         ],
         body: Some(&body),
     })
-    .map_err(|why| format!("token endpoint {why}"))?;
+    .map_err(|why| why.of("token endpoint "))?;
     let answer: Value = serde_json::from_str(&answer)
         .map_err(|_| "the token endpoint's answer is not JSON".to_owned())?;
     let token = answer["access_token"].as_str().filter(|token| !token.is_empty());
@@ -103,7 +104,7 @@ mod tests {
         let grant = given(&token, 1_000_000).expect("valid for half a second");
         assert_eq!(grant.expires_at_ms, Some(1_000_500));
         let error = given(&token, 3_000_500).err().expect("expired");
-        assert!(error.contains("expired 2000 s ago"), "{error}");
+        assert!(error.reason.contains("expired 2000 s ago") && !error.may_pass, "{error}");
         let opaque = given(&Secret::value("opaque"), 5).expect("never expires");
         assert_eq!(opaque.expires_at_ms, None);
         assert_eq!(subject_of_jwt(&jwt(r#"{"sub":"me"}"#)).as_deref(), Some("me"));

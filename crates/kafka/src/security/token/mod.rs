@@ -1,8 +1,8 @@
 //! Bearer tokens for OAUTHBEARER and MSK IAM, never expired when they are used.
 //!
 //! Contract: [`TokenSource`] fetches a grant (AWS credentials, or a token) when it
-//! is made, so that a wrong set-up is an error before any connection. A thread of
-//! its own fetches the next one after three quarters of its lifetime, and again
+//! is made, so that a wrong set-up is an error before any connection; where the grant
+//! comes from may be away then, and is asked again. A thread of its own fetches the next one after three quarters of its lifetime, and again
 //! after a failure, with growing waits. Whoever needs a token gets one signed with
 //! the grant at hand: local work, no network. A token never outlives its grant.
 //!

@@ -1,11 +1,16 @@
 //! The grant at hand, and the thread that renews it.
+//!
+//! Contract: only a grant that was fetched is kept. A first attempt that failed is made
+//! again for whoever asks after [`RETRY_MS`]'s first wait; until then it is the answer, so
+//! that clients which start together ask once. What may pass is no permanent error.
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Grant, Kind, aws, bearer, msk};
+use crate::security::failure::Failure;
 use crate::security::{SaslMechanism, SecurityOptions};
 use crate::{ConnectionOptions, Error};
 
@@ -43,7 +48,38 @@ pub struct TokenStatus {
 
 /// Where the clones of one set of options find their tokens.
 #[derive(Clone, Default)]
-pub struct Tokens(Arc<OnceLock<Result<Arc<TokenSource>, Error>>>);
+pub struct Tokens(Arc<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    source: OnceLock<Arc<TokenSource>>,
+    /// When the first grant was last fetched in vain, and why. Locked while it is fetched.
+    failed: Mutex<Option<(Instant, Error)>>,
+}
+
+impl Tokens {
+    fn source(&self, connection: &ConnectionOptions) -> Result<Arc<TokenSource>, Error> {
+        if let Some(source) = self.0.source.get() {
+            return Ok(source.clone());
+        }
+        let mut failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = self.0.source.get() {
+            return Ok(source.clone());
+        }
+        if let Some((at, error)) = &*failed
+            && at.elapsed() < Duration::from_millis(*RETRY_MS.start())
+        {
+            return Err(error.clone());
+        }
+        match TokenSource::start(connection) {
+            Ok(source) => Ok(self.0.source.get_or_init(|| source).clone()),
+            Err(error) => {
+                *failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+}
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,24 +97,31 @@ impl PartialEq for Tokens {
 impl Eq for Tokens {}
 
 impl ConnectionOptions {
-    /// A token for the next connection; `None` where the mechanism has none. The
-    /// first call fetches the grant: seconds at most.
+    /// A token for the next connection; `None` where the mechanism has none. Calls fetch
+    /// the grant until there is one: seconds at most.
+    ///
+    /// # Errors
+    /// [`Error::Option`] and [`Error::Security`] where trying again cannot help,
+    /// [`Error::Client`] where it may.
     pub(crate) fn token(&self) -> Result<Option<Token>, Error> {
         if !self.security.sasl_mechanism.is_some_and(SaslMechanism::has_token) {
             return Ok(None);
         }
-        let source = self.security.tokens.0.get_or_init(|| TokenSource::start(self)).clone()?;
+        let source = self.security.tokens.source(self)?;
         source.token().map(Some).map_err(|why| refused(self, &why))
     }
 
     /// How the tokens are doing; `None` where the mechanism has none.
     pub fn token_status(&self) -> Option<TokenStatus> {
-        let source = self.security.tokens.0.get()?.as_ref().ok()?;
+        let source = self.security.tokens.0.source.get()?;
         Some(source.state().status.clone())
     }
 }
 
-fn refused(connection: &ConnectionOptions, why: &str) -> Error {
+fn refused(connection: &ConnectionOptions, why: &Failure) -> Error {
+    if why.may_pass {
+        return Error::Client { action: "get a token", reason: why.to_string(), code: None };
+    }
     Error::Security { brokers: connection.brokers.clone(), reason: format!("no token: {why}") }
 }
 
@@ -98,6 +141,8 @@ enum From {
 struct State {
     grant: Grant,
     status: TokenStatus,
+    /// The last attempt failed, for a reason that stays.
+    is_refused: bool,
 }
 
 impl TokenSource {
@@ -115,31 +160,33 @@ impl TokenSource {
             expires_at_ms: grant.expires_at_ms,
             ..TokenStatus::default()
         };
+        let state = State { grant, status, is_refused: false };
         let (hurry, hurried) = channel();
-        let source = Arc::new(Self { from, state: Mutex::new(State { grant, status }), hurry });
+        let source = Arc::new(Self { from, state: Mutex::new(state), hurry });
         let weak = Arc::downgrade(&source);
         std::thread::Builder::new()
             .name("kafka-token".into())
             .spawn(move || renew(&weak, &hurried))
-            .map_err(|error| refused(connection, &error.to_string()))?;
+            .map_err(|error| refused(connection, &Failure::passing(error.to_string())))?;
         Ok(source)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn token(&self) -> Result<Token, String> {
-        let (grant, failure) = {
+    fn token(&self) -> Result<Token, Failure> {
+        let (grant, failure, is_refused) = {
             let state = self.state();
-            (state.grant.clone(), state.status.failure.clone())
+            (state.grant.clone(), state.status.failure.clone(), state.is_refused)
         };
         let now_ms = now_ms();
         let left_ms = grant.expires_at_ms.map_or(ENDLESS_MS, |at| at - now_ms);
         if left_ms < MIN_LIFETIME_MS {
             let _ = self.hurry.send(());
             let failure = failure.map_or_else(String::new, |why| format!(": {why}"));
-            return Err(format!("the last grant has expired and there is no new one{failure}"));
+            let reason = format!("the last grant has expired and there is no new one{failure}");
+            return Err(Failure { reason, may_pass: !is_refused });
         }
         match grant.kind {
             Kind::Bearer(value) => Ok(Token {
@@ -168,7 +215,7 @@ impl TokenSource {
                     tracing::info!("Kafka tokens are renewed again");
                 }
                 state.status.refreshes_total += 1;
-                state.status.failure = None;
+                (state.status.failure, state.is_refused) = (None, false);
                 state.status.expires_at_ms = grant.expires_at_ms;
                 let wait = renewal_wait(grant.expires_at_ms, now_ms());
                 state.grant = grant;
@@ -182,12 +229,12 @@ impl TokenSource {
                 let wait = Duration::from_millis(wait_ms / 2 + fastrand::u64(0..=wait_ms / 2));
                 let left_s = state.grant.expires_at_ms.map(|at| (at - now_ms()) / 1000);
                 tracing::warn!(
-                    why,
+                    why = why.reason,
                     expires_in_s = left_s,
                     retry_in_ms = wait.as_millis() as u64,
                     "Kafka token not renewed"
                 );
-                state.status.failure = Some(why);
+                (state.status.failure, state.is_refused) = (Some(why.reason), !why.may_pass);
                 wait
             }
         }
@@ -195,7 +242,7 @@ impl TokenSource {
 }
 
 impl From {
-    fn fetch(&self) -> Result<Grant, String> {
+    fn fetch(&self) -> Result<Grant, Failure> {
         match self {
             Self::Aws { region } => {
                 let (credentials, expires_at_ms) =
@@ -256,102 +303,4 @@ fn now_ms() -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::security::{Secret, SecurityProtocol};
-
-    fn options(token: Secret) -> ConnectionOptions {
-        let mut options = ConnectionOptions::new("localhost:1");
-        options.security = SecurityOptions {
-            security_protocol: SecurityProtocol::SaslPlaintext,
-            sasl_mechanism: Some(SaslMechanism::OAuthBearer),
-            sasl_token: Some(token),
-            ..SecurityOptions::default()
-        };
-        options
-    }
-
-    #[test]
-    fn it_is_renewed_after_three_quarters() {
-        assert_eq!(renewal_wait(Some(4_000), 0), Duration::from_secs(3));
-        assert_eq!(renewal_wait(Some(0), 10_000), Duration::from_millis(500));
-        assert_eq!(renewal_wait(None, 7), Duration::from_secs(2700));
-    }
-
-    #[test]
-    fn clones_share_one_grant_and_nothing_shows_it() {
-        let options = options(Secret::value("opaque"));
-        let token = options.clone().token().expect("token").expect("has one");
-        assert_eq!((token.value.as_str(), token.principal.as_str()), ("opaque", "tidegate"));
-        assert_eq!(options.token_status().expect("shared").refreshes_total, 1);
-        assert!(!format!("{options:?}").contains("opaque"));
-        assert_eq!(options, options.clone());
-    }
-
-    #[test]
-    fn a_file_that_is_renewed_is_read_again_and_a_failure_is_told() {
-        let directory = tempfile::tempdir().expect("directory");
-        let path = directory.path().join("token");
-        std::fs::write(&path, "first").expect("writes");
-        let options = options(Secret::file(&path));
-        assert_eq!(options.token().expect("token").expect("has one").value, "first");
-        let source = options.security.tokens.0.get().expect("made").clone().expect("made");
-        std::fs::write(&path, "second").expect("writes");
-        let mut failures = 0;
-        source.renew(&mut failures);
-        assert_eq!(options.token().expect("token").expect("has one").value, "second");
-        std::fs::remove_file(&path).expect("removes");
-        source.renew(&mut failures);
-        let status = options.token_status().expect("has one");
-        assert_eq!((failures, status.failures_total, status.refreshes_total), (1, 1, 2));
-        assert!(status.failure.expect("told").contains("token"), "names the file");
-        assert_eq!(options.token().expect("still").expect("has one").value, "second");
-        source.state().grant.expires_at_ms = Some(now_ms());
-        let error = options.token().err().expect("expired").to_string();
-        assert!(error.contains("expired"), "{error}");
-    }
-
-    /// MSK takes 15 minutes at most; credentials that end sooner end the token with them.
-    #[test]
-    fn a_token_of_iam_never_outlives_its_credentials() {
-        for (credentials_s, token_s) in [(Some(60), 60), (Some(3_600), 900), (None, 900)] {
-            let options = options(Secret::value("unused"));
-            options.token().expect("token");
-            let source = options.security.tokens.0.get().expect("made").clone().expect("made");
-            let credentials = aws::Credentials::new("AKID", "secret", None);
-            let before_ms = now_ms();
-            let expires_at_ms = credentials_s.map(|seconds: i64| before_ms + seconds * 1_000);
-            let kind = Kind::Aws { credentials, region: "eu-west-1".into() };
-            source.state().grant = Grant { kind, expires_at_ms };
-            let token = source.token().expect("signs");
-            assert!(
-                expires_at_ms.is_none_or(|end| token.expires_at_ms <= end),
-                "{credentials_s:?}"
-            );
-            let lived_ms = token.expires_at_ms - before_ms;
-            assert!((token_s * 1_000 - lived_ms).abs() < 5_000, "{credentials_s:?}: {lived_ms}");
-        }
-    }
-
-    /// Clients that ask again and again do not push the next attempt away.
-    #[test]
-    fn an_expired_grant_is_fetched_again_however_often_it_is_asked_for() {
-        let directory = tempfile::tempdir().expect("directory");
-        let path = directory.path().join("token");
-        std::fs::write(&path, "first").expect("writes");
-        let options = options(Secret::file(&path));
-        options.token().expect("token");
-        let source = options.security.tokens.0.get().expect("made").clone().expect("made");
-        std::fs::remove_file(&path).expect("removes");
-        source.state().grant.expires_at_ms = Some(now_ms());
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while options.token().is_err() {
-            if source.state().status.failures_total > 0 && !path.exists() {
-                std::fs::write(&path, "second").expect("writes");
-            }
-            assert!(Instant::now() < deadline, "{:?}", options.token_status());
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        assert_eq!(options.token().expect("token").expect("has one").value, "second");
-    }
-}
+mod tests;

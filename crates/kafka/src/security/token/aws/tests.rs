@@ -39,7 +39,7 @@ fn serve(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
     (url, handle)
 }
 
-fn fetch_with(variables: &[(&str, &str)]) -> Result<Fetched, String> {
+fn fetch_with(variables: &[(&str, &str)]) -> Result<Fetched, Failure> {
     let mut all: HashMap<&str, &str> = HashMap::from([
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
@@ -81,7 +81,7 @@ fn pod_identity_shows_its_token_file_and_gets_credentials_with_an_end() {
     assert!(asked[0].contains("Authorization: pod-token\r\n"), "{asked:?}");
     let error = fetch_with(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://10.0.0.1/x")])
         .expect_err("a stranger without TLS");
-    assert!(error.contains("10.0.0.1"), "{error}");
+    assert!(error.reason.contains("10.0.0.1") && !error.may_pass, "{error}");
 }
 
 #[test]
@@ -106,7 +106,8 @@ fn irsa_exchanges_its_token_for_credentials() {
     assert!(asked[0].contains("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Freader"), "{asked:?}");
     assert!(asked[0].contains("WebIdentityToken=web%2Ftoken"), "{asked:?}");
     let error = fetch_with(&variables).expect_err("nobody answers any more");
-    assert!(error.contains("web identity") && !error.contains("web/token"), "{error}");
+    assert!(error.reason.contains("web identity") && error.may_pass, "{error}");
+    assert!(!error.reason.contains("web/token"), "{error}");
 }
 
 #[test]
@@ -127,7 +128,8 @@ fn an_instance_has_its_role() {
 #[test]
 fn without_any_place_all_are_named() {
     let error = fetch_with(&[]).expect_err("nothing");
-    assert!(error.contains("variables, profile, web identity nor container"), "{error}");
+    assert!(error.reason.contains("variables, profile, web identity nor container"), "{error}");
+    assert!(!error.may_pass, "{error}");
     let error = fetch_with(&[("AWS_PROFILE", "work")]).expect_err("asked for by name");
-    assert!(error.contains("profile work"), "{error}");
+    assert!(error.reason.contains("profile work") && !error.may_pass, "{error}");
 }
