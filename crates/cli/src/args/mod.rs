@@ -116,6 +116,20 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 
+    /// A database's URL may hold its password.
+    #[test]
+    fn no_help_shows_a_database_from_the_environment() {
+        fn of(command: &clap::Command) -> usize {
+            let urls = command
+                .get_arguments()
+                .filter(|arg| arg.get_env().is_some_and(|name| name == "TIDEGATE_DATABASE"));
+            let shown = urls.clone().filter(|arg| !arg.is_hide_env_values_set());
+            assert_eq!(shown.count(), 0, "{}", command.get_name());
+            urls.count() + command.get_subcommands().map(of).sum::<usize>()
+        }
+        assert!(of(&super::Cli::command()) >= 5);
+    }
+
     #[test]
     fn every_command_that_users_see_has_examples() {
         for command in super::Cli::command().get_subcommands().filter(|c| !c.is_hide_set()) {

@@ -35,7 +35,7 @@ pub(crate) struct ProfileArgs {
     #[arg(long, value_name = "RECORDS,...", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) sizes: Vec<u64>,
     /// Where rows go [default: a SQLite file each step]; use a scratch database
-    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE")]
+    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// A file with PostgreSQL's password [default: PGPASSWORD]
     #[arg(
