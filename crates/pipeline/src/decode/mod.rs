@@ -52,8 +52,14 @@ pub struct Rejection {
 
 impl Rejection {
     /// A rejection with a code from [`reason`], or an own one in snake_case.
+    /// The text may quote the record; a NUL in it becomes U+FFFD, since PostgreSQL's texts have
+    /// none.
     pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
+        let mut reason = reason.into();
+        if reason.contains('\0') {
+            reason = reason.replace('\0', "\u{fffd}");
+        }
+        Self { code, reason }
     }
 }
 
