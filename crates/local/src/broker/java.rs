@@ -100,11 +100,7 @@ impl Java<'_> {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         Err(Error::Broker {
             what: "cannot format its storage".into(),
-            last_line: text
-                .lines()
-                .rfind(|line| !line.trim().is_empty())
-                .unwrap_or("no output")
-                .into(),
+            last_line: cause(&text).unwrap_or("no output").into(),
             log: self.directory.join(LOG),
         })
     }
@@ -136,9 +132,26 @@ impl Java<'_> {
     }
 }
 
+/// What Java says at the end, or where an exception has come from.
+fn cause(text: &str) -> Option<&str> {
+    let caused_by = text.lines().rfind(|line| line.starts_with("Caused by: "));
+    let is_place = |line: &str| line.trim().is_empty() || line.starts_with(['\t', ' ']);
+    caused_by.or_else(|| text.lines().rfind(|line| !is_place(line)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::major;
+    use super::{cause, major};
+
+    #[test]
+    fn an_exception_is_told_by_its_cause_and_not_by_its_last_place() {
+        let first = "Exception in thread \"main\" A: no";
+        let text = format!("{first}\n\tat a.b(C.java:1)\nCaused by: B: port\n\t... 8 more\n");
+        assert_eq!(cause(&text), Some("Caused by: B: port"));
+        assert_eq!(cause(&format!("{first}\n\tat a.b(C.java:1)\n")), Some(first));
+        assert_eq!(cause("Error: no log\n"), Some("Error: no log"));
+        assert_eq!(cause("\n"), None);
+    }
 
     #[test]
     fn versions_old_and_new_are_read() {

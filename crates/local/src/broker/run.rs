@@ -13,7 +13,7 @@ use tidegate_kafka::{Admin, ConnectionOptions};
 
 use super::java::{self, Java, LOG, LOGGING, SETTINGS};
 use super::properties::{Ports, server};
-use super::{BrokerOptions, Cluster, Distribution};
+use super::{BrokerOptions, Cluster, Distribution, Listener};
 use crate::Error;
 use crate::process::Identity;
 
@@ -57,7 +57,7 @@ impl Broker {
         java::check()?;
         fs::create_dir_all(directory).map_err(Error::file(directory))?;
         check_free_space(directory)?;
-        let ports = free_ports(directory)?;
+        let ports = free_ports(directory, &options.listeners)?;
         let settings = directory.join(SETTINGS);
         fs::write(&settings, server(ports, &directory.join("data"), options))
             .map_err(Error::file(&settings))?;
@@ -202,10 +202,15 @@ impl Drop for Broker {
     }
 }
 
-/// Two ports nobody listens on now. Both listeners are held until both are known.
-fn free_ports(directory: &Path) -> Result<Ports, Error> {
-    let [broker, controller] = tidegate_ports::free().map_err(Error::file(directory))?;
-    Ok(Ports { broker, controller })
+/// Two ports nobody listens on now, and none of the broker's further listeners will: those
+/// were chosen before.
+fn free_ports(directory: &Path, further: &[Listener]) -> Result<Ports, Error> {
+    loop {
+        let [broker, controller] = tidegate_ports::free().map_err(Error::file(directory))?;
+        if further.iter().all(|listener| ![broker, controller].contains(&listener.port)) {
+            return Ok(Ports { broker, controller });
+        }
+    }
 }
 
 fn check_free_space(directory: &Path) -> Result<(), Error> {
