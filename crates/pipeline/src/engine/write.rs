@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{Done, Engine, Group};
 use crate::Error;
-use crate::batch::{Batch, Entry};
+use crate::batch::Batch;
 use crate::decode::Row;
 use crate::events::{
     BatchStarted, BatchWritten, DropReason, Fenced, SinkFailed, SinkWorks, WriteAbandoned,
@@ -96,11 +96,17 @@ where
         let batch = Arc::new(batch);
         let (sink, written) = (Arc::clone(&self.sink), Arc::clone(&batch));
         let abort = self.tasks.spawn(async move { Done::Written(sink.write(written).await) });
+        // One pass over the records: they are many.
+        let (oldest_ms, bytes) =
+            batch.entries().iter().fold((None, 0), |(oldest, bytes), entry| {
+                let oldest: i64 = oldest.unwrap_or(entry.age_key_ms);
+                (Some(oldest.min(entry.age_key_ms)), bytes + entry.bytes())
+            });
         let served = self.in_flight.iter().filter(|flight| flight.served.is_some()).count();
         self.in_flight.push(InFlight {
             id,
-            oldest_ms: batch.entries().iter().map(|entry| entry.age_key_ms).min(),
-            bytes: batch.entries().iter().map(Entry::bytes).sum(),
+            oldest_ms,
+            bytes,
             batch,
             task: abort.id(),
             abort,
