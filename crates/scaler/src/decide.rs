@@ -113,12 +113,7 @@ impl Beside {
         let decisions = self.law.tick(now_ms, facts);
         self.law.not_followed();
         for decision in decisions {
-            // KEDA's poll says nothing about more than one pod.
-            let speaks = decision.decided_by != By::Keda
-                || decision.changes()
-                || decision.from == 0
-                || self.said.is_none();
-            if speaks {
+            if decision.tells_a_count() || self.said.is_none() {
                 self.said = Some(decision.to);
             }
         }

@@ -6,10 +6,9 @@
 //! an error then, so nobody is told of it, and the law would go on from a count that
 //! there never was.
 
-use crate::metadata::{LawSettings, Settings};
+use tidegate_autoscale::law::Joins;
 
-/// So many seconds' worth of joins may be ordered at once, as in the slo law.
-const JOINS_BURST_S: f64 = 5.0;
+use crate::metadata::{LawSettings, Settings};
 
 /// What an object asked for, and since when Kafka is silent.
 #[derive(Debug)]
@@ -22,13 +21,6 @@ pub(crate) struct Stale {
     now_ms: i64,
     /// `None`: the HPA's own policies pace.
     joins: Option<Joins>,
-}
-
-/// Pods that may be ordered now.
-#[derive(Debug)]
-struct Joins {
-    per_s: f64,
-    left: f64,
     spec: Option<i32>,
 }
 
@@ -45,8 +37,7 @@ impl Stale {
     pub(crate) fn new(settings: &Settings, now_ms: i64) -> Self {
         let (bounds, joins) = match &settings.law {
             LawSettings::Slo(options) => {
-                let per_s = options.joins_per_s;
-                let joins = Joins { per_s, left: most(per_s), spec: None };
+                let joins = Joins::new(options.joins_per_s, seconds(now_ms));
                 ((options.min_replicas, options.most_replicas()), Some(joins))
             }
             LawSettings::Stock { .. } => ((0, i32::MAX), None),
@@ -58,6 +49,7 @@ impl Stale {
             readable_ms: now_ms,
             now_ms,
             joins,
+            spec: None,
         }
     }
 
@@ -66,11 +58,9 @@ impl Stale {
         if is_readable {
             self.readable_ms = now_ms;
         }
-        if let Some(Joins { per_s, left, spec: last }) = &mut self.joins {
-            let passed_s = seconds(now_ms.saturating_sub(self.now_ms)).max(0.0);
-            let ordered = f64::from(spec.saturating_sub(last.unwrap_or(spec)).max(0));
-            *left = ((*left + *per_s * passed_s).min(most(*per_s)) - ordered).max(0.0);
-            *last = Some(spec);
+        let last = self.spec.replace(spec).unwrap_or(spec);
+        if let Some(joins) = &mut self.joins {
+            joins.pass(seconds(now_ms), spec.saturating_sub(last));
         }
         self.now_ms = now_ms;
     }
@@ -92,16 +82,8 @@ impl Stale {
 
     /// No more than the joins that may be ordered now.
     pub(crate) fn paced(&self, spec: i32, to: i32) -> i32 {
-        match &self.joins {
-            // A float beyond the range of `i32` becomes its end.
-            Some(joins) if to > spec => to.min(spec.saturating_add(joins.left as i32)),
-            _ => to,
-        }
+        self.joins.as_ref().map_or(to, |joins| joins.paced(spec, to))
     }
-}
-
-fn most(per_s: f64) -> f64 {
-    (JOINS_BURST_S * per_s).max(1.0)
 }
 
 fn seconds(ms: i64) -> f64 {

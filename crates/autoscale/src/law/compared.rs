@@ -5,7 +5,7 @@
 //! "what it would do next from here", not "where it would be had it been in force";
 //! for the latter, simulate it.
 
-use super::{Alternative, Decider, Decision, Facts, HpaView, Law};
+use super::{Alternative, Decision, Facts, HpaView, Law};
 
 /// See the module's text.
 #[derive(Debug, Clone)]
@@ -26,12 +26,7 @@ impl<L: Law, O: Law> Compared<L, O> {
         let decisions = self.other.tick(now_ms, facts);
         self.other.not_followed();
         for decision in decisions {
-            // KEDA's poll says nothing about more than one pod.
-            let speaks = decision.decided_by != Decider::Keda
-                || decision.changes()
-                || decision.from == 0
-                || self.said.is_none();
-            if speaks {
+            if decision.tells_a_count() || self.said.is_none() {
                 self.said = Some(Alternative {
                     law: self.other_name.to_owned(),
                     to: decision.to,
@@ -73,7 +68,7 @@ impl<L: Law, O: Law> Law for Compared<L, O> {
 mod tests {
     use super::*;
     use crate::lag::PartitionOffsets;
-    use crate::law::{SloLaw, SloOptions, StockLaw, StockOptions};
+    use crate::law::{Decider, SloLaw, SloOptions, StockLaw, StockOptions};
     use crate::scaled_object::ScaledObject;
 
     const DEMO: &str = include_str!("../../../../config/scaled-object-demo.yaml");

@@ -81,6 +81,11 @@ impl Decision {
         self.from != self.to
     }
 
+    /// Whether its number is a wish: KEDA's poll says nothing about more than one pod.
+    pub fn tells_a_count(&self) -> bool {
+        self.decided_by != Decider::Keda || self.changes() || self.from == 0
+    }
+
     /// One plain sentence.
     pub fn explanation(&self) -> String {
         let metric = match self.metric {

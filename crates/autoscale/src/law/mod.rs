@@ -16,6 +16,7 @@
 mod compared;
 mod decision;
 mod explain;
+mod joins;
 mod recorder;
 mod schedule;
 mod sink;
@@ -25,6 +26,7 @@ mod through_keda;
 
 pub use compared::Compared;
 pub use decision::{Alternative, Decider, Decision, HpaView};
+pub use joins::Joins;
 pub use recorder::{Keep, Recorder};
 pub use schedule::Schedule;
 pub use sink::{PodSink, SinkFacts};

@@ -47,14 +47,12 @@ use self::estimate::{Estimator, seconds};
 use self::plan::Plan;
 use self::regret::Regret;
 use super::decision::{Decision, HpaView};
+use super::joins::Joins;
 use super::{Facts, Law};
 use crate::lag::PartitionOffsets;
 
 pub use options::{SloOptions, SloOptionsError};
 pub use terms::{SloTerm, SloTerms};
-
-/// So many seconds' worth of joins may be ordered at once.
-const JOINS_BURST_S: f64 = 5.0;
 
 /// The law. See the module's text.
 #[derive(Debug, Clone)]
@@ -76,8 +74,7 @@ pub struct SloLaw {
     fewer_since_s: Option<f64>,
     regret: Regret,
     sink_limited: bool,
-    /// Pods that may be ordered now, and since when that is so.
-    joins: (f64, f64),
+    joins: Joins,
     targets: String,
 }
 
@@ -103,7 +100,7 @@ impl SloLaw {
             fewer_since_s: None,
             regret: Regret::default(),
             sink_limited: false,
-            joins: (JOINS_BURST_S * options.joins_per_s, now_s),
+            joins: Joins::new(options.joins_per_s, now_s),
             targets: "<unknown>".into(),
             options,
         })
@@ -131,21 +128,12 @@ impl SloLaw {
             self.fewer_since_s = None;
             self.last_spec = Some(spec);
         }
-        self.pace(now_s, f64::from(spec.saturating_sub(last_spec).max(0)));
+        self.joins.pass(now_s, spec.saturating_sub(last_spec));
         match &facts.offsets {
             Ok(offsets) if !offsets.is_empty() => self.readable(now_ms, facts, offsets),
             Ok(_) => self.unreadable(now_ms, facts, "the topic has no partitions"),
             Err(why) => self.unreadable(now_ms, facts, why),
         }
-    }
-
-    /// Joins are paced: what may be ordered grows with time, up to a burst.
-    fn pace(&mut self, now_s: f64, ordered: f64) {
-        let per_s = self.options.joins_per_s;
-        let (left, since_s) = self.joins;
-        let grown = left + per_s * (now_s - since_s).max(0.0);
-        let most = (JOINS_BURST_S * per_s).max(1.0);
-        self.joins = ((grown.min(most) - ordered).max(0.0), now_s);
     }
 
     fn readable(&mut self, now_ms: i64, facts: &Facts, offsets: &[PartitionOffsets]) -> Decision {

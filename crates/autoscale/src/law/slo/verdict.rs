@@ -151,12 +151,10 @@ impl SloLaw {
 
     /// No more than the joins that may be ordered now; the rest comes with the next looks.
     pub(super) fn paced(&self, spec: i32, verdict: Verdict) -> Verdict {
-        let more = verdict.to.saturating_sub(spec);
-        let (joins, _) = self.joins;
-        if f64::from(more) <= joins || verdict.term == SloTerm::Bounds {
+        let to = self.joins.paced(spec, verdict.to);
+        if to == verdict.to || verdict.term == SloTerm::Bounds {
             return verdict;
         }
-        let to = spec.saturating_add(joins as i32);
         let note =
             format!("{} in the end, {} joins a second", verdict.to, self.options.joins_per_s);
         Verdict { to, ..verdict }.noted(note)
