@@ -19,7 +19,7 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 use rustls::ClientConfig;
 
 use crate::security::sasl;
-use crate::security::stream::{Stream, tls_config};
+use crate::security::stream::{Silent, Stream, tls_config};
 use crate::{ConnectionOptions, Error};
 
 /// The offsets of twenty thousand partitions are about a megabyte, a batch of records is as
@@ -91,7 +91,7 @@ impl Connection {
                     let reason = "the broker ended the TLS handshake: it does not speak TLS here";
                     Err(Error::Security { brokers: broker.into(), reason: reason.into() })
                 }
-                None => Err(wire(error.to_string())),
+                None => Err(wire(words(broker, &error))),
             },
         }
     }
@@ -148,7 +148,7 @@ impl Connection {
             // With TLS 1.3 a refused certificate is told after the handshake.
             match inner.and_then(|inner| inner.downcast_ref()) {
                 Some(error) => untrusted(&broker, error),
-                None => failed(error.to_string()),
+                None => failed(words(&broker, &error)),
             }
         })?;
         ResponseHeader::decode(&mut answer, <R::Response as HeaderVersion>::header_version(version))
@@ -188,6 +188,14 @@ impl Connection {
         let reason = kafka_protocol::ResponseError::try_from_code(code)
             .map_or_else(|| format!("error code {code}"), |error| error.to_string());
         Error::Wire { action, broker: self.broker.clone(), reason }
+    }
+}
+
+/// A failure of the connection.
+fn words(broker: &str, error: &std::io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Silent>()) {
+        Some(silent) => format!("the broker at {broker} {silent}"),
+        None => error.to_string(),
     }
 }
 
@@ -232,4 +240,25 @@ fn speaks_plaintext(broker: &str) -> bool {
     Connection::open(broker, None).is_ok_and(|mut connection| {
         connection.ask("look for a broker without TLS", &ApiVersionsRequest::default(), 0).is_ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A broker that hangs: the system accepts for it, and nobody answers.
+    #[test]
+    fn a_broker_that_is_silent_is_named_with_the_seconds_that_were_waited() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let broker = listener.local_addr().expect("an address").to_string();
+        let silent = format!("the broker at {broker} did not answer within 3 s");
+        let mut plain = Connection::open(&broker, None).expect("accepted");
+        let error = plain.ask("ask", &ApiVersionsRequest::default(), 0).expect_err("silent");
+        assert!(error.to_string().ends_with(&silent), "{error}");
+        let tls = crate::security::stream::web_tls_config().expect("TLS");
+        let error = Connection::open(&broker, Some(&tls)).expect_err("silent");
+        assert!(error.to_string().ends_with(&silent), "{error}");
+    }
 }

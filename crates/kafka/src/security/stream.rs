@@ -17,6 +17,25 @@ use crate::Error;
 /// Connect, and each read and write.
 const STEP_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The other side is there and silent.
+#[derive(Debug, thiserror::Error)]
+#[error("did not answer within {} s", after.as_secs_f64())]
+pub(crate) struct Silent {
+    after: Duration,
+}
+
+/// The system's words for an end of patience (`os error 11`) say nothing to anybody.
+fn in_time<T>(result: io::Result<T>, tcp: &TcpStream) -> io::Result<T> {
+    use io::ErrorKind::{TimedOut, WouldBlock};
+    result.map_err(|error| match error.kind() {
+        WouldBlock | TimedOut => {
+            let after = tcp.read_timeout().ok().flatten().unwrap_or(STEP_TIMEOUT);
+            io::Error::new(TimedOut, Silent { after })
+        }
+        _ => error,
+    })
+}
+
 /// A connection that is open.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -36,6 +55,9 @@ impl Stream {
         for address in (host, port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, STEP_TIMEOUT) {
                 Ok(stream) => return Self::on(stream, host, tls),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    last = io::Error::new(error.kind(), Silent { after: STEP_TIMEOUT });
+                }
                 Err(error) => last = error,
             }
         }
@@ -44,11 +66,14 @@ impl Stream {
 
     /// A read may take this much longer than a step.
     pub(crate) fn patience(&self, wait: Duration) -> io::Result<()> {
-        let tcp = match self {
+        self.tcp().set_read_timeout(Some(STEP_TIMEOUT + wait))
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref(),
-        };
-        tcp.set_read_timeout(Some(STEP_TIMEOUT + wait))
+        }
     }
 
     fn on(mut tcp: TcpStream, host: &str, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
@@ -60,7 +85,8 @@ impl Stream {
         let mut connection =
             ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
         while connection.is_handshaking() {
-            connection.complete_io(&mut tcp)?;
+            let done = connection.complete_io(&mut tcp);
+            in_time(done, &tcp)?;
         }
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, tcp))))
     }
@@ -68,26 +94,29 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
+        let read = match self {
             Self::Plain(stream) => stream.read(buffer),
             Self::Tls(stream) => stream.read(buffer),
-        }
+        };
+        in_time(read, self.tcp())
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
+        let written = match self {
             Self::Plain(stream) => stream.write(bytes),
             Self::Tls(stream) => stream.write(bytes),
-        }
+        };
+        in_time(written, self.tcp())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
+        let flushed = match self {
             Self::Plain(stream) => stream.flush(),
             Self::Tls(stream) => stream.flush(),
-        }
+        };
+        in_time(flushed, self.tcp())
     }
 }
 
