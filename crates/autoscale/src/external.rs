@@ -52,6 +52,8 @@ pub enum LawSettings {
         lag_threshold: i64,
         /// Active above this many records.
         activation_lag_threshold: i64,
+        /// What the other law is told, which is only asked.
+        slo: Box<SloOptions>,
     },
 }
 
@@ -107,6 +109,7 @@ impl Settings {
             Some("stock") => LawSettings::Stock {
                 lag_threshold: reader.count("lagThreshold", 1)?.unwrap_or(10),
                 activation_lag_threshold: reader.count("activationLagThreshold", 0)?.unwrap_or(0),
+                slo: Box::new(slo_options(&reader, name, stale_after_s, fallback_replicas)?),
             },
             Some(other) => return Err(reader.wrong("law", other, "slo, stock")),
         };

@@ -4,8 +4,10 @@ use tidegate_autoscale::lag::{
     LagOptions, PartitionOffsets as LawOffsets, PreviousOffsets, total_lag,
 };
 use tidegate_autoscale::law::{
-    Decider as By, Decision, Facts, Law as _, SinkFacts, SloLaw, SloTerm, StockLaw,
+    Alternative, Beside, Decider as By, Decision, Facts, Law as _, SinkFacts, SloLaw, SloOptions,
+    SloTerm, StockLaw, StockOptions,
 };
+use tidegate_autoscale::scaled_object::ScaledObject;
 use tidegate_kafka::PartitionOffsets;
 
 use crate::metadata::{LawSettings, Settings};
@@ -41,15 +43,17 @@ pub(crate) struct Decided {
 pub(crate) struct Decider {
     law: Law,
     stale: Stale,
-    stock: Option<Beside>,
+    other: Other,
 }
 
-/// Runs beside, on the same facts (shadow). It speaks at its own polls and syncs only:
-/// what it said last is quoted until then.
+/// The law that is only asked, on the same facts.
 #[derive(Debug)]
-struct Beside {
-    law: Box<StockLaw>,
-    said: Option<i32>,
+enum Other {
+    /// As KEDA's Kafka trigger has it where nothing is said.
+    Stock(Box<Beside<StockLaw>>),
+    /// With the ScaledObject's own trigger (shadow).
+    OwnStock(Box<Beside<StockLaw>>),
+    Slo(Box<Beside<SloLaw>>),
 }
 
 #[derive(Debug)]
@@ -60,27 +64,37 @@ enum Law {
 
 impl Decider {
     pub(crate) fn new(settings: &Settings, now_ms: i64) -> Result<Self, String> {
-        let law = match &settings.law {
-            LawSettings::Slo(options) => {
-                let law = SloLaw::new((**options).clone(), now_ms).map_err(|e| e.to_string())?;
-                Law::Slo { law: Box::new(law), last: None }
-            }
-            LawSettings::Stock { lag_threshold, activation_lag_threshold } => Law::Stock {
-                options: LagOptions {
-                    lag_threshold: *lag_threshold,
-                    activation_lag_threshold: *activation_lag_threshold,
-                    ..LagOptions::default()
-                },
-                previous: PreviousOffsets::new(),
-                active: false,
-            },
+        let slo_law = |options: &SloOptions| {
+            SloLaw::new(options.clone(), now_ms).map_err(|error| error.to_string())
         };
-        Ok(Self { law, stale: Stale::new(settings, now_ms), stock: None })
+        let (law, other) = match &settings.law {
+            LawSettings::Slo(options) => {
+                let law = Law::Slo { law: Box::new(slo_law(options)?), last: None };
+                let Settings { group, topic, .. } = settings;
+                let (min, max) = (options.min_replicas, options.max_replicas);
+                let object = ScaledObject::of_group(group, group, topic, min, max);
+                let stock = StockLaw::new(object, StockOptions::default(), now_ms);
+                (law, Other::Stock(Box::new(Beside::new(stock, "stock"))))
+            }
+            LawSettings::Stock { lag_threshold, activation_lag_threshold, slo } => {
+                let law = Law::Stock {
+                    options: LagOptions {
+                        lag_threshold: *lag_threshold,
+                        activation_lag_threshold: *activation_lag_threshold,
+                        ..LagOptions::default()
+                    },
+                    previous: PreviousOffsets::new(),
+                    active: false,
+                };
+                (law, Other::Slo(Box::new(Beside::new(slo_law(slo)?, "slo"))))
+            }
+        };
+        Ok(Self { law, stale: Stale::new(settings, now_ms), other })
     }
 
-    /// Lets the stock law look at the same facts.
+    /// Lets the stock law of the ScaledObject's own trigger look at the same facts.
     pub(crate) fn beside(&mut self, stock: StockLaw) {
-        self.stock = Some(Beside { law: Box::new(stock), said: None });
+        self.other = Other::OwnStock(Box::new(Beside::new(stock, "stock")));
     }
 
     pub(crate) fn decide(&mut self, seen: &Seen) -> Decided {
@@ -94,7 +108,8 @@ impl Decider {
         };
         self.stale.look(seen.now_ms, seen.spec, facts.offsets.is_ok());
         let unread = facts.offsets.as_ref().err().map(|why| self.stale.unread(seen.spec, why));
-        let stock_wanted = self.stock.as_mut().and_then(|stock| stock.ask(seen.now_ms, &facts));
+        let said = self.other.ask(seen.now_ms, &facts);
+        let stock_wanted = said.as_ref().filter(|_| self.other.is_own_stock()).map(|said| said.to);
         let mut decided = match &mut self.law {
             Law::Slo { law, last } => slo(law, last, seen, &facts, unread.as_ref(), &self.stale),
             Law::Stock { options, previous, active } => {
@@ -102,22 +117,25 @@ impl Decider {
             }
         };
         decided.stock_wanted = stock_wanted;
+        if let Some(decision) = &mut decided.decision {
+            decision.alternative = said;
+        }
         decided.is_fallback = unread.is_some_and(|unread| unread.is_fallback);
         decided
     }
 }
 
-impl Beside {
-    /// What it would do next from here, as it said last.
-    fn ask(&mut self, now_ms: i64, facts: &Facts) -> Option<i32> {
-        let decisions = self.law.tick(now_ms, facts);
-        self.law.not_followed();
-        for decision in decisions {
-            if decision.tells_a_count() || self.said.is_none() {
-                self.said = Some(decision.to);
-            }
+impl Other {
+    fn ask(&mut self, now_ms: i64, facts: &Facts) -> Option<Alternative> {
+        match self {
+            Self::Stock(law) | Self::OwnStock(law) => law.ask(now_ms, facts),
+            Self::Slo(law) => law.ask(now_ms, facts),
         }
-        self.said
+        .cloned()
+    }
+
+    fn is_own_stock(&self) -> bool {
+        matches!(self, Self::OwnStock(_))
     }
 }
 
@@ -211,9 +229,6 @@ fn for_law(offsets: &PartitionOffsets) -> LawOffsets {
 mod tests {
     use std::collections::HashMap;
 
-    use tidegate_autoscale::law::StockOptions;
-    use tidegate_autoscale::scaled_object::ScaledObject;
-
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -251,6 +266,36 @@ mod tests {
             let held = decider.decide(&broken);
             assert!(held.active, "{law}");
             assert_eq!(held.wanted, 1, "{law}");
+        }
+    }
+
+    #[test]
+    fn each_decision_says_what_the_other_law_would_do() {
+        for (law, other) in [("slo", "stock"), ("stock", "slo")] {
+            let mut decider = Decider::new(&settings(&[("law", law)]), 0).expect("law");
+            for second in 1..=180 {
+                let end = Some(second * 5000);
+                let partition = |partition| PartitionOffsets {
+                    partition,
+                    committed: Some(0),
+                    start: Some(0),
+                    end,
+                };
+                let offsets = match second {
+                    90..100 => Err("gone".to_owned()),
+                    _ => Ok((0..24).map(partition).collect()),
+                };
+                let seen = Seen { spec: 3, ready: 3, offsets, ..seen(second, None, 0) };
+                let decided = decider.decide(&seen);
+                assert_eq!(decided.stock_wanted, None, "no trigger of its own");
+                let Some(decision) = decided.decision else { continue };
+                let said = decision.alternative.expect("the other law was asked");
+                assert_eq!(said.law, other, "second {second}");
+                assert!(said.why.contains(&format!("{}", said.to)), "{said:?}");
+                if second == 180 {
+                    assert!(said.to > 3, "{said:?}");
+                }
+            }
         }
     }
 

@@ -15,7 +15,8 @@
 //! - [`kubernetes`]: HPAs, pods; [`fence`]: dead pods leave their group at once; `mend`: HPAs
 //!   that KEDA made without our metric get it
 //! - `sink`: whether the sink is the limit, from the pods' own pages
-//! - [`shadow`], [`replay`]: decisions without acting, on live and on recorded facts
+//! - [`shadow`], [`replay`]: decisions without acting, on live and on recorded facts; `outage`:
+//!   failures that last are said now and then
 //! - [`server`], [`options`]: everything together; `tls`: certificates towards KEDA
 #![deny(missing_docs)]
 
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod object;
 pub mod observe;
 pub mod options;
+mod outage;
 pub mod proto;
 pub mod registry;
 pub mod replay;

@@ -2,7 +2,7 @@
 //! trigger (then the settings are what its slo law would be told). Pure.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tidegate_autoscale::law::SloOptions;
@@ -46,7 +46,29 @@ impl Manifest {
         }
     }
 
-    /// Reads the first ScaledObject of a file.
+    /// Reads the ScaledObjects of several files.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`]; and a ScaledObject that is in two of them.
+    pub fn from_files(paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
+        let mut manifests: Vec<Self> = Vec::new();
+        for path in paths {
+            let manifest = Self::from_file(path)?;
+            let Self { namespace, name, .. } = &manifest;
+            let same = |known: &Self| (&known.namespace, &known.name) == (namespace, name);
+            if let Some(first) = manifests.iter().position(same) {
+                let first = paths[first].display();
+                let reason = format!(
+                    "{namespace}/{name} is in {first} too: one ScaledObject of a name is allowed"
+                );
+                return Err(Error::file(path, &reason));
+            }
+            manifests.push(manifest);
+        }
+        Ok(manifests)
+    }
+
+    /// Reads the ScaledObject of a file.
     ///
     /// # Errors
     /// One line: file, field, value, what is allowed.
@@ -60,11 +82,15 @@ impl Manifest {
     fn from_yaml(text: &str, source: &str) -> Result<Self, String> {
         let documents: Vec<Value> = serde_saphyr::from_multiple(text)
             .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
-        let document = documents
-            .into_iter()
-            .find(|document| document["kind"] == "ScaledObject")
-            .ok_or("no document of kind ScaledObject in it")?;
+        let mut objects =
+            documents.into_iter().filter(|document| document["kind"] == "ScaledObject");
+        let document = objects.next().ok_or("no document of kind ScaledObject in it")?;
         let name = |field: &str| document["metadata"][field].as_str().map(str::to_owned);
+        if let Some(second) = objects.next() {
+            let names = [&document, &second].map(|object| object["metadata"]["name"].as_str());
+            let [first, second] = names.map(|name| name.unwrap_or("one without a name"));
+            return Err(format!("it has the ScaledObjects {first} and {second}: one is allowed"));
+        }
         let triggers = document["spec"]["triggers"].as_array().map(Vec::as_slice);
         let external = triggers
             .unwrap_or_default()
@@ -170,6 +196,39 @@ mod tests {
         assert_eq!(options.target_age_s, 7.5);
         let refused = Manifest::of_group("n", "g", "t", -1.0).settings(1.0);
         assert!(refused.expect_err("refused").contains("targetAgeSeconds"));
+    }
+
+    #[test]
+    fn of_two_scaled_objects_of_one_name_neither_is_taken_silently() {
+        let folder = tempfile::tempdir().expect("folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("folder")).expect("folder");
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let first = file("a/orders.yaml", EXTERNAL);
+        let edited = file("b/orders.yaml", &EXTERNAL.replace("tx-trade-workers", "orders"));
+        let elsewhere = EXTERNAL.replace("metadata:\n  name", "metadata:\n  namespace: b\n  name");
+        let elsewhere = file("c/orders.yaml", &elsewhere);
+        let read = |paths: &[&PathBuf]| {
+            let paths: Vec<PathBuf> = paths.iter().map(|path| (*path).clone()).collect();
+            Manifest::from_files(&paths).map_err(|error| error.to_string())
+        };
+        let demo = DEMO.replace("name: trade-tx-consumer-scaler", "name: demo");
+        let other = file("d.yaml", &demo);
+        assert_eq!(read(&[&first, &elsewhere, &other]).expect("three of them").len(), 3);
+        for second in [&edited, &first] {
+            let error = read(&[&other, &first, second]).expect_err("refused");
+            for named in [&first, second] {
+                assert!(error.contains(&named.display().to_string()), "{error}");
+            }
+            assert!(error.ends_with("one ScaledObject of a name is allowed"), "{error}");
+        }
+        let error = Manifest::from_yaml(&format!("{EXTERNAL}\n---\n{demo}"), "x");
+        let error = error.expect_err("refused");
+        let names = "the ScaledObjects trade-tx-consumer-scaler and demo";
+        assert_eq!(error, format!("it has {names}: one is allowed"));
     }
 
     #[test]

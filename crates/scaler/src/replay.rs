@@ -38,7 +38,7 @@ pub struct Replayed {
 /// `pods_ready` or `ready_pods`. An empty cell is 0.
 ///
 /// # Errors
-/// One line: the column that is missing, or row, column and value.
+/// One line: the column that is missing, or row, column and value; or that there is no row.
 pub fn read(text: &str) -> Result<Vec<Row>, String> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let header: Vec<&str> = lines.next().ok_or("it is empty")?.split(',').map(str::trim).collect();
@@ -79,6 +79,9 @@ pub fn read(text: &str) -> Result<Vec<Row>, String> {
             spec: number(spec)? as i32,
             ready: number(ready)? as i32,
         });
+    }
+    if rows.is_empty() {
+        return Err("it has a header and no row: nothing was recorded".into());
     }
     Ok(rows)
 }
@@ -149,6 +152,16 @@ mod tests {
         let error =
             read("t_s,produced,lag,spec_replicas,ready_pods\n0,x,0,0,0\n").expect_err("refused");
         assert_eq!(error, "row 2, column produced: \"x\" is not a number");
+    }
+
+    #[test]
+    fn a_header_without_a_row_is_no_recording() {
+        let header = "t_s,produced,lag,spec_replicas,ready_pods\n";
+        for text in [header.to_owned(), format!("{header}\n  \n")] {
+            let error = read(&text).expect_err("refused");
+            assert_eq!(error, "it has a header and no row: nothing was recorded");
+        }
+        assert_eq!(read(&format!("{header}0,0,0,0,0\n")).expect("one row").len(), 1);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! the HPA would do on the same facts, where the file has that trigger. The law always
 //! sees the replicas that there are.
 
+mod telling;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,9 +18,12 @@ use crate::http::{Pages, router};
 use crate::kubernetes::Client;
 use crate::manifest::{Manifest, Trigger};
 use crate::metrics::Counters;
-use crate::object::{Object, ObjectKey, Status};
+use crate::object::{Object, ObjectKey, Status, whole};
+use crate::outage::Said;
 use crate::server::{shared, sink_watch};
 use crate::{Error, ScalerOptions, observe, service};
+
+use self::telling::{Line, Telling};
 
 /// A shadow that is ready to run.
 #[derive(Debug)]
@@ -138,16 +143,16 @@ fn object(
     Ok((cluster, object))
 }
 
-/// Logs the numbers side by side whenever one of them changes.
+/// Logs the numbers side by side, and why there are none.
 async fn tell(object: Arc<Object>) {
     let mut status = object.subscribe();
-    let mut told = None;
+    let mut telling = Telling::default();
     loop {
         let now = status.borrow_and_update().clone();
-        let numbers = (now.wanted, now.hpa.map(|hpa| hpa.desired), now.stock_wanted, now.members);
-        if now.at_ms > 0 && told != Some(numbers) {
-            told = Some(numbers);
-            log(&object, &now);
+        match telling.look(&now) {
+            Some(Line::Numbers) => log(&object, &now),
+            Some(Line::Facts(said)) => log_facts(&object, &now, said),
+            None => {}
         }
         if status.changed().await.is_err() {
             return;
@@ -158,7 +163,8 @@ async fn tell(object: Arc<Object>) {
 fn log(object: &Object, status: &Status) {
     let text =
         |number: Option<i32>| number.map_or_else(|| "unknown".into(), |n: i32| n.to_string());
-    let why = object.newest().map(|decision| decision.explanation()).unwrap_or_default();
+    let newest = object.newest();
+    let why = newest.as_ref().map(|decision| decision.explanation()).unwrap_or_default();
     tracing::info!(
         object = object.label(),
         own = status.wanted,
@@ -166,6 +172,18 @@ fn log(object: &Object, status: &Status) {
         stock = text(status.stock_wanted),
         members = text(status.members),
         why,
+        decision = newest.as_ref().and_then(whole),
         "shadow"
     );
+}
+
+fn log_facts(object: &Object, status: &Status, said: Said) {
+    let (object, error) = (object.label(), status.error.as_deref());
+    match said {
+        Said::Began => tracing::warn!(object, error, "Kafka cannot be read; nothing is decided"),
+        Said::GoesOn { for_s } => {
+            tracing::warn!(object, error, for_s, "Kafka still cannot be read");
+        }
+        Said::Over { for_s } => tracing::info!(object, for_s, "Kafka is read again"),
+    }
 }

@@ -79,9 +79,18 @@ fn every_key_is_read() {
     assert_eq!((settings.hpa_tolerance, settings.stale_after_s), (0.1, 45.0));
     assert_eq!(settings.bootstrap_servers.as_deref(), Some("b:9092"));
     assert_eq!(settings.pod_metrics_port, Some(8000));
-    let stock = read(&[("law", "stock"), ("lagThreshold", "500"), ("activationLagThreshold", "3")]);
-    let stock = stock.expect("allowed").law;
-    assert_eq!(stock, LawSettings::Stock { lag_threshold: 500, activation_lag_threshold: 3 });
+    let stock = read(&[
+        ("law", "stock"),
+        ("lagThreshold", "500"),
+        ("activationLagThreshold", "3"),
+        ("targetAgeSeconds", "7.5"),
+    ]);
+    let LawSettings::Stock { lag_threshold, activation_lag_threshold, slo } =
+        stock.expect("allowed").law
+    else {
+        panic!("stock")
+    };
+    assert_eq!((lag_threshold, activation_lag_threshold, slo.target_age_s), (500, 3, 7.5));
 }
 
 #[test]

@@ -7,42 +7,57 @@
 
 use super::{Alternative, Decision, Facts, HpaView, Law};
 
-/// See the module's text.
+/// The law that is only asked.
 #[derive(Debug, Clone)]
-pub struct Compared<L, O> {
-    law: L,
-    other: O,
-    other_name: &'static str,
+pub struct Beside<O> {
+    law: O,
+    name: &'static str,
     said: Option<Alternative>,
 }
 
-impl<L: Law, O: Law> Compared<L, O> {
-    /// `law` decides; `other`, called `other_name`, is quoted.
-    pub fn new(law: L, other: O, other_name: &'static str) -> Self {
-        Self { law, other, other_name, said: None }
+impl<O: Law> Beside<O> {
+    /// It is quoted as `name`.
+    pub fn new(law: O, name: &'static str) -> Self {
+        Self { law, name, said: None }
     }
 
-    fn ask(&mut self, now_ms: i64, facts: &Facts) {
-        let decisions = self.other.tick(now_ms, facts);
-        self.other.not_followed();
+    /// What it would do next from here, as it said last: it speaks at its own times only.
+    pub fn ask(&mut self, now_ms: i64, facts: &Facts) -> Option<&Alternative> {
+        let decisions = self.law.tick(now_ms, facts);
+        self.law.not_followed();
         for decision in decisions {
             if decision.tells_a_count() || self.said.is_none() {
                 self.said = Some(Alternative {
-                    law: self.other_name.to_owned(),
+                    law: self.name.to_owned(),
                     to: decision.to,
                     why: decision.explanation(),
                 });
             }
         }
+        self.said.as_ref()
+    }
+}
+
+/// See the module's text.
+#[derive(Debug, Clone)]
+pub struct Compared<L, O> {
+    law: L,
+    other: Beside<O>,
+}
+
+impl<L: Law, O: Law> Compared<L, O> {
+    /// `law` decides; `other`, called `other_name`, is quoted.
+    pub fn new(law: L, other: O, other_name: &'static str) -> Self {
+        Self { law, other: Beside::new(other, other_name) }
     }
 }
 
 impl<L: Law, O: Law> Law for Compared<L, O> {
     fn tick(&mut self, now_ms: i64, facts: &Facts) -> Vec<Decision> {
-        self.ask(now_ms, facts);
+        let said = self.other.ask(now_ms, facts);
         let mut decisions = self.law.tick(now_ms, facts);
         for decision in &mut decisions {
-            decision.alternative.clone_from(&self.said);
+            decision.alternative = said.cloned();
         }
         decisions
     }
@@ -52,7 +67,7 @@ impl<L: Law, O: Law> Law for Compared<L, O> {
     }
 
     fn next_due_ms(&self) -> i64 {
-        self.law.next_due_ms().min(self.other.next_due_ms())
+        self.law.next_due_ms().min(self.other.law.next_due_ms())
     }
 
     fn not_followed(&mut self) {

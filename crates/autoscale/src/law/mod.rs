@@ -6,7 +6,7 @@
 //! # Layout
 //! - [`StockLaw`]: KEDA's trigger and executor, and the HPA
 //! - [`SloLaw`]: the least pods that keep a promised age
-//! - [`Compared`]: a law, and what another one would have said
+//! - [`Compared`]: a law, and what another one would have said; [`Beside`]: that other one
 //! - [`Recorder`]: a law of which something is kept: [`Keep`]
 //! - [`ThroughKeda`]: a law whose number KEDA and the HPA carry out
 //! - [`Schedule`]: replicas by the clock, whatever the facts
@@ -24,7 +24,7 @@ mod slo;
 mod stock;
 mod through_keda;
 
-pub use compared::Compared;
+pub use compared::{Beside, Compared};
 pub use decision::{Alternative, Decider, Decision, HpaView};
 pub use joins::Joins;
 pub use recorder::{Keep, Recorder};

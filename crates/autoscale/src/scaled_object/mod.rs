@@ -73,6 +73,32 @@ impl ScaledObject {
             .map_err(|reason| ScaledObjectError { source_name: source_name.to_owned(), reason })
     }
 
+    /// One of which only this much is known: KEDA's Kafka trigger, everything else as KEDA
+    /// and the HPA have it where nothing is said.
+    pub fn of_group(name: &str, group: &str, topic: &str, min: i32, max: i32) -> Self {
+        Self {
+            name: name.to_owned(),
+            target_kind: "Deployment".into(),
+            target_name: name.to_owned(),
+            polling_interval_ms: read::POLLING_INTERVAL_S * 1000,
+            cooldown_ms: read::COOLDOWN_S * 1000,
+            initial_cooldown_ms: 0,
+            min_replica_count: min,
+            max_replica_count: max,
+            idle_replica_count: None,
+            fallback: None,
+            behavior: None,
+            trigger: Trigger {
+                topic: Some(topic.to_owned()),
+                group: group.to_owned(),
+                use_cached_metrics: false,
+                is_value_target: false,
+                lag: LagOptions::default(),
+            },
+            annotations: Annotations::default(),
+        }
+    }
+
     /// Name of the object.
     pub fn name(&self) -> &str {
         &self.name

@@ -45,6 +45,10 @@ const TRIGGER_KEYS: &[&str] = &[
     "ensureEvenDistributionOfPartitions",
 ];
 
+/// KEDA's defaults, seconds.
+pub(super) const POLLING_INTERVAL_S: i64 = 30;
+pub(super) const COOLDOWN_S: i64 = 300;
+
 pub(super) fn scaled_object(text: &str) -> Result<ScaledObject, String> {
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(text).map_err(|error| first_line(&error.to_string()))?;
@@ -103,8 +107,13 @@ fn checked(manifest: Manifest) -> Result<ScaledObject, String> {
         name: manifest.metadata.name,
         target_kind: spec.scale_target_ref.kind.unwrap_or_else(|| "Deployment".into()),
         target_name: spec.scale_target_ref.name,
-        polling_interval_ms: seconds("spec.pollingInterval", spec.polling_interval, 30, 1)?,
-        cooldown_ms: seconds("spec.cooldownPeriod", spec.cooldown_period, 300, 0)?,
+        polling_interval_ms: seconds(
+            "spec.pollingInterval",
+            spec.polling_interval,
+            POLLING_INTERVAL_S,
+            1,
+        )?,
+        cooldown_ms: seconds("spec.cooldownPeriod", spec.cooldown_period, COOLDOWN_S, 0)?,
         initial_cooldown_ms: seconds(
             "spec.initialCooldownPeriod",
             spec.initial_cooldown_period,

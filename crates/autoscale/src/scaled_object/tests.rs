@@ -32,6 +32,15 @@ fn the_committed_objects_are_read() {
     }
 }
 
+#[test]
+fn what_is_not_said_of_a_group_is_as_in_a_manifest_that_does_not_say_it() {
+    let read = ScaledObject::from_yaml(
+        &minimal("  minReplicaCount: 2\n  maxReplicaCount: 9\n", "").replace("name: d", "name: a"),
+        "m",
+    );
+    assert_eq!(ScaledObject::of_group("a", "g", "t", 2, 9), read.expect("reads"));
+}
+
 fn annotated(annotations: &str) -> Result<ScaledObject, super::ScaledObjectError> {
     let metadata = format!("metadata: {{name: a, annotations: {{{annotations}}}}}");
     ScaledObject::from_yaml(&minimal("", "").replace("metadata: {name: a}", &metadata), "m")

@@ -233,6 +233,10 @@ fn connect(host: &str) -> anyhow::Result<TcpStream> {
 mod tests {
     use std::net::TcpListener;
 
+    use tidegate_kafka::PartitionOffsets;
+    use tidegate_scaler::metadata::Settings;
+    use tidegate_scaler::object::{Object, ObjectKey};
+
     use super::*;
 
     const LINE: &str = r#"{"at_ms":0,"decided_by":"slo","from":1,"to":4,"lag":9,"metric":9,"target":500,"active":true,"proposal":4,"stabilized":null,"reason":null,"binding":""}"#;
@@ -273,6 +277,38 @@ mod tests {
         let error = lines("log", &two, None).expect_err("which").to_string();
         assert_eq!(error, "log knows [\"a/orders\", \"a/trades\"]: choose one with --name");
         assert!(lines("log", talk, None).expect("none").is_empty());
+    }
+
+    /// The scaler's own decision, in a line of its log as JSON.
+    #[test]
+    fn a_live_scalers_line_says_what_the_other_law_would_do() {
+        let metadata = [("consumerGroup", "g"), ("topic", "t"), ("podStartSeconds", "5")];
+        let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let settings = Settings::read("orders", &metadata.clone().into()).expect("settings");
+        let key =
+            ObjectKey { namespace: "a".into(), name: "orders".into(), metadata: metadata.to_vec() };
+        let object = Object::new(key, settings, 0, Some(1)).expect("object");
+        for second in 1..60 {
+            let partition = |partition| PartitionOffsets {
+                partition,
+                committed: Some(0),
+                start: Some(0),
+                end: Some(second * 50),
+            };
+            let offsets = Ok((0..10).map(partition).collect());
+            object.observe(second * 1000, offsets, None, None, true);
+        }
+        let decision = object.decisions().into_iter().rfind(Decision::changes).expect("a change");
+        let mut said = serde_json::json!({
+            "timestamp": "2025-12-30T16:12:06Z", "level": "INFO", "message": "decided",
+        });
+        said["object"] = object.label().into();
+        said["decision"] = serde_json::to_string(&decision).expect("JSON").into();
+        let read = lines("log", &format!("{said}\n"), Some("a/orders")).expect("read");
+        let story = read[0].story("3 s");
+        assert!(story.contains("(slo law)"), "{story}");
+        assert!(story.contains("\n  limit  "), "{story}");
+        assert!(story.contains("\n  otherwise  stock would say "), "{story}");
     }
 
     #[test]

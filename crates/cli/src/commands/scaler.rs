@@ -71,7 +71,7 @@ fn manifests(args: &ScalerArgs, config: &Config) -> anyhow::Result<Vec<Manifest>
         let (group, topic) = (&config.consume.group, &config.kafka.topic);
         return Ok(vec![Manifest::of_group(&namespace, group, topic, args.target_age)]);
     }
-    args.scaled_object.iter().map(|file| Manifest::from_file(file).map_err(said)).collect()
+    Manifest::from_files(&args.scaled_object).map_err(said)
 }
 
 fn config(args: &ScalerArgs) -> anyhow::Result<Config> {

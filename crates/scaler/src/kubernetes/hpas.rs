@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Client;
+use crate::clock::Clock;
 use crate::object::ObjectKey;
+use crate::outage::{Outage, Said};
 use crate::service::is_ours;
 
 const EVERY: Duration = Duration::from_secs(5);
@@ -75,16 +77,23 @@ impl Hpas {
             }
             None => "/apis/autoscaling/v2/horizontalpodautoscalers".to_owned(),
         };
-        let mut failing = false;
+        let clock = Clock::start();
+        let mut outage = Outage::default();
         loop {
             let read = client.get(&path).await;
-            match &read {
-                Ok(_) => failing = false,
-                Err(error) if !failing => {
-                    tracing::warn!(%error, "HPAs cannot be read; members of the groups count instead");
-                    failing = true;
+            let error = read.as_ref().err().map(ToString::to_string);
+            match outage.look(clock.now_ms(), error.as_deref()) {
+                Some(Said::Began) => {
+                    tracing::warn!(
+                        error,
+                        "HPAs cannot be read; members of the groups count instead"
+                    );
                 }
-                Err(_) => {}
+                Some(Said::GoesOn { for_s }) => {
+                    tracing::warn!(error, for_s, "HPAs still cannot be read");
+                }
+                Some(Said::Over { for_s }) => tracing::info!(for_s, "HPAs are read again"),
+                None => {}
             }
             self.seen.send_replace(read.map(|list| by_object(&list)).unwrap_or_default());
             tokio::time::sleep(EVERY).await;

@@ -5,9 +5,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tidegate_autoscale::law::Decision;
 use tidegate_kafka::{ClusterError, GroupMember, PartitionOffsets};
 
-use super::{Mind, Object, Status, Trouble, lock};
+use super::{Mind, Object, Status, Trouble, lock, whole};
 use crate::decide::Seen;
 use crate::kubernetes::HpaFacts;
 use crate::metadata::LawSettings;
@@ -72,12 +73,27 @@ impl Object {
             if left_s.is_none() {
                 mind.present.spec = Some(after.wanted);
                 if let Some(decision) = decided.decision {
-                    lock(&self.history).keep(&self.label(), decision);
+                    // What a shadow tells of its numbers is its own affair.
+                    if acts && decision.changes() {
+                        self.log(&decision);
+                    }
+                    lock(&self.history).keep(decision);
                 }
             }
         }
         drop(mind);
         self.status.send_replace(after);
+    }
+
+    fn log(&self, decision: &Decision) {
+        tracing::info!(
+            object = self.label(),
+            from = decision.from,
+            to = decision.to,
+            why = decision.explanation(),
+            decision = whole(decision),
+            "decided"
+        );
     }
 
     /// A look that may end before its time: then that is what is answered, until the

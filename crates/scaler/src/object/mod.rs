@@ -32,6 +32,7 @@ use self::history::History;
 use self::present::Present;
 
 pub use self::history::DECISION_LOG;
+pub(crate) use self::history::whole;
 pub use self::status::{Status, Trouble};
 
 /// What the pods said of their sink counts for this long: two rounds may fail.

@@ -237,6 +237,62 @@ fn decisions_are_bounded_and_the_newest_is_there() {
     assert!(decisions.windows(2).all(|pair| pair[0].at_ms < pair[1].at_ms));
 }
 
+/// Counts the lines that say this.
+struct Lines(&'static str, std::sync::Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        if message.0 == self.0 {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn what_is_not_carried_out_is_neither_logged_nor_kept_at_each_look() {
+    let lines = |acts: bool| {
+        let object = object(&[("podStartSeconds", "5")]);
+        let count = std::sync::Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Lines("decided", count.clone()), || {
+            // Eleven pods are enough for the load; three stay three, whatever is decided.
+            for second in 1..200 {
+                object.observe(second * 1000, steady(second), members(3), None, acts);
+            }
+        });
+        (count.load(Ordering::Relaxed), object.decisions().len())
+    };
+    let (logged, kept) = lines(true);
+    assert!((1..20).contains(&logged) && kept < 60, "{logged} lines, {kept} decisions");
+    let (logged, kept) = lines(false);
+    assert!(logged == 0 && kept < 60, "{logged} lines, {kept} decisions");
+}
+
 #[test]
 fn an_hpa_that_does_something_else_is_followed_after_three_syncs() {
     let object = object(&[]);
