@@ -1,4 +1,4 @@
-//! How to reach a cluster, and which client settings are ours alone.
+//! How to reach a cluster, raw client settings included.
 //!
 //! Contract: a raw librdkafka setting passes through unless tidegate's promises
 //! hang on it; then it is refused with the reason. Pure.
@@ -10,69 +10,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, SecurityOptions, Tokens};
-
-const READS_ITSELF: &str = "without effect: librdkafka joins the group, tidegate reads the log";
-
-/// Settings the promises depend on, and why a user cannot set them.
-const OWNED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "use the brokers option"),
-    ("metadata.broker.list", "use the brokers option"),
-    ("client.id", "use the client_id option"),
-    ("group.id", "use the group option"),
-    ("group.protocol", "use the protocol option"),
-    ("group.instance.id", "use the instance_id option"),
-    ("group.remote.assignor", "KIP-848 groups use the broker's uniform assignor, which is sticky"),
-    (
-        "partition.assignment.strategy",
-        "always cooperative-sticky: eager assignment stops the world",
-    ),
-    ("enable.auto.commit", "offsets follow the database and are committed by tidegate"),
-    ("enable.auto.offset.store", "offsets follow the database and are committed by tidegate"),
-    ("auto.commit.interval.ms", "use the commit_interval_ms option"),
-    ("auto.offset.reset", "always earliest: latest would skip unseen records"),
-    ("session.timeout.ms", "use the session_timeout_ms option"),
-    ("heartbeat.interval.ms", "use the heartbeat_interval_ms option"),
-    ("max.poll.interval.ms", "use the max_poll_interval_ms option"),
-    ("enable.idempotence", "always on: retries must not duplicate or reorder"),
-    ("acks", "always all: an acknowledged record must survive a leader change"),
-    ("request.required.acks", "always all: an acknowledged record must survive a leader change"),
-    ("isolation.level", "always read_committed"),
-    ("fetch.min.bytes", "use the fetch_min_bytes option"),
-    ("fetch.wait.max.ms", "use the fetch_wait_max_ms option"),
-    ("fetch.max.bytes", READS_ITSELF),
-    ("fetch.message.max.bytes", READS_ITSELF),
-    ("max.partition.fetch.bytes", READS_ITSELF),
-    ("fetch.error.backoff.ms", READS_ITSELF),
-    ("fetch.queue.backoff.ms", READS_ITSELF),
-    ("queued.min.messages", READS_ITSELF),
-    ("queued.max.messages.kbytes", READS_ITSELF),
-    ("check.crcs", "checksums are always checked"),
-    ("enable.partition.eof", "not needed, and it would look like a record"),
-    ("client.rack", "use the client_rack option"),
-    ("reconnect.backoff.ms", "use the reconnect_backoff_ms option"),
-    ("reconnect.backoff.max.ms", "use the reconnect_backoff_max_ms option"),
-    ("security.protocol", "use the security_protocol option"),
-    ("sasl.mechanism", "use the sasl_mechanism option"),
-    ("sasl.mechanisms", "use the sasl_mechanism option"),
-    ("sasl.username", "use the sasl_username option"),
-    ("sasl.password", "a secret: give it by variable or file"),
-    ("sasl.oauthbearer.method", "use the sasl_token or the oidc options"),
-    ("sasl.oauthbearer.client.id", "use the oidc options"),
-    ("sasl.oauthbearer.client.secret", "a secret: give it by variable or file"),
-    ("sasl.oauthbearer.token.endpoint.url", "use the oidc options"),
-    ("enable.sasl.oauthbearer.unsecure.jwt", "unsigned tokens are for a broker's own tests"),
-    ("ssl.ca.location", "use the tls_ca option"),
-    ("ssl.ca.pem", "use the tls_ca option"),
-    ("ssl.certificate.location", "use the tls_certificate option"),
-    ("ssl.certificate.pem", "use the tls_certificate option"),
-    ("ssl.key.location", "use the tls_key option"),
-    ("ssl.key.pem", "a secret: use the tls_key option"),
-    ("ssl.key.password", "a secret: give it by variable or file"),
-    ("ssl.keystore.password", "a secret: use the tls_key option"),
-    ("enable.ssl.certificate.verification", "always on: an unverified broker can be anybody"),
-    ("ssl.endpoint.identification.algorithm", "always https: a certificate must be the host's"),
-];
+use crate::{Error, SecurityOptions, Tokens, owned};
 
 /// How to reach a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,9 +90,9 @@ impl ConnectionOptions {
         }
         self.security.validate()?;
         for key in self.librdkafka.keys() {
-            if let Some((_, reason)) = OWNED.iter().find(|(owned, _)| owned == key) {
+            if let Some(reason) = owned::reason(key) {
                 // The value may be a secret that was put in the wrong place.
-                return Err(Error::option(&format!("librdkafka.{key}"), "...", *reason));
+                return Err(Error::option(&format!("librdkafka.{key}"), "...", reason));
             }
         }
         Ok(())
@@ -209,6 +147,21 @@ mod tests {
         options.librdkafka.insert("auto.offset.reset".into(), "latest".into());
         let error = options.validate().expect_err("refused").to_string();
         assert!(error.contains("auto.offset.reset") && error.contains("skip"), "{error}");
+    }
+
+    #[test]
+    fn what_is_refused_says_what_to_use_or_that_there_is_nothing() {
+        for (key, expected) in [
+            ("client.id", "no option for it: a consumer is named after its pod, by POD_NAME"),
+            ("session.timeout.ms", "use session_timeout_ms"),
+            ("sasl.oauthbearer.method", "use sasl_token_file or oidc_token_url"),
+            ("ssl.key.pem", "a secret: use tls_key"),
+        ] {
+            let mut options = ConnectionOptions::new("a:1");
+            options.librdkafka.insert(key.into(), "x".into());
+            let error = options.validate().expect_err("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

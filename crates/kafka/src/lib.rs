@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - [`Record`], [`Records`], [`TopicPartition`], [`Position`]: what travels (`record`)
-//! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`)
+//! - [`ConnectionOptions`]: brokers and raw settings, owned keys refused (`connection`, `owned`)
 //! - [`SecurityOptions`]: TLS, SASL, tokens, for every client of the process (`security`)
 //! - [`GroupConsumer`]: one poll thread, one ordered channel (`group`)
 //! - `fetch`: reads the logs, without the library
@@ -31,6 +31,7 @@ mod group;
 mod lag;
 mod log;
 mod member_id;
+mod owned;
 mod probe;
 mod producer;
 mod record;
@@ -49,6 +50,7 @@ pub use group::{
     RevokeReply,
 };
 pub use lag::{LagReader, PartitionOffsets};
+pub use owned::refused_settings;
 pub use probe::{Cluster, cluster};
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerOptions, SendError};
 pub use record::{Header, Position, Record, StartPosition, TopicPartition};

@@ -129,6 +129,37 @@ mod tests {
         assert!(of(&super::Cli::command()) >= 5);
     }
 
+    /// What a refused client setting names is a flag, or at least a key of a file, or a variable.
+    #[test]
+    fn what_a_refused_setting_names_is_there() {
+        let defaults = include_str!("../../../../config/default.toml");
+        let defaults: toml::Table = defaults.parse().expect("TOML");
+        let is_key = |name: &str| {
+            ["kafka", "consume"].iter().any(|section| defaults[*section].get(name).is_some())
+        };
+        let mut command = super::Cli::command();
+        let consume = command.find_subcommand_mut("consume").expect("consume");
+        let help = consume.render_long_help().to_string();
+        let is_flag = |name: &str| {
+            let flag = name.replace('_', "-");
+            consume.get_arguments().any(|arg| arg.get_long() == Some(&flag))
+        };
+        let settings: Vec<_> = tidegate_kafka::refused_settings().collect();
+        assert!(settings.len() > 50);
+        for (key, options) in settings {
+            for name in options {
+                let is_there = is_flag(name) || is_key(name) || help.contains(&format!("{name}]"));
+                assert!(is_there, "{key}: there is no {name}");
+            }
+            let connection = tidegate_kafka::ConnectionOptions {
+                librdkafka: [(key.to_owned(), "x".to_owned())].into(),
+                ..Default::default()
+            };
+            let said = connection.validate().expect_err(key).to_string();
+            assert!(options.iter().all(|name| said.contains(name)), "{said}");
+        }
+    }
+
     #[test]
     fn every_command_that_users_see_has_examples() {
         for command in super::Cli::command().get_subcommands().filter(|c| !c.is_hide_set()) {
