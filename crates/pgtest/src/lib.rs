@@ -11,6 +11,7 @@
 //!
 //! # Layout
 //! - `binaries`: the system's programs, and whom they run as
+//! - `pooler`: a PgBouncer in front of a server
 //! - `session`: a session that stays open
 //! - `standby`: a second server that follows the first
 //! - `disk`: a small file system of a server's own
@@ -19,6 +20,7 @@
 
 mod binaries;
 mod disk;
+mod pooler;
 mod session;
 mod standby;
 
@@ -30,6 +32,7 @@ use tempfile::TempDir;
 
 use binaries::{Binaries, as_server_user, output};
 use disk::SmallDisk;
+pub use pooler::Pooler;
 pub use session::Session;
 
 /// Name of the superuser.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
@@ -46,7 +47,8 @@ impl ConnectOptions {
             let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next();
             return Ok(line.map(<[u8]>::to_vec));
         }
-        Ok(std::env::var_os("PGPASSWORD").map(std::os::unix::ffi::OsStringExt::into_vec))
+        let variable = std::env::var_os("PGPASSWORD").filter(|word| !word.is_empty());
+        Ok(variable.map(std::os::unix::ffi::OsStringExt::into_vec))
     }
 }
 
@@ -72,11 +74,18 @@ pub enum ConnectError {
     Postgres(#[from] tokio_postgres::Error),
 }
 
+const POOLER: &str = "behind a pooler in transaction mode, such as PgBouncer, every consumer \
+     needs --database-pooler (database_pooler = true)";
+
 /// An error of the client library in one line: what the server said with its
 /// SQLSTATE, else the error and its causes.
 pub fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(db) = error.as_db_error() {
-        return format!("{} (SQLSTATE {})", db.message(), db.code().code());
+        let said = format!("{} (SQLSTATE {})", db.message(), db.code().code());
+        return match names_prepared_statement(db.code(), db.message()) {
+            true => format!("{said}: {POOLER}"),
+            false => said,
+        };
     }
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -89,6 +98,13 @@ pub fn describe(error: &tokio_postgres::Error) -> String {
         cause = error.source();
     }
     text.replace('\n', " ")
+}
+
+/// Where nobody is in between, a session's statements are its own: none is absent, there
+/// already, or another one of that name.
+fn names_prepared_statement(state: &SqlState, message: &str) -> bool {
+    [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT].contains(state)
+        || *state == SqlState::PROTOCOL_VIOLATION && message.contains("prepared statement")
 }
 
 /// An open connection. Dropping it closes the socket at once: the server rolls

@@ -1,4 +1,4 @@
-//! `tidegate table` and `tidegate dead-letters`.
+//! `tidegate table` and `tidegate dead-letters`; the database of every tool.
 
 use std::path::PathBuf;
 

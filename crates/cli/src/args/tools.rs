@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::DatabaseArgs;
+
 const AUDIT_EXAMPLES: &str = "\
 Examples:
   tidegate audit --ledger ./ledger --database sqlite:trades.db
@@ -20,16 +22,8 @@ pub(crate) struct AuditArgs {
     /// The ledger that `produce --ledger` or `up` wrote
     #[arg(long, value_name = "DIR")]
     pub(crate) ledger: PathBuf,
-    /// The database that `consume` or `up` wrote
-    #[arg(long, value_name = "URL", env = "TIDEGATE_DATABASE", hide_env_values = true)]
-    pub(crate) database: String,
-    /// A file with PostgreSQL's password [default: PGPASSWORD]
-    #[arg(
-        long = "database-password-file",
-        value_name = "FILE",
-        env = "TIDEGATE_DATABASE_PASSWORD_FILE"
-    )]
-    pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
     /// The mapping that `consume` wrote with [default: the trades]
     #[arg(long, value_name = "FILE", env = "TIDEGATE_MAPPING")]
     pub(crate) mapping: Option<PathBuf>,
@@ -80,10 +74,10 @@ pub(crate) struct SimulateArgs {
     /// Write one row a second to this file; "-" is stdout, and the figures go to stderr
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Write the run as one page with charts; it needs no network
+    /// Write the run as one page with charts; it needs no network. "-" as for --csv
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Write every decision as a line of JSON, for `tidegate explain`
+    /// Write every decision as a line of JSON, for `tidegate explain`. "-" as for --csv
     #[arg(long, value_name = "FILE")]
     pub(crate) decisions: Option<PathBuf>,
     /// Print the figures as JSON

@@ -21,7 +21,8 @@ pub(super) fn run(args: &AuditArgs) -> anyhow::Result<Outcome> {
             bad_input(format!("--mapping {}: {why}", file.unwrap_or_default()))
         })?,
     };
-    let database = parts::database(&args.database, args.password_file.as_deref())?;
+    let password_file = args.database.password_file.as_deref();
+    let database = parts::database(&args.database.database, password_file)?;
     let report = audit_table(&args.ledger, &database, &table)
         .map_err(|error| bad_input(error.to_string()))?;
     if args.json {

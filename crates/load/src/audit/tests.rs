@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
-use tidegate_pgtest::Server;
-use tidegate_postgres::ConnectOptions;
+use tidegate_pgtest::{Pooler, Server};
+use tidegate_postgres::{ConnectOptions, connect};
 
 use super::{AuditReport, AuditTable, Database, RowMeaning, audit, audit_table};
 use crate::ledger::{Acked, LedgerMeta, LedgerWriter};
@@ -248,6 +248,26 @@ fn postgres_gives_the_same_report() {
     let ledger = World::new();
     let error = audit(&ledger.directory.path().join("ledger"), &empty).expect_err("no tables");
     assert!(error.to_string().contains("tidegate consume"), "{error}");
+}
+
+/// Another client of the pooler has left statements on the connection that all share.
+#[test]
+fn a_pooler_in_transaction_mode_gives_the_same_report() {
+    let server = Server::start(&["fsync=off"]).expect("a PostgreSQL server");
+    let pooler = Pooler::start(&server, 1).expect("a pooler");
+    let world = World::complete();
+    in_postgres(&server, "pooled", &world);
+    let options = ConnectOptions::new(pooler.url("pooled").parse().expect("URL"));
+    let left: Vec<String> = (0..100).map(|n| format!("PREPARE s{n} AS SELECT 1")).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let other = connect(&options, "other").await.expect("connects");
+        other.client.batch_execute(&left.join(";")).await.expect("prepares");
+    });
+    let database = Database::Postgres(options);
+    assert!(database.is_used().expect("asks"));
+    let report = audit(&world.directory.path().join("ledger"), &database).expect("audit");
+    assert_eq!(format!("{report:?}"), format!("{:?}", world.audit()));
 }
 
 /// The world's table under other names, as a mapping may have it.

@@ -1,12 +1,13 @@
 //! A PostgreSQL database, read as one snapshot.
 //!
-//! Blocking, on a thread of its own: an audit may be called from a runtime.
+//! Blocking, on a thread of its own: an audit may be called from a runtime. Nothing is
+//! prepared: behind a pooler in transaction mode another client may have left its statements.
 
 use std::collections::HashMap;
 use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
-use tidegate_postgres::tokio_postgres::types::ToSql;
+use tidegate_postgres::tokio_postgres::types::{ToSql, Type};
 use tidegate_postgres::tokio_postgres::{self, Client};
 use tidegate_postgres::{ConnectOptions, connect, describe};
 
@@ -23,8 +24,8 @@ const DEAD_LETTERS: &str = "SELECT kafka_partition, kafka_offset, payload FROM d
 
 pub(super) fn is_used(options: &ConnectOptions) -> Result<bool, String> {
     with_client(options, async |client| {
-        let row = client.query_one("SELECT to_regclass('positions') IS NOT NULL", &[]).await?;
-        row.try_get(0)
+        let exists = "SELECT to_regclass('positions') IS NOT NULL";
+        client.query_typed_one(exists, &[]).await?.try_get(0)
     })?
     .map_err(|error| describe(&error))
 }
@@ -83,7 +84,10 @@ async fn read_tables(
     let is_numbered = match &table.number {
         None => false,
         Some(number) => {
-            let found = client.query_one(HAS_COLUMN, &[&table.quoted(), number]).await?;
+            let table = table.quoted();
+            let values: [(&(dyn ToSql + Sync), Type); 2] =
+                [(&table, Type::TEXT), (number, Type::TEXT)];
+            let found = client.query_typed_one(HAS_COLUMN, &values).await?;
             found.try_get::<_, i64>(0)? > 0
         }
     };
@@ -115,8 +119,8 @@ async fn each(
     topic: &str,
     mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), tokio_postgres::Error>,
 ) -> Result<(), tokio_postgres::Error> {
-    let parameters: [&(dyn ToSql + Sync); 1] = [&topic];
-    let mut rows = pin!(client.query_raw(query, parameters).await?);
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&topic, Type::TEXT)];
+    let mut rows = pin!(client.query_typed_raw(query, parameters).await?);
     while let Some(row) = rows.try_next().await? {
         take(&row)?;
     }

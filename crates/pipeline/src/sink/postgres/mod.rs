@@ -361,6 +361,8 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
 #[cfg(test)]
 mod hand_on_tests;
 #[cfg(test)]
+mod pooler_tests;
+#[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
 mod table_tests;

@@ -1,9 +1,7 @@
-//! Mapped tables and upserts on a real server, directly and through a pooler.
+//! Mapped tables and upserts on a real server.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -20,17 +18,17 @@ use crate::sink::{Database, Sink, SinkContext, SinkError};
 use crate::table::{MappedDecoder, MappedRow, Mapping, TableKind};
 use crate::testing::{partition, record};
 
-static SERVER: LazyLock<Server> =
+pub(super) static SERVER: LazyLock<Server> =
     LazyLock::new(|| Server::start(&["fsync=off"]).expect("a PostgreSQL server"));
 
-fn new_database() -> String {
+pub(super) fn new_database() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = format!("m{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     SERVER.create_database(&name).expect("creates");
     name
 }
 
-const ACCOUNTS: &str = "
+pub(super) const ACCOUNTS: &str = "
 table = 'accounts'
 mode = 'upsert'
 key = ['id']
@@ -42,15 +40,19 @@ name = 'balance'
 type = 'numeric'
 ";
 
-fn mapping(text: &str) -> Arc<Mapping> {
+pub(super) fn mapping(text: &str) -> Arc<Mapping> {
     Arc::new(Mapping::from_text("m.toml", text).expect("reads"))
 }
 
-fn context() -> SinkContext {
+pub(super) fn context() -> SinkContext {
     SinkContext { group: "workers".into(), cluster_id: None, owner: "pod-1".into() }
 }
 
-fn batch(mapping: &Arc<Mapping>, records: Vec<Record>, expected: Option<i64>) -> Batch<MappedRow> {
+pub(super) fn batch(
+    mapping: &Arc<Mapping>,
+    records: Vec<Record>,
+    expected: Option<i64>,
+) -> Batch<MappedRow> {
     let decoder = MappedDecoder::new(mapping.clone());
     let next_offset = records.last().expect("records").offset + 1;
     let entry = |record: Record| {
@@ -63,17 +65,20 @@ fn batch(mapping: &Arc<Mapping>, records: Vec<Record>, expected: Option<i64>) ->
     }
 }
 
-fn account(offset: i64, id: &str, balance: &str) -> Record {
+pub(super) fn account(offset: i64, id: &str, balance: &str) -> Record {
     record(0, offset, &format!(r#"{{"id":"{id}","balance":{balance}}}"#))
 }
 
-async fn prepared(options: PostgresOptions, mapping: &Arc<Mapping>) -> PostgresSink<MappedRow> {
+pub(super) async fn prepared(
+    options: PostgresOptions,
+    mapping: &Arc<Mapping>,
+) -> PostgresSink<MappedRow> {
     let sink = PostgresSink::mapped(options, mapping);
     sink.prepare(&context()).await.expect("prepares");
     sink
 }
 
-fn options(url: &str) -> PostgresOptions {
+pub(super) fn options(url: &str) -> PostgresOptions {
     PostgresOptions::new(url.parse().expect(url))
 }
 
@@ -366,106 +371,4 @@ async fn exchanges_of_a_good_and_a_bad_batch(mapping: &Arc<Mapping>) -> (usize, 
     let count = SERVER.psql(&database, "SELECT count(*) FROM accounts").expect("counts");
     assert_eq!(count, "19999");
     (good, with_bad)
-}
-
-/// A PgBouncer in transaction mode in front of the server.
-struct Pooler {
-    child: Child,
-    port: u16,
-    _directory: tempfile::TempDir,
-}
-
-impl Pooler {
-    fn start(server_port: u16) -> Self {
-        let directory = tempfile::tempdir().expect("temporary directory");
-        let [port] = tidegate_ports::free().expect("a port");
-        let config = directory.path().join("pgbouncer.ini");
-        let text = format!(
-            "[databases]\n* = host=127.0.0.1 port={server_port} user=tidegate\n[pgbouncer]\n\
-             listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = 3\nuser = nobody\n"
-        );
-        std::fs::write(&config, text).expect("writes");
-        readable(directory.path());
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"];
-        let program = program.iter().find(|path| Path::new(path).exists());
-        let child = Command::new(program.expect("pgbouncer: run scripts/ensure-tools.sh test"))
-            .arg("-q")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("starts");
-        let pooler = Self { child, port, _directory: directory };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "PgBouncer does not answer");
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        pooler
-    }
-}
-
-/// As root it reads its file as another user.
-fn readable(directory: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let all = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(directory, all).expect("permissions");
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Pods behind a pooler share connections of the server, and each transaction
-/// may run on another one: rows, refused rows and positions are as without it.
-#[tokio::test]
-async fn pods_behind_a_pooler_in_transaction_mode_write_exactly_once() {
-    let database = new_database();
-    let pooler = Pooler::start(SERVER.port());
-    let url = SERVER.url(&database).replace(&SERVER.port().to_string(), &pooler.port.to_string());
-    for mode in ["append", "upsert"] {
-        let text = match mode {
-            "append" => {
-                ACCOUNTS.replace("mode = 'upsert'\nkey = ['id']", "").replace("accounts", "added")
-            }
-            _ => ACCOUNTS.to_owned(),
-        };
-        let mapping = mapping(&text);
-        let pod = |number: i32| {
-            let (mapping, url) = (mapping.clone(), url.clone());
-            async move {
-                let options = PostgresOptions { pooled: true, ..options(&url) };
-                let sink = prepared(options, &mapping).await;
-                for round in 0..20i64 {
-                    let records: Vec<Record> = (round * 10..round * 10 + 10)
-                        .map(|offset| {
-                            let balance = if offset % 50 == 7 { "\"x\"" } else { "1.5" };
-                            let mut record =
-                                account(offset, &format!("{number}-{offset}"), balance);
-                            record.partition = number;
-                            record
-                        })
-                        .collect();
-                    let mut batch = batch(&mapping, records, (round > 0).then_some(round * 10));
-                    batch.positions[0].partition =
-                        partition(if mode == "append" { number } else { 100 + number });
-                    let batch = Arc::new(batch);
-                    sink.write(batch).await.expect("writes");
-                }
-                let at = partition(if mode == "append" { number } else { 100 + number });
-                assert_eq!(sink.positions(&[at]).await, Ok(vec![Some(200)]));
-            }
-        };
-        tokio::join!(pod(0), pod(1), pod(2), pod(3), pod(4), pod(5));
-        let table = mapping.table();
-        let count = SERVER
-            .psql(&database, &format!("SELECT count(*), count(DISTINCT id) FROM {table}"))
-            .expect("counts");
-        assert_eq!(count, "1176|1176", "{mode}");
-    }
-    assert_eq!(SERVER.psql(&database, "SELECT count(*) FROM dead_letters").expect("counts"), "48");
 }
