@@ -511,6 +511,11 @@ fn each_tool_says_in_one_line_what_is_wrong() {
         write("external.yaml", &external.replace("targetAgeSeconds", "targetAgeSecond"));
     let parts = ["targetAgeSecond (unknown key)", "targetAgeSeconds"];
     assert_one_line(&[&shadow[..], &[&external_typo]].concat(), 2, &parts);
+    let [one, same] = ["one.yaml", "same.yaml"].map(|name| write(name, external));
+    let both = [&shadow[..], &[&one, "--scaled-object", &same]].concat();
+    assert_one_line(&both, 2, &[&one, &same, "default/trade-tx-consumer-scaler"]);
+    let header = write("header.csv", "t_s,produced,lag,spec_replicas,ready_pods\n");
+    assert_one_line(&["scaler", "replay", "--series", &header], 2, &["header.csv", "no row"]);
     assert_one_line(&["scaler", "replay", "--series", &wrong], 2, &["wrong.csv", "no column t_s"]);
 }
 
