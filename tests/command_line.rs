@@ -1,5 +1,7 @@
 //! Wrong input gets one clear line and the documented exit code.
 
+#[path = "command_line/options.rs"]
+mod options;
 mod support;
 
 use support::tidegate;

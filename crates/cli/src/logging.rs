@@ -23,10 +23,7 @@ const FILTER_ENV: &str = "TIDEGATE_LOG";
 
 /// Installs the process-wide subscriber.
 pub(crate) fn init(format: LogFormat) {
-    let filter = EnvFilter::builder()
-        .with_env_var(FILTER_ENV)
-        .try_from_env()
-        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn"));
+    let filter = chosen(std::env::var(FILTER_ENV).ok());
     // Decisions as JSON are for programs.
     let filter = match (format, format!("{DECISION_LOG}=off").parse()) {
         (LogFormat::Text, Ok(directive)) => filter.add_directive(directive),
@@ -40,6 +37,14 @@ pub(crate) fn init(format: LogFormat) {
         LogFormat::Text => builder.event_format(DemoText).init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
     }
+}
+
+/// What the variable says, if it says something that can be read.
+fn chosen(variable: Option<String>) -> EnvFilter {
+    variable
+        .filter(|text| !text.is_empty())
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| EnvFilter::new("info,librdkafka=warn"))
 }
 
 struct DemoText;
@@ -71,5 +76,18 @@ where
             }
         }
         writeln!(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn a_filter_that_says_nothing_is_none() {
+        let lines = |text: Option<&str>| chosen(text.map(str::to_owned)).to_string();
+        assert_eq!(lines(Some("")), lines(None));
+        assert!(lines(None).contains("info"));
+        assert_eq!(lines(Some("debug")), "debug");
     }
 }

@@ -82,6 +82,11 @@ impl PostgresUrl {
         format!("{scheme}://{user}@{rest}")
     }
 
+    /// Whether it carries a password.
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some_and(|password| !password.is_empty())
+    }
+
     /// Whether every host is a socket in the file system.
     pub(crate) fn is_local_socket(&self) -> bool {
         let hosts = self.config.get_hosts();
@@ -161,6 +166,7 @@ mod tests {
                 url.ssl_mode
             );
             assert_eq!(url.config.get_password(), Some(&b"s3cret"[..]));
+            assert!(url.has_password());
         }
     }
 

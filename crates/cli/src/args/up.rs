@@ -89,13 +89,13 @@ pub(crate) struct UpArgs {
     /// Write the report as JSON ("-" for stdout instead of the text)
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write the per-second series as CSV
+    /// Write the per-second series as CSV; "-" is stdout, and the text goes to stderr
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
     /// Serve the run's charts while it goes on, to this machine only [default: a free port]
     #[arg(long, value_name = "127.0.0.1:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:0")]
     pub(crate) dashboard: Option<String>,
-    /// Write the run as one page with charts; it needs no network
+    /// Write the run as one page with charts; it needs no network. "-" as for --csv
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

@@ -33,21 +33,22 @@ pub(super) fn run(args: &ConsumeArgs) -> anyhow::Result<Outcome> {
     let pipeline_options = pipeline_options(&config.consume);
     pipeline_options.validate(&group).map_err(|error| bad_input(error.to_string()))?;
     let table = parts::table_kind(Some(&config.consume.mapping))?;
-    let run = Run { args, config: &config, group, pipeline_options };
-    if config.consume.database == "none" {
-        logging::init(args.common.log_format);
-        return match table {
-            TableKind::Trades => run.consume(TradeDecoder, DiscardSink),
-            TableKind::Mapped(mapping) => run.consume(MappedDecoder::new(mapping), DiscardSink),
-        };
-    }
-    let database =
-        parts::database(&config.consume.database, Some(&config.consume.database_password_file))?;
+    let database = match config.consume.database.as_str() {
+        "none" => None,
+        url => Some(parts::database(url, Some(&config.consume.database_password_file))?),
+    };
     let timing = timing::check(&config.consume)?;
     logging::init(args.common.log_format);
     if let Some(line) = timing {
         tracing::warn!("{line}");
     }
+    let run = Run { args, config: &config, group, pipeline_options };
+    let Some(database) = database else {
+        return match table {
+            TableKind::Trades => run.consume(TradeDecoder, DiscardSink),
+            TableKind::Mapped(mapping) => run.consume(MappedDecoder::new(mapping), DiscardSink),
+        };
+    };
     let letters = dead_letter_topic(&config, &run.group.connection)?;
     let postgres = |options| PostgresOptions {
         connections: config.consume.database_connections as usize,

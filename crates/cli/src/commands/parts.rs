@@ -1,5 +1,7 @@
 //! What several commands build: runtime, connection, database, probes.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,14 +28,16 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// before the work begins.
 ///
 /// # Errors
-/// Bad input: the directory does not exist, or the file is a directory.
+/// Bad input: the directory does not exist, the file is a directory, or `-`.
 pub(super) fn can_write<const N: usize>(
     files: [(&str, Option<&PathBuf>); N],
 ) -> anyhow::Result<()> {
     for (flag, path) in files {
-        let Some(path) = path.filter(|path| path.as_os_str() != "-") else { continue };
+        let Some(path) = path else { continue };
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let why = if path.is_dir() {
+        let why = if is_stdout(path) {
+            "it needs a file; one of that name is ./-"
+        } else if path.is_dir() {
             "is a directory"
         } else if directory.is_some_and(|directory| !directory.is_dir()) {
             "its directory does not exist"
@@ -43,6 +47,38 @@ pub(super) fn can_write<const N: usize>(
         return Err(bad_input(format!("{flag} {}: {why}", path.display())));
     }
     Ok(())
+}
+
+/// The same where one of the files may be `-`, stdout: the flag of that one.
+///
+/// # Errors
+/// Bad input, as for [`can_write`], or two that are stdout.
+pub(super) fn can_write_or_print<const N: usize>(
+    files: [(&'static str, Option<&PathBuf>); N],
+) -> anyhow::Result<Option<&'static str>> {
+    let printed = files.map(|(flag, path)| path.filter(|path| is_stdout(path)).map(|_| flag));
+    can_write(files.map(|(flag, path)| (flag, path.filter(|path| !is_stdout(path)))))?;
+    let mut flags = printed.into_iter().flatten();
+    match (flags.next(), flags.next()) {
+        (Some(one), Some(other)) => {
+            Err(bad_input(format!("{one} -: not with {other} -, which is on stdout too")))
+        }
+        (one, _) => Ok(one),
+    }
+}
+
+pub(super) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Writes the file of a flag; `-` is stdout.
+pub(super) fn write(flag: &str, path: &Path, text: &str) -> anyhow::Result<()> {
+    if is_stdout(path) {
+        anstream::print!("{text}");
+        return Ok(());
+    }
+    std::fs::write(path, text)
+        .map_err(|error| anyhow::anyhow!("{flag} {}: {error}", path.display()))
 }
 
 /// Lays the Kafka flags over the other layers.
@@ -164,6 +200,23 @@ pub(super) fn database(url: &str, password_file: Option<&Path>) -> anyhow::Resul
     }))
 }
 
+/// For the command line of a child: without the password, every user of the machine can
+/// read it there.
+pub(super) fn database_url(database: &Database) -> String {
+    match database {
+        Database::Sqlite(_) => database.to_string(),
+        Database::Postgres(options) => options.url.without_password(),
+    }
+}
+
+/// For the environment of a child.
+pub(super) fn database_password(database: &Database) -> anyhow::Result<Option<OsString>> {
+    match database {
+        Database::Sqlite(_) => Ok(None),
+        Database::Postgres(options) => Ok(options.password()?.map(OsString::from_vec)),
+    }
+}
+
 /// The database of the tools' flags.
 pub(super) fn sink_database(args: &DatabaseArgs) -> anyhow::Result<SinkDatabase> {
     Ok(match database(&args.database, args.password_file.as_deref())? {
@@ -217,7 +270,9 @@ pub(super) async fn serve_metrics(
     if address == "off" {
         return Ok(());
     }
-    let server = MetricsServer::bind(address).await?;
+    let server = MetricsServer::bind(address)
+        .await
+        .map_err(|error| anyhow::Error::new(error).context("--metrics-addr"))?;
     tokio::spawn(server.run(Arc::new(registry), probes, std::future::pending()));
     Ok(())
 }

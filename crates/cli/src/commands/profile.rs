@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use tidegate_load::audit::Database;
 use tidegate_local::pods::CommandTemplate;
 use tidegate_local::world::RunDir;
 use tidegate_measure::{Measuring, Options, scenario};
@@ -26,10 +27,10 @@ pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     let config = resolve(args)?;
     let database = args.database.as_deref();
     let password_file = &config.consume.database_password_file;
-    database.map(|url| parts::database(url, Some(password_file))).transpose()?;
+    let database = database.map(|url| parts::database(url, Some(password_file))).transpose()?;
     logging::init(args.common.log_format);
     let run_dir = RunDir::prepare(args.run_dir.clone())?;
-    let options = options(args, &config, &run_dir)?;
+    let options = options(args, &config, &run_dir, database.as_ref())?;
     let mut say = |line: &str| tracing::info!("{line}");
     let measuring = Measuring::start(options.clone(), &mut say)?;
     let is_own_broker = args.kafka.brokers.is_none();
@@ -76,7 +77,12 @@ fn resolve(args: &ProfileArgs) -> anyhow::Result<Config> {
     layers.resolve()
 }
 
-fn options(args: &ProfileArgs, config: &Config, run_dir: &Path) -> anyhow::Result<Options> {
+fn options(
+    args: &ProfileArgs,
+    config: &Config,
+    run_dir: &Path,
+    database: Option<&Database>,
+) -> anyhow::Result<Options> {
     let consume = &config.consume;
     let batch_size = match consume.batch_size {
         BatchSize::Fixed(records) => records,
@@ -97,8 +103,9 @@ fn options(args: &ProfileArgs, config: &Config, run_dir: &Path) -> anyhow::Resul
     Ok(Options {
         cluster: parts::cluster(&config.kafka, &args.kafka, "tidegate-profile")?,
         partitions: args.partitions,
-        consumer: consumer(args, config)?,
-        database: args.database.clone().unwrap_or_else(|| format!("sqlite:{files}/{{name}}.db")),
+        consumer: consumer(args, config, database)?,
+        database: database
+            .map_or_else(|| format!("sqlite:{files}/{{name}}.db"), parts::database_url),
         batch_size,
         batch_timeout_s: consume.batch_timeout_s,
         commit_interval_s: consume.commit_interval_ms as f64 / 1000.0,
@@ -110,7 +117,11 @@ fn options(args: &ProfileArgs, config: &Config, run_dir: &Path) -> anyhow::Resul
 }
 
 /// The same pod as `tidegate up` starts; topic, group and size change from step to step.
-fn consumer(args: &ProfileArgs, config: &Config) -> anyhow::Result<CommandTemplate> {
+fn consumer(
+    args: &ProfileArgs,
+    config: &Config,
+    database: Option<&Database>,
+) -> anyhow::Result<CommandTemplate> {
     let consume = &config.consume;
     let mut words: Vec<OsString> =
         ["consume", "--report", "--exit-on-stdin-close"].map(OsString::from).to_vec();
@@ -141,9 +152,34 @@ fn consumer(args: &ProfileArgs, config: &Config) -> anyhow::Result<CommandTempla
     for (key, value) in &args.kafka.kafka_config {
         words.extend(["--kafka-config".into(), format!("{key}={value}").into()]);
     }
+    let password = database.map(parts::database_password).transpose()?.flatten();
     Ok(CommandTemplate {
         program: std::env::current_exe()?,
         args: words,
+        env: password.into_iter().map(|word| ("PGPASSWORD".into(), word)).collect(),
         ..CommandTemplate::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    /// Every user of the machine can read a command line.
+    #[test]
+    fn a_password_is_in_a_pods_environment_and_not_on_its_command_line() {
+        let Command::Profile(args) = Cli::parse_from(["tidegate", "profile"]).command else {
+            panic!("another command")
+        };
+        let config = resolve(&args).expect("configuration");
+        let url = "postgres://me:s3cret@db/x?sslmode=require";
+        let database = parts::database(url, None).expect("URL");
+        let options = options(&args, &config, Path::new("/run"), Some(&database)).expect("options");
+        assert_eq!(options.database, "postgres://me@db/x?sslmode=require");
+        assert!(!format!("{:?}", options.consumer.args).contains("s3cret"));
+        assert_eq!(options.consumer.env, [("PGPASSWORD".into(), "s3cret".into())]);
+    }
 }

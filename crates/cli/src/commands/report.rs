@@ -1,6 +1,4 @@
-//! `tidegate report`: a kept series as a page, and what other commands need for theirs.
-
-use std::path::Path;
+//! `tidegate report`: a kept series as a page.
 
 use tidegate_web::{Report, read_csv};
 
@@ -28,12 +26,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
         promise_s: args.promise,
         figures: Vec::new(),
     };
-    write(&output, "--output", &report)?;
+    parts::write("--output", &output, &report.html())?;
     anstream::println!("{}", output.display());
     Ok(Outcome::Done)
-}
-
-pub(super) fn write(path: &Path, flag: &str, report: &Report<'_>) -> anyhow::Result<()> {
-    std::fs::write(path, report.html())
-        .map_err(|error| anyhow::anyhow!("{flag} {}: {error}", path.display()))
 }

@@ -26,19 +26,26 @@ pub(super) fn run(args: &ScalerArgs) -> anyhow::Result<Outcome> {
     let config = config(args)?;
     let options = options(args, &config)?;
     let manifests = manifests(args, &config)?;
+    let bound = |error: Error| match &error {
+        Error::Listen { address, .. } if *address == config.scaler.listen => {
+            said(error).context("--listen")
+        }
+        Error::Listen { .. } => said(error).context("--metrics-addr"),
+        _ => said(error),
+    };
     parts::runtime()?.block_on(async {
         let signals = StopSignals::install()?;
         let stop = async {
             service_stop(signals, false).await;
         };
         if args.shadow {
-            let shadow = Shadow::bind(options, manifests, args.target_age).await.map_err(said)?;
+            let shadow = Shadow::bind(options, manifests, args.target_age).await.map_err(bound)?;
             if let Some(address) = shadow.http_address() {
                 tracing::info!("Metrics available at http://{address}/metrics");
             }
             shadow.run(stop).await.map_err(said)?;
         } else {
-            let scaler = Scaler::bind(options).await.map_err(said)?;
+            let scaler = Scaler::bind(options).await.map_err(bound)?;
             if let Some(address) = scaler.http_address()? {
                 tracing::info!("Metrics available at http://{address}/metrics");
             }
@@ -54,9 +61,6 @@ fn said(error: Error) -> anyhow::Error {
     match error {
         Error::Option { .. } | Error::File { .. } | Error::Kubernetes(_) => {
             bad_input(error.to_string())
-        }
-        Error::Listen { address, source } if source.kind() == std::io::ErrorKind::InvalidInput => {
-            bad_input(format!("{address:?} is no address to listen on: allowed is HOST:PORT"))
         }
         Error::Kafka(inner @ tidegate_kafka::Error::Option { .. }) => bad_input(inner.to_string()),
         other => other.into(),
@@ -86,8 +90,12 @@ fn config(args: &ScalerArgs) -> anyhow::Result<Config> {
 
 fn options(args: &ScalerArgs, config: &Config) -> anyhow::Result<ScalerOptions> {
     let first = parts::connection(&config.kafka, &args.kafka, "tidegate-scaler")?;
-    let further = args.cluster.iter().map(|brokers| first.for_cluster(brokers));
-    let clusters = std::iter::once(first.clone()).chain(further).collect();
+    let mut clusters = vec![first.clone()];
+    for brokers in &args.cluster {
+        let further = first.for_cluster(brokers);
+        further.validate().map_err(|error| bad_input(format!("--cluster: {error}")))?;
+        clusters.push(further);
+    }
     let http = config.scaler.metrics_addr.clone();
     let tls = args.grpc_tls_cert.clone().zip(args.grpc_tls_key.clone());
     Ok(ScalerOptions {

@@ -10,18 +10,18 @@ use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law, thr
 use tidegate_web::Report;
 
 use super::scaled_object::Asked;
-use super::{parts, produce, report, scaled_object};
+use super::{parts, produce, scaled_object};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    parts::can_write([
+    let printed = parts::can_write_or_print([
         ("--csv", args.csv.as_ref()),
         ("--html", args.html.as_ref()),
         ("--decisions", args.decisions.as_ref()),
     ])?;
-    if is_stdout(args.csv.as_deref()) && args.json {
-        return Err(bad_input("--csv -: not with --json, which is on stdout too"));
+    if let (Some(flag), true) = (printed, args.json) {
+        return Err(bad_input(format!("{flag} -: not with --json, which is on stdout too")));
     }
     let scenario = scenario(args)?;
     let (run, promise_s) = match args.law {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
             (slo_run(args, &scenario, options, asked)?, Some(promise_s))
         }
     };
-    write(args, &scenario, &run, promise_s)?;
+    write(args, &scenario, &run, promise_s, printed.is_some())?;
     Ok(Outcome::Done)
 }
 
@@ -88,10 +88,6 @@ fn slo_law(options: SloOptions) -> anyhow::Result<SloLaw> {
     SloLaw::new(options, 0).map_err(|error| bad_input(format!("--law slo: {error}")))
 }
 
-fn is_stdout(path: Option<&Path>) -> bool {
-    path.is_some_and(|path| path.as_os_str() == "-")
-}
-
 /// Runs the law; where decisions are wanted, the other one, if any, is asked beside it.
 fn recorded<L: Law, O: Law>(
     args: &SimulateArgs,
@@ -112,8 +108,7 @@ fn recorded<L: Law, O: Law>(
     };
     let lines: Vec<String> =
         decisions.iter().map(serde_json::to_string::<Decision>).collect::<Result<_, _>>()?;
-    std::fs::write(path, lines.join("\n") + "\n")
-        .map_err(|error| anyhow::anyhow!("--decisions {}: {error}", path.display()))?;
+    parts::write("--decisions", path, &(lines.join("\n") + "\n"))?;
     Ok(run)
 }
 
@@ -146,16 +141,13 @@ fn write(
     scenario: &Scenario,
     run: &Run,
     promise_s: Option<f64>,
+    prints_file: bool,
 ) -> anyhow::Result<()> {
-    let csv_on_stdout = is_stdout(args.csv.as_deref());
-    if csv_on_stdout {
-        anstream::print!("{}", series::csv(&run.seconds));
-    } else if let Some(path) = &args.csv {
-        std::fs::write(path, series::csv(&run.seconds))
-            .map_err(|error| anyhow::anyhow!("--csv {}: {error}", path.display()))?;
+    if let Some(path) = &args.csv {
+        parts::write("--csv", path, &series::csv(&run.seconds))?;
     }
     if let Some(path) = &args.html {
-        report::write(path, "--html", &page(args, scenario, run, promise_s))?;
+        parts::write("--html", path, &page(args, scenario, run, promise_s).html())?;
     }
     if args.json && args.series {
         let all = WithSeries { summary: &run.summary, series: &run.seconds };
@@ -164,7 +156,7 @@ fn write(
         anstream::println!("{}", serde_json::to_string_pretty(&run.summary)?);
     } else {
         let figures = figures(&run.summary, promise_s);
-        if csv_on_stdout {
+        if prints_file {
             anstream::eprintln!("{figures}");
         } else {
             anstream::println!("{figures}");

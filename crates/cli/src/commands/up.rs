@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use self::children::Files;
 use self::conclusion::{conclude, page};
-use super::{dashboard, parts, produce, report};
+use super::{dashboard, parts, produce};
 use crate::args::UpArgs;
 use crate::config::{Config, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -27,7 +27,7 @@ use crate::signals::StopSignals;
 use crate::status::StatusView;
 
 pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
-    parts::can_write([
+    parts::can_write_or_print([
         ("--csv", args.csv.as_ref()),
         ("--html", args.html.as_ref()),
         ("--json", args.json.as_ref()),
@@ -49,8 +49,8 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
     let files = Files {
         profile: run_dir.join("profile.toml"),
         ledger: run_dir.join("ledger"),
-        database_url: children::database_url(&database),
-        database_password: children::database_password(&database)?,
+        database_url: parts::database_url(&database),
+        database_password: parts::database_password(&database)?,
     };
     std::fs::write(&files.profile, toml::to_string(&profile)?)?;
 
@@ -75,12 +75,11 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     if let Some(path) = &args.csv {
-        std::fs::write(path, series::csv(&end.seconds))
-            .map_err(|error| anyhow::anyhow!("--csv {}: {error}", path.display()))?;
+        parts::write("--csv", path, &series::csv(&end.seconds))?;
     }
     let audit = audit(&files.ledger, &database)?;
     if let Some(path) = &args.html {
-        report::write(path, "--html", &page(&config, &end, &audit))?;
+        parts::write("--html", path, &page(&config, &end, &audit).html())?;
     }
     conclude(args, &end, &audit, &run_dir, &files)
 }

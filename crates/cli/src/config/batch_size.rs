@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Records of a batch.
@@ -58,7 +58,10 @@ impl<'de> Deserialize<'de> for BatchSize {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<BatchSize, E> {
                 // A number in quotes is a mistake.
-                if text == "auto" { Ok(BatchSize::Auto) } else { Err(E::custom(ALLOWED)) }
+                match text {
+                    "auto" => Ok(BatchSize::Auto),
+                    _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+                }
             }
 
             fn visit_u64<E: de::Error>(self, records: u64) -> Result<BatchSize, E> {
@@ -66,7 +69,9 @@ impl<'de> Deserialize<'de> for BatchSize {
             }
 
             fn visit_i64<E: de::Error>(self, records: i64) -> Result<BatchSize, E> {
-                u64::try_from(records).map(BatchSize::Fixed).map_err(|_| E::custom(ALLOWED))
+                u64::try_from(records)
+                    .map(BatchSize::Fixed)
+                    .map_err(|_| E::invalid_value(Unexpected::Signed(records), &self))
             }
         }
         deserializer.deserialize_any(Either)

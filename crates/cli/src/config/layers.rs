@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::Config;
+use super::{Config, wrong_type};
 use crate::exit::bad_input;
 
 const DEFAULTS: &str = include_str!("../../../../config/default.toml");
@@ -48,8 +48,13 @@ impl Layers {
     }
 
     fn lay_file(&mut self, name: &str, text: &str) -> anyhow::Result<()> {
-        let over = parse(text).map_err(|error| bad_input(format!("{name}: {error}")))?;
-        for (section, value) in over {
+        let over = text.parse::<Table>().map_err(|error| {
+            let line = error.span().map(|span| wrong_type::line_at(text, span.start));
+            let line = line.map_or(String::new(), |line| format!("line {line}: "));
+            bad_input(format!("{name}: {line}{}", first_line(error.message())))
+        })?;
+        let defaults = self.table.clone();
+        for (section, value) in over.clone() {
             let known = self.table.keys().cloned().collect::<Vec<_>>().join("], [");
             let (Some(Value::Table(base)), Value::Table(values)) =
                 (self.table.get_mut(&section), value)
@@ -72,6 +77,9 @@ impl Layers {
                 }
                 base.insert(key, value);
             }
+        }
+        if let Some(told) = wrong_type::told(text, &over, &defaults) {
+            return Err(bad_input(format!("{name}: {told}")));
         }
         self.file = Some(name.to_owned());
         Ok(())

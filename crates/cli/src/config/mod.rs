@@ -13,10 +13,12 @@
 //! - `batch_size`: a number or "auto"
 //! - `layers`: tables, merging, reading the file
 //! - `model`: the resolved sections and their ranges
+//! - `wrong_type`: the key, the line and what is allowed, where a file's value has another type
 
 mod batch_size;
 mod layers;
 mod model;
+mod wrong_type;
 
 pub(crate) use batch_size::BatchSize;
 pub(crate) use layers::Layers;

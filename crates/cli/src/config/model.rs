@@ -171,6 +171,21 @@ fn filled(field: &str, value: &str, example: &str) -> Result<(), Broken> {
     })
 }
 
+/// Where something listens.
+fn address(field: &str, text: &str, or_off: bool) -> Result<(), Broken> {
+    let parts = text.rsplit_once(':');
+    if parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        || or_off && text == "off"
+    {
+        return Ok(());
+    }
+    Err(Broken {
+        field: field.into(),
+        value: format!("{text:?}"),
+        allowed: if or_off { "HOST:PORT or off" } else { "HOST:PORT" }.into(),
+    })
+}
+
 impl Config {
     pub(super) fn deserialize_table(table: toml::Table) -> Result<Self, toml::de::Error> {
         toml::Value::Table(table).try_into()
@@ -185,6 +200,9 @@ impl Config {
         range("produce.rate", self.produce.rate, 0.0, 1e7)?;
         range("produce.linger_ms", self.produce.linger_ms, 0, 1000)?;
         one_of("produce.compression", &self.produce.compression, &["none", "gzip", "lz4", "zstd"])?;
+        address("produce.metrics_addr", &self.produce.metrics_addr, true)?;
+        address("scaler.listen", &self.scaler.listen, false)?;
+        address("scaler.metrics_addr", &self.scaler.metrics_addr, true)?;
         range("scaler.interval_ms", self.scaler.interval_ms, 100, 60_000)?;
         range("scaler.wake_interval_ms", self.scaler.wake_interval_ms, 50, 60_000)?;
         range("scaler.max_objects", self.scaler.max_objects, 1, 100_000)?;
@@ -256,7 +274,8 @@ impl ConsumeConfig {
             0,
             120_000.min(self.max_poll_interval_ms / 2),
         )?;
-        range("consume.drain_timeout_ms", self.drain_timeout_ms, 100, 600_000)
+        range("consume.drain_timeout_ms", self.drain_timeout_ms, 100, 600_000)?;
+        address("consume.metrics_addr", &self.metrics_addr, true)
     }
 
     /// Most records of a batch.

@@ -64,6 +64,47 @@ fn a_wrong_type_and_broken_toml_are_one_line() {
 }
 
 #[test]
+fn a_wrong_type_names_key_line_value_and_what_is_allowed() {
+    for (text, line) in [
+        (
+            "[kafka]\n\n[consume]\ngroup = \"g\"\nbatch_size = \"x\"",
+            "line 5, consume.batch_size = \"x\": allowed is \"auto\" or a number of records",
+        ),
+        (
+            "[consume]\ndatabase_connections = \"2\"",
+            "line 2, consume.database_connections = \"2\": allowed is a whole number, 0 or more",
+        ),
+        (
+            "consume.grace_period_s = true",
+            "line 1, consume.grace_period_s = true: allowed is a number",
+        ),
+        (
+            "[up]\npartitions = -1",
+            "line 2, up.partitions = -1: allowed is a whole number, 0 or more",
+        ),
+        (
+            "[up]\nbatch_size = -1",
+            "line 2, up.batch_size = -1: allowed is \"auto\" or a number of records",
+        ),
+        (
+            "[consume]\n# PgBouncer\ndatabase_pooler = 1",
+            "line 3, consume.database_pooler = 1: allowed is true or false",
+        ),
+        ("[kafka]\ntls_ca = [\n1]", "line 2, kafka.tls_ca = [...]: allowed is text in quotes"),
+        ("[kafka]\ntopic = 7", "line 2, kafka.topic = 7: allowed is text in quotes"),
+        ("[kafka]\nlibrdkafka = 7", "line 2, kafka.librdkafka = 7: allowed is a table"),
+        (
+            "[kafka.librdkafka]\n\"a.b\" = \"c\"\n\"sasl.password\" = 1234",
+            "line 3, kafka.librdkafka.sasl.password = ...: allowed is text in quotes",
+        ),
+        ("[consume]\n\ngroup = ", "line 3: "),
+    ] {
+        let error = error_of(text);
+        assert!(error.starts_with(&format!("test.toml: {line}")), "{error}");
+    }
+}
+
+#[test]
 fn not_a_number_is_out_of_range() {
     assert!(error_of("[consume]\nbatch_timeout_s = nan").contains("consume.batch_timeout_s"));
 }

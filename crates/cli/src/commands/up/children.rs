@@ -4,10 +4,8 @@
 //! which every user of the machine can read.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use tidegate_load::audit::Database;
 use tidegate_local::pods::CommandTemplate;
 
 use crate::args::UpArgs;
@@ -89,20 +87,4 @@ fn kafka_flags(config: &Config) -> Vec<OsString> {
 
 fn flags<const N: usize>(pairs: [(&str, OsString); N]) -> Vec<OsString> {
     pairs.into_iter().flat_map(|(flag, value)| [OsString::from(flag), value]).collect()
-}
-
-/// Without the password: every user of the machine can read a command line.
-pub(super) fn database_url(database: &Database) -> String {
-    match database {
-        Database::Sqlite(_) => database.to_string(),
-        Database::Postgres(options) => options.url.without_password(),
-    }
-}
-
-/// The pods get it in their environment.
-pub(super) fn database_password(database: &Database) -> anyhow::Result<Option<OsString>> {
-    match database {
-        Database::Sqlite(_) => Ok(None),
-        Database::Postgres(options) => Ok(options.password()?.map(OsString::from_vec)),
-    }
 }

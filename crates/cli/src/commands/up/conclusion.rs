@@ -1,6 +1,6 @@
 //! What `tidegate up` leaves behind: the audit's verdict, as text, JSON and a page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tidegate_load::audit::AuditReport;
@@ -10,7 +10,7 @@ use tidegate_web::Report as WebReport;
 
 use super::children::Files;
 use crate::args::UpArgs;
-use crate::commands::dashboard;
+use crate::commands::{dashboard, parts};
 use crate::config::Config;
 use crate::exit::Outcome;
 
@@ -46,16 +46,15 @@ pub(super) fn conclude(
     let report =
         Report { passed, audit, world: &end.report, run_dir, database: &files.database_url };
     let json = serde_json::to_string_pretty(&report)?;
-    match &args.json {
-        Some(path) if path.as_os_str() == "-" => anstream::println!("{json}"),
-        path => {
-            if let Some(path) = path {
-                std::fs::write(path, json)
-                    .map_err(|error| anyhow::anyhow!("--json {}: {error}", path.display()))?;
-            }
-            anstream::println!("\n{}\n{audit}", end.report);
-            anstream::println!("kept           {}", run_dir.display());
-        }
+    if let Some(path) = &args.json {
+        parts::write("--json", path, &(json + "\n"))?;
+    }
+    let text = format!("\n{}\n{audit}\nkept           {}", end.report, run_dir.display());
+    let is_stdout = |path: &Option<PathBuf>| path.as_deref().is_some_and(parts::is_stdout);
+    match () {
+        () if is_stdout(&args.json) => {}
+        () if is_stdout(&args.csv) || is_stdout(&args.html) => anstream::eprintln!("{text}"),
+        () => anstream::println!("{text}"),
     }
     Ok(if passed { Outcome::Done } else { Outcome::PromiseBroken })
 }
