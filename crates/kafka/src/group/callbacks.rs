@@ -102,7 +102,18 @@ impl Context {
             let state = self.state();
             named.into_iter().filter(|partition| state.commits.owns(partition)).collect()
         };
-        let partitions = partitions.as_slice();
+        self.give_up(consumer, &partitions);
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in &partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        consumer
+            .incremental_unassign(&list)
+            .map_err(|error| Error::client("give up revoked partitions", &error))
+    }
+
+    /// Tells the engine that these go, or are gone, and commits where it has got to.
+    fn give_up(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
         self.stop_reading(partitions);
         let lost = consumer.assignment_lost();
         if !partitions.is_empty() {
@@ -113,19 +124,20 @@ impl Context {
                 self.hand_over(consumer, partitions);
             }
         }
-        {
-            let mut state = self.state();
-            for partition in partitions {
-                state.commits.remove(partition);
-            }
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let mut state = self.state();
         for partition in partitions {
-            list.add_partition(&partition.topic, partition.partition);
+            state.commits.remove(partition);
         }
-        consumer
-            .incremental_unassign(&list)
-            .map_err(|error| Error::client("give up revoked partitions", &error))
+    }
+
+    /// The same for all, before the client says so.
+    pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>) {
+        let mut partitions: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
+        partitions.sort();
+        if !partitions.is_empty() {
+            self.give_up(consumer, &partitions);
+            self.publish_again();
+        }
     }
 
     fn hand_over(&self, consumer: &BaseConsumer<Self>, partitions: &[TopicPartition]) {
@@ -141,7 +153,7 @@ impl Context {
                     let mut state = self.state();
                     positions.iter().for_each(|position| state.commits.want(position));
                 }
-                self.commit_due(consumer);
+                self.commit_last(consumer);
             }
             Err(error) => tracing::warn!(%error, "revoked without an answer from the engine"),
         }
@@ -186,6 +198,11 @@ impl ConsumerContext for Context {
         code: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
+        if self.state().retired {
+            // Any answer will do: a client that is being closed gives everything up.
+            let _ = consumer.incremental_unassign(&TopicPartitionList::new());
+            return;
+        }
         let partitions = self.partitions(list);
         // Before the answer: a client that is being closed may end with it, and whoever asks
         // one that has just ended waits for ever.

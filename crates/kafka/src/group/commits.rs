@@ -2,7 +2,8 @@
 //!
 //! Invariants: a position never goes back while a partition is owned; nothing is
 //! committed for a partition that is not owned; what the broker refused for a
-//! passing reason is due again unless something newer is.
+//! passing reason is due again unless something newer is; one request is under way at a
+//! time, so that none is answered after a newer one.
 
 use std::collections::HashMap;
 
@@ -18,15 +19,22 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     owned: HashMap<TopicPartition, Entry>,
+    /// On their way, without those whose partition is gone since.
+    sent: Vec<Position>,
 }
 
 impl Commits {
     pub(super) fn assign(&mut self, partition: TopicPartition) {
+        self.remove(&partition);
         self.owned.insert(partition, Entry::default());
     }
 
     pub(super) fn remove(&mut self, partition: &TopicPartition) {
         self.owned.remove(partition);
+        // An answer says nothing of whoever gets the partition back meanwhile.
+        self.sent.retain(|sent| {
+            (&sent.topic, sent.partition) != (&partition.topic, partition.partition)
+        });
     }
 
     pub(super) fn owned(&self) -> impl Iterator<Item = &TopicPartition> {
@@ -64,13 +72,17 @@ impl Commits {
         due
     }
 
-    /// Notes what the broker has accepted.
-    pub(super) fn done(&mut self, positions: &[Position]) {
-        for position in positions {
-            let partition =
-                TopicPartition { topic: position.topic.clone(), partition: position.partition };
-            if let Some(entry) = self.owned.get_mut(&partition) {
-                entry.committed = entry.committed.max(Some(position.next_offset));
+    /// These are on their way, and nothing else is.
+    pub(super) fn sent(&mut self, positions: Vec<Position>) {
+        self.sent = positions;
+    }
+
+    /// What was sent was accepted, or not.
+    pub(super) fn answered(&mut self, accepted: bool) {
+        for Position { topic, partition, next_offset } in std::mem::take(&mut self.sent) {
+            let partition = TopicPartition { topic, partition };
+            if let Some(entry) = self.owned.get_mut(&partition).filter(|_| accepted) {
+                entry.committed = entry.committed.max(Some(next_offset));
             }
         }
     }
@@ -97,7 +109,8 @@ mod tests {
         commits.want(&at(0, 5));
         commits.want(&at(0, 4));
         assert_eq!(commits.due(), [at(0, 5)]);
-        commits.done(&[at(0, 5)]);
+        commits.sent(vec![at(0, 5)]);
+        commits.answered(true);
         assert!(commits.due().is_empty(), "nothing new");
         commits.want(&at(0, 9));
         commits.remove(&TopicPartition::new("t", 0));
@@ -109,7 +122,22 @@ mod tests {
         let mut commits = Commits::default();
         commits.assign(TopicPartition::new("t", 1));
         commits.want(&at(1, 7));
-        assert_eq!(commits.due(), commits.due());
+        commits.sent(commits.due());
+        commits.answered(false);
+        assert_eq!(commits.due(), [at(1, 7)]);
+    }
+
+    #[test]
+    fn an_answer_is_for_the_owner_that_sent_it() {
+        let mut commits = Commits::default();
+        commits.assign(TopicPartition::new("t", 0));
+        commits.want(&at(0, 9));
+        commits.sent(commits.due());
+        commits.remove(&TopicPartition::new("t", 0));
+        commits.assign(TopicPartition::new("t", 0));
+        commits.want(&at(0, 5));
+        commits.answered(true);
+        assert_eq!(commits.due(), [at(0, 5)], "it is the position now");
     }
 
     /// What can happen to the bookkeeping.
@@ -118,8 +146,10 @@ mod tests {
         Assign(i32),
         Remove(i32),
         Want(i32, i64),
-        /// What is due is sent; the broker takes it or not.
-        Commit(bool),
+        /// What is due is sent, unless something is on its way.
+        Send,
+        /// The broker takes it or not.
+        Answer(bool),
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -128,7 +158,8 @@ mod tests {
             2 => partition().prop_map(Step::Assign),
             1 => partition().prop_map(Step::Remove),
             6 => (partition(), 0..50i64).prop_map(|(p, offset)| Step::Want(p, offset)),
-            3 => any::<bool>().prop_map(Step::Commit),
+            3 => Just(Step::Send),
+            3 => any::<bool>().prop_map(Step::Answer),
         ];
         prop::collection::vec(step, 0..80)
     }
@@ -140,15 +171,18 @@ mod tests {
         fn due_is_what_is_owned_wanted_and_not_yet_accepted(steps in steps()) {
             let mut commits = Commits::default();
             let mut model: BTreeMap<i32, (Option<i64>, Option<i64>)> = BTreeMap::new();
+            let mut sent: Option<Vec<Position>> = None;
             for step in steps {
                 match step {
                     Step::Assign(p) => {
                         commits.assign(TopicPartition::new("t", p));
                         model.insert(p, (None, None));
+                        sent.iter_mut().for_each(|sent| sent.retain(|sent| sent.partition != p));
                     }
                     Step::Remove(p) => {
                         commits.remove(&TopicPartition::new("t", p));
                         model.remove(&p);
+                        sent.iter_mut().for_each(|sent| sent.retain(|sent| sent.partition != p));
                     }
                     Step::Want(p, offset) => {
                         commits.want(&at(p, offset));
@@ -156,16 +190,19 @@ mod tests {
                             *wanted = (*wanted).max(Some(offset));
                         }
                     }
-                    Step::Commit(accepted) => {
-                        let due = commits.due();
-                        for position in due.iter().filter(|_| accepted) {
+                    Step::Send => {
+                        if sent.is_none() {
+                            commits.sent(commits.due());
+                            sent = Some(commits.due());
+                        }
+                    }
+                    Step::Answer(accepted) => {
+                        for position in sent.take().iter().flatten().filter(|_| accepted) {
                             let (_, done) = model.get_mut(&position.partition).expect("owned");
                             prop_assert!(*done < Some(position.next_offset), "goes back");
                             *done = Some(position.next_offset);
                         }
-                        if accepted {
-                            commits.done(&due);
-                        }
+                        commits.answered(accepted);
                     }
                 }
                 let expected: Vec<Position> = model

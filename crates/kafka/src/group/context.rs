@@ -2,22 +2,28 @@
 //! the commit of what is due, and what the client says of itself.
 //!
 //! Threads: the state is touched by the poll thread only; callbacks run on it, inside `poll`.
-//! A commit holds that thread up while the coordinator is away, for up to a session timeout:
-//! what has to be known meanwhile, others tell (`fetch`).
+//! A client that is being closed may still call from another thread; it is answered and told
+//! nothing.
 //!
-//! Rejected: commits that are not waited for. The client's wrapper drops their outcome.
+//! A commit is sent, and its answer is looked for at every poll. Only the last one of partitions
+//! that go is waited for, for [`ANSWER_WAIT`]: the client waits without a limit, a session
+//! timeout and more while the coordinator is away. If the answer comes later, the group still
+//! moves on after it: the client finishes giving partitions up only when no commit is under way.
+//!
+//! Rejected: the wrapper's commits, which wait for ever or drop the outcome; sending the last
+//! one behind one that is under way, which the client may send again later than the last one.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc::Sender;
 
 use super::GroupOptions;
+use super::commit::Sent;
 use super::commits::Commits;
 use super::events::GroupEvent;
 use super::handle::Shared;
@@ -26,7 +32,11 @@ use super::said::Said;
 use crate::fetch::Fetcher;
 use crate::security::context::oauth_token;
 use crate::security::refusal;
-use crate::{Error, Position, TopicPartition};
+use crate::{Error, TopicPartition};
+
+/// How long partitions that go wait for the answer to their last commit, and a stop for its
+/// client to say so. A coordinator that is there takes milliseconds.
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// Everything the poll thread and its callbacks share.
 pub(super) struct Context {
@@ -44,6 +54,10 @@ pub(super) struct Context {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) commits: Commits,
+    /// The commit that is under way.
+    sent: Option<Sent>,
+    /// The client is being closed: what it says is of no interest any more.
+    pub(super) retired: bool,
     /// Why the thread must end.
     pub(super) end: Option<Error>,
     /// An assignment came: the brokers and we trust each other.
@@ -95,6 +109,9 @@ impl Context {
         self.stop_reading(&partitions);
         if !partitions.is_empty() {
             tracing::warn!(partitions = partitions.len(), "partitions lost with the client");
+            let mut state = self.state();
+            partitions.iter().for_each(|partition| state.commits.remove(partition));
+            drop(state);
             self.tell(GroupEvent::Lost { partitions });
         }
         let mut status = self.shared.status();
@@ -125,20 +142,67 @@ impl Context {
         told
     }
 
-    /// Commits what is due; counts what is refused.
+    /// Sends what is due, unless a commit is under way.
     pub(super) fn commit_due(&self, consumer: &BaseConsumer<Self>) {
+        if !self.take_answer(Duration::ZERO) {
+            return;
+        }
         let due = self.state().commits.due();
         if due.is_empty() {
             return;
         }
-        match commit(consumer, &due) {
+        match Sent::new(consumer.client(), &due) {
+            Ok(sent) => {
+                let mut state = self.state();
+                state.commits.sent(due);
+                state.sent = Some(sent);
+            }
+            Err(error) => self.commit_refused(&error),
+        }
+    }
+
+    /// The last commit of partitions that go, behind the one that may be under way.
+    pub(super) fn commit_last(&self, consumer: &BaseConsumer<Self>) {
+        let deadline = Instant::now() + ANSWER_WAIT;
+        let in_time = self.take_answer(ANSWER_WAIT) && {
+            self.commit_due(consumer);
+            self.take_answer(deadline.saturating_duration_since(Instant::now()))
+        };
+        if !in_time {
+            tracing::warn!(
+                waited_ms = ANSWER_WAIT.as_millis() as u64,
+                "the group's coordinator does not answer a commit: partitions go without; \
+                 the next owner starts where the database says"
+            );
+        }
+    }
+
+    /// Takes the answer to what was sent, if it comes in time; counts what is refused. Whether
+    /// nothing is under way any more.
+    pub(super) fn take_answer(&self, wait: Duration) -> bool {
+        let Some(sent) = self.state().sent.take() else {
+            return true;
+        };
+        let Some(outcome) = sent.answer(wait) else {
+            self.state().sent = Some(sent);
+            return false;
+        };
+        self.state().commits.answered(outcome.is_ok());
+        match outcome {
             Ok(()) => {
-                self.state().commits.done(&due);
                 self.shared.status().commits_total += 1;
                 self.answered();
             }
             Err(error) => self.commit_refused(&error),
         }
+        true
+    }
+
+    /// Nothing that this client says counts any more; its queues are gone before it is.
+    pub(super) fn retire(&self) {
+        let mut state = self.state();
+        state.retired = true;
+        state.sent = None;
     }
 
     fn commit_refused(&self, error: &KafkaError) {
@@ -151,6 +215,12 @@ impl Context {
         *self.shared.status().commit_failures.entry(reason).or_default() += 1;
     }
 
+    /// The same member, after partitions went.
+    pub(super) fn publish_again(&self) {
+        let member_id = self.shared.status().member_id.clone();
+        self.publish(member_id);
+    }
+
     /// What the member says of itself after a rebalance.
     pub(super) fn publish(&self, member_id: Option<String>) {
         let mut assigned: Vec<TopicPartition> = self.state().commits.owned().cloned().collect();
@@ -160,18 +230,6 @@ impl Context {
         status.assigned = assigned;
         status.member_id = member_id;
     }
-}
-
-fn commit(consumer: &BaseConsumer<Context>, positions: &[Position]) -> KafkaResult<()> {
-    let mut list = TopicPartitionList::with_capacity(positions.len());
-    for position in positions {
-        list.add_partition_offset(
-            &position.topic,
-            position.partition,
-            Offset::Offset(position.next_offset),
-        )?;
-    }
-    consumer.commit(&list, CommitMode::Sync)
 }
 
 impl ClientContext for Context {

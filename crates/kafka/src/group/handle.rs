@@ -39,7 +39,7 @@ pub struct GroupStatus {
 pub(super) enum Command {
     Commit(Vec<Position>),
     Seek(TopicPartition, i64),
-    Leave(oneshot::Sender<Result<(), Error>>),
+    Leave(oneshot::Sender<()>),
 }
 
 /// What the handle, the poll thread and those that fetch share.
@@ -182,15 +182,15 @@ impl GroupHandle {
     }
 
     /// Gives everything up: revoke, final commit, LeaveGroup, close. The engine
-    /// must go on serving events meanwhile.
+    /// must go on serving events meanwhile. A coordinator that does not answer is given up
+    /// after some seconds; its client then goes on closing by itself.
     ///
     /// # Errors
-    /// [`Error::Ended`] when the thread was gone already; a client error when it
-    /// could not leave politely.
+    /// [`Error::Ended`] when the thread was gone already.
     pub async fn leave(&self) -> Result<(), Error> {
         let (done, wait) = oneshot::channel();
         self.commands.send(Command::Leave(done)).map_err(|_| Error::Ended)?;
-        wait.await.map_err(|_| Error::Ended)?
+        wait.await.map_err(|_| Error::Ended)
     }
 
     /// Makes [`leave`](Self::leave) keep the place of a static member (one with an

@@ -3,7 +3,8 @@
 //! Contract: everything that happens to a partition (assignment, records,
 //! revocation, loss) reaches the engine through one bounded channel, in the order
 //! in which it happened. Positions the engine hands to [`GroupHandle::commit`] are
-//! committed by the poll thread, coalesced, and only while the partition is owned.
+//! committed by the poll thread, coalesced, and only while the partition is owned. Nobody waits
+//! for a coordinator that does not answer: the positions that count are in the sink.
 //!
 //! Threads: one OS thread owns the client for its whole life: it polls, runs the
 //! rebalance callbacks, commits, and closes. The engine's tasks only hold the
@@ -15,6 +16,8 @@
 //! own fetching (ADR 033); not polling as backpressure (a rebalance would wait for the writer).
 
 mod callbacks;
+mod close;
+mod commit;
 mod commits;
 mod context;
 mod events;

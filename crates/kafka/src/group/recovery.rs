@@ -6,6 +6,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use super::close::close;
 use super::thread::{Poller, subscribed};
 use super::{GroupProtocol, rejoin};
 use crate::Error;
@@ -26,7 +27,9 @@ impl Poller {
     /// protocol fences the old one), and a rejoin after the poll interval was
     /// exceeded, which librdkafka 2.12 gets wrong with KIP-848 (its issue 5541).
     pub(super) fn survive(&mut self, error: Error) -> Result<(), Error> {
-        let Error::Client { code, .. } = &error else { return Err(error) };
+        let Error::Client { code, .. } = &error else {
+            return Err(error);
+        };
         let context = self.consumer.context();
         if context.has_joined() {
             self.held_since = None;
@@ -103,7 +106,10 @@ impl Poller {
             return Ok(());
         }
         self.renew_at = None;
-        self.consumer = subscribed(context, self.protocol)?;
+        let old = std::mem::replace(&mut self.consumer, subscribed(context, self.protocol)?);
+        if !close(old) {
+            tracing::debug!("the client of before is still closing");
+        }
         Ok(())
     }
 }

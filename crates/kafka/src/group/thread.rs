@@ -10,7 +10,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::context::Context;
+use super::close::close;
+use super::context::{ANSWER_WAIT, Context};
 use super::events::GroupEvent;
 use super::handle::{Command, Shared};
 use super::kip_848;
@@ -88,19 +89,25 @@ impl Poller {
                 break self.fail(error);
             }
         };
-        let outcome = self.leave();
+        self.leave();
         self.shared.status().alive = false;
         let place = self.place_to_give_up();
-        drop(self.consumer);
-        if let Some((options, member_id)) = place {
+        let closed = close(self.consumer);
+        if !closed {
+            tracing::warn!(
+                "the group's coordinator does not answer: the group keeps the partitions of \
+                 this member until its session ends"
+            );
+        }
+        if let Some((options, member_id)) = place.filter(|_| closed) {
             kip_848::give_up_place(&options, &member_id);
         }
         if let Some(done) = leaving {
-            let _ = done.send(outcome);
+            let _ = done.send(());
         }
     }
 
-    fn fail(&self, error: Error) -> Option<oneshot::Sender<Result<(), Error>>> {
+    fn fail(&self, error: Error) -> Option<oneshot::Sender<()>> {
         if !matches!(error, Error::Ended) {
             tracing::error!(%error, "the group member ends");
             self.consumer.context().tell(GroupEvent::Fatal(error));
@@ -120,8 +127,9 @@ impl Poller {
         }
         context.find_starts(&self.consumer);
         context.fetcher.publish();
+        context.take_answer(Duration::ZERO);
         if Instant::now() >= self.commit_at {
-            self.consumer.context().commit_due(&self.consumer);
+            context.commit_due(&self.consumer);
             self.commit_at = Instant::now() + self.commit_interval;
         }
         Ok(())
@@ -173,7 +181,7 @@ impl Poller {
     }
 
     /// Serves what the engine asked for; a request to leave ends the loop.
-    fn serve_commands(&mut self) -> Result<Option<oneshot::Sender<Result<(), Error>>>, Error> {
+    fn serve_commands(&mut self) -> Result<Option<oneshot::Sender<()>>, Error> {
         loop {
             match self.inbox.try_recv() {
                 Ok(Command::Commit(positions)) => {
@@ -195,30 +203,25 @@ impl Poller {
         });
     }
 
-    /// Unsubscribes and polls until the revocation was served. A static member that
-    /// keeps its place does not unsubscribe, which would give it up: closing the
-    /// client hands the partitions over without telling the group.
-    fn leave(&self) -> Result<(), Error> {
-        let options = &self.consumer.context().options;
-        self.consumer.context().commit_due(&self.consumer);
+    /// Unsubscribes and polls until the revocation was served, or until the client should
+    /// have asked for it: it does not while a commit of earlier is under way. A static member
+    /// that keeps its place does not unsubscribe, which would give it up: closing the client
+    /// then tells the group nothing.
+    fn leave(&self) {
+        let context = self.consumer.context();
+        context.commit_due(&self.consumer);
         if self.keeps_place() {
-            tracing::info!(instance_id = options.instance_id, "keeps its place in the group");
-            return Ok(());
-        }
-        self.consumer.unsubscribe();
-        let deadline = Instant::now() + Duration::from_millis(options.revoke_timeout_ms + 5_000);
-        while self.consumer.context().state().commits.owned().next().is_some() {
-            if Instant::now() > deadline {
-                return Err(Error::Client {
-                    action: "leave the group",
-                    reason: "the revocation was not served in time".into(),
-                    code: None,
-                });
+            let instance_id = &context.options.instance_id;
+            tracing::info!(instance_id, "keeps its place in the group");
+        } else {
+            self.consumer.unsubscribe();
+            let deadline = Instant::now() + ANSWER_WAIT;
+            while Instant::now() < deadline && context.state().commits.owned().next().is_some() {
+                // Records that still arrive belong to partitions that go: not ours to deliver.
+                let _ = self.consumer.poll(Duration::from_millis(20));
             }
-            // Records that still arrive belong to partitions that go: not ours to deliver.
-            let _ = self.consumer.poll(Duration::from_millis(20));
         }
-        Ok(())
+        context.give_up_all(&self.consumer);
     }
 }
 
