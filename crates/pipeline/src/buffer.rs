@@ -5,6 +5,7 @@
 //! Pure: no clock, no I/O. Order inside a partition is the order of delivery.
 
 use std::cmp::Reverse;
+use std::collections::vec_deque::Drain;
 use std::collections::{BinaryHeap, VecDeque};
 
 use tidegate_kafka::TopicPartition;
@@ -37,10 +38,10 @@ impl<R> Queue<R> {
         self.entries.push_front(entry);
     }
 
-    fn pop_front(&mut self) -> Option<Entry<R>> {
-        let entry = self.entries.pop_front()?;
-        self.bytes -= entry.bytes();
-        Some(entry)
+    /// Takes the first records, which have so many bytes.
+    fn take_front(&mut self, records: usize, bytes: usize) -> Drain<'_, Entry<R>> {
+        self.bytes -= bytes;
+        self.entries.drain(..records)
     }
 
     /// Drops everything; returns how many records that were.
@@ -86,20 +87,28 @@ pub(crate) fn take_oldest<'a, R: 'a>(
     let mut bytes = 0;
     while let Some(Reverse((_, index))) = heads.pop() {
         let queue = &mut *queues[index];
-        let next = heads.peek().map(|Reverse((key, next))| (*key, *next));
-        // As long as it stays the oldest.
-        while let Some(head) = queue.entries.front() {
+        let next = heads.peek().map(|Reverse(next)| *next);
+        // As long as it stays the oldest: found first and moved at once, for they are many.
+        let (mut run, mut run_bytes, mut is_full) = (0, 0, false);
+        for head in &queue.entries {
             if next.is_some_and(|next| next < (head.age_key_ms, index)) {
                 heads.push(Reverse((head.age_key_ms, index)));
                 break;
             }
-            bytes += head.bytes();
-            let is_full =
-                batch.len() >= limits.max_records || bytes > limits.max_bytes && !batch.is_empty();
+            let with_it = run_bytes + head.bytes();
+            let taken = batch.len() + run;
+            is_full =
+                taken >= limits.max_records || bytes + with_it > limits.max_bytes && taken > 0;
             if is_full {
-                return batch;
+                break;
             }
-            batch.extend(queue.pop_front());
+            run += 1;
+            run_bytes = with_it;
+        }
+        batch.extend(queue.take_front(run, run_bytes));
+        bytes += run_bytes;
+        if is_full {
+            break;
         }
     }
     batch

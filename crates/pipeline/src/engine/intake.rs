@@ -18,16 +18,16 @@ where
         // Before any is dropped.
         self.held_bytes += entries.iter().map(Entry::bytes).sum::<usize>();
         let (mut not_owned, mut repeated) = (0, 0);
-        let mut entries = entries.into_iter().peekable();
+        let mut entries = entries.into_iter();
         // A chunk has runs of a partition's records.
-        while let Some(first) = entries.peek() {
+        while let Some(first) = entries.as_slice().first() {
             let partition = first.record.topic_partition();
-            let run = std::iter::from_fn(|| {
-                entries.next_if(|Entry { record, .. }| {
-                    record.partition == partition.partition && record.topic == partition.topic
-                })
-            });
-            let accepted = self.partitions.accept(&partition, run);
+            let is_its = |entry: &&Entry<R>| {
+                let record = &entry.record;
+                record.partition == partition.partition && record.topic == partition.topic
+            };
+            let run = entries.as_slice().iter().take_while(is_its).count();
+            let accepted = self.partitions.accept(&partition, entries.by_ref().take(run));
             not_owned += accepted.not_owned;
             repeated += accepted.repeated;
             if let Some(BelowPosition { offset, position }) = accepted.below {

@@ -35,8 +35,6 @@ pub(super) struct Session {
     pub(super) statements: Statements,
     /// Columns of the rows' table in the order in which they are written.
     pub(super) columns: Columns,
-    /// Which of them are the key; none in append mode.
-    pub(super) key_columns: Vec<usize>,
     /// Whether a COPY is worth an attempt, with a key.
     new_keys: Mutex<NewKeys>,
     /// Something failed on it: it is used for nothing new.
@@ -101,7 +99,10 @@ pub(super) async fn open(
         Ok((columns, statements))
     };
     let (columns, statements) = timeout(PREPARE_TIMEOUT, preparing).await.unwrap_or_else(|_| {
-        Err(SinkError::Retry(format!("preparing {url}: not within {PREPARE_TIMEOUT:?}")))
+        Err(SinkError::Retry(format!(
+            "preparing {url}: not within {PREPARE_TIMEOUT:?}: somebody locks its tables, or a \
+             pooler in transaction mode is in between without --database-pooler"
+        )))
     })?;
     // For the transaction only: a pooler may give the connection to others. One in
     // which the client says nothing is ended: it may hold a lock.
@@ -110,12 +111,10 @@ pub(super) async fn open(
          SET LOCAL idle_in_transaction_session_timeout = '10s'",
         options.lock_timeout_ms
     );
-    let key_columns = shape.key_columns();
     Ok(Session {
         connected,
         statements,
         columns: Arc::new(columns),
-        key_columns,
         new_keys: Mutex::default(),
         is_spoiled: AtomicBool::new(false),
         begin,

@@ -1,9 +1,7 @@
-//! A batch in the binary COPY format, encoded once; any range of its rows can be
-//! sent, and sent again.
+//! A batch in the binary COPY format, encoded once; it can be sent, and sent again.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::pin::Pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -34,9 +32,12 @@ const ROW_BYTES: usize = 192;
 
 /// The rows of a batch, in its order.
 pub(super) struct CopyRows {
-    bytes: BytesMut,
+    bytes: Bytes,
     rows: Vec<CopyRow>,
     stamp: Option<RecordField>,
+    /// Which columns are the key; none in append mode.
+    key_columns: Vec<usize>,
+    keys_differ: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -59,18 +60,16 @@ impl CopyRows {
         target: &Target<R>,
     ) -> Result<(Self, Rejected), SinkError> {
         let last = target.shape.record.last().map(|(field, _)| *field);
-        let mut rows = Self {
-            bytes: BytesMut::with_capacity(batch.len() * ROW_BYTES),
-            rows: Vec::with_capacity(batch.len()),
-            stamp: last.filter(|field| field.is_commit_time()),
-        };
+        let mut bytes = BytesMut::with_capacity(batch.len() * ROW_BYTES);
+        let mut ends = Vec::with_capacity(batch.len());
         let mut rejected = Rejected::new();
         for (index, entry) in batch.entries().iter().enumerate() {
             let Ok(row) = &entry.outcome else { continue };
-            match rows.push(index, row, &entry.record, columns, target) {
-                Ok(()) => {}
+            let start = bytes.len();
+            match encode_row(row, &entry.record, columns, target, &mut bytes) {
+                Ok(()) => ends.push(CopyRow { entry: index, end: bytes.len() }),
                 Err(BindError::Value(why)) => {
-                    rows.bytes.truncate(rows.start(rows.rows.len()));
+                    bytes.truncate(start);
                     rejected.push((index, Rejection::new(reason::REJECTED_BY_DATABASE, why)));
                 }
                 Err(BindError::Type(why)) => {
@@ -79,30 +78,15 @@ impl CopyRows {
                 }
             }
         }
+        let mut rows = Self {
+            bytes: bytes.freeze(),
+            rows: ends,
+            stamp: last.filter(|field| field.is_commit_time()),
+            key_columns: target.shape.key_columns(),
+            keys_differ: true,
+        };
+        rows.keys_differ = rows.find_keys_differ();
         Ok((rows, rejected))
-    }
-
-    fn push<R>(
-        &mut self,
-        entry: usize,
-        row: &R,
-        record: &Record,
-        columns: &[Column],
-        target: &Target<R>,
-    ) -> Result<(), BindError> {
-        self.bytes.put_i16(columns.len() as i16);
-        let mut binder = CopyBinder::new(columns, &mut self.bytes);
-        (target.bind)(row, record, &mut binder)?;
-        let wanted = target.shape.columns.len();
-        if binder.bound() != wanted {
-            let bound = binder.bound();
-            return Err(BindError::Type(format!("a row gave {bound} values for {wanted} columns")));
-        }
-        for (field, _) in &target.shape.record {
-            push_field(*field, record, &mut binder)?;
-        }
-        self.rows.push(CopyRow { entry, end: self.bytes.len() });
-        Ok(())
     }
 
     /// Sets the time of the commit, the last column.
@@ -113,9 +97,12 @@ impl CopyRows {
             Some(_) => committed_at_ms,
         }
         .to_be_bytes();
+        // A copy only while an attempt that failed still holds what it sent.
+        let mut bytes = BytesMut::from(std::mem::take(&mut self.bytes));
         for row in &self.rows {
-            self.bytes[row.end - stamp.len()..row.end].copy_from_slice(&stamp);
+            bytes[row.end - stamp.len()..row.end].copy_from_slice(&stamp);
         }
+        self.bytes = bytes.freeze();
     }
 
     /// A row as it is in a COPY: number of fields, fields with their lengths.
@@ -127,23 +114,45 @@ impl CopyRows {
     /// Keys are compared by their bytes: two texts that only the database takes
     /// for the same key are left to it.
     /// Without a key no row has one before it.
-    pub(super) fn same_key_before(&self, key_columns: &[usize]) -> Vec<Option<usize>> {
-        if key_columns.is_empty() {
+    pub(super) fn same_key_before(&self) -> Vec<Option<usize>> {
+        if self.keys_differ {
             return vec![None; self.rows.len()];
         }
         let hasher = foldhash::quality::RandomState::default();
         let mut last: HashMap<Cow<'_, [u8]>, usize, _> =
             HashMap::with_capacity_and_hasher(self.rows.len(), hasher);
-        (0..self.rows.len())
-            .map(|row| last.insert(key_of(self.row(row), key_columns), row))
-            .collect()
+        (0..self.rows.len()).map(|row| last.insert(self.key(row), row)).collect()
     }
 
-    /// Whether no two rows have the same key; compared as in `same_key_before`.
-    pub(super) fn keys_differ(&self, key_columns: &[usize]) -> bool {
+    /// Whether there is a key.
+    pub(super) fn have_key(&self) -> bool {
+        !self.key_columns.is_empty()
+    }
+
+    /// Whether no two rows have the same key; compared as in `same_key_before`. Known since
+    /// they were encoded, when no connection waited.
+    pub(super) fn keys_differ(&self) -> bool {
+        self.keys_differ
+    }
+
+    fn find_keys_differ(&self) -> bool {
+        if self.key_columns.is_empty() {
+            return true;
+        }
         let hasher = foldhash::quality::RandomState::default();
         let mut seen = HashSet::with_capacity_and_hasher(self.rows.len(), hasher);
-        (0..self.rows.len()).all(|row| seen.insert(key_of(self.row(row), key_columns)))
+        (0..self.rows.len()).all(|row| seen.insert(self.key(row)))
+    }
+
+    fn key(&self, row: usize) -> Cow<'_, [u8]> {
+        let field =
+            |column: usize| fields(self.row(row)).nth(column).map_or(&[][..], |(field, _)| field);
+        match &*self.key_columns {
+            [column] => Cow::Borrowed(field(*column)),
+            columns => {
+                Cow::Owned(columns.iter().flat_map(|column| field(*column)).copied().collect())
+            }
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -159,27 +168,37 @@ impl CopyRows {
         row.checked_sub(1).map_or(0, |before| self.rows[before].end)
     }
 
-    /// Sends a range of rows, up to the end of the data; the COPY is still open.
-    pub(super) async fn send(
-        &self,
-        range: Range<usize>,
-        mut to: Pin<&mut CopyInSink<Bytes>>,
-    ) -> Result<(), Error> {
-        let body = &self.bytes[self.start(range.start)..self.start(range.end)];
+    /// Sends all rows, up to the end of the data; the COPY is still open.
+    pub(super) async fn send(&self, mut to: Pin<&mut CopyInSink<Bytes>>) -> Result<(), Error> {
+        let mut body = self.bytes.clone();
         to.feed(Bytes::from_static(HEADER)).await?;
-        for chunk in body.chunks(CHUNK_BYTES) {
-            to.feed(Bytes::copy_from_slice(chunk)).await?;
+        while !body.is_empty() {
+            to.feed(body.split_to(body.len().min(CHUNK_BYTES))).await?;
         }
         to.feed(Bytes::from_static(TRAILER)).await
     }
 }
 
-fn key_of<'r>(row: &'r [u8], columns: &[usize]) -> Cow<'r, [u8]> {
-    let field = |column: usize| fields(row).nth(column).map_or(&[][..], |(field, _)| field);
-    match columns {
-        [column] => Cow::Borrowed(field(*column)),
-        columns => Cow::Owned(columns.iter().flat_map(|column| field(*column)).copied().collect()),
+/// Appends a row as it is in a COPY.
+fn encode_row<R>(
+    row: &R,
+    record: &Record,
+    columns: &[Column],
+    target: &Target<R>,
+    bytes: &mut BytesMut,
+) -> Result<(), BindError> {
+    bytes.put_i16(columns.len() as i16);
+    let mut binder = CopyBinder::new(columns, bytes);
+    (target.bind)(row, record, &mut binder)?;
+    let wanted = target.shape.columns.len();
+    if binder.bound() != wanted {
+        let bound = binder.bound();
+        return Err(BindError::Type(format!("a row gave {bound} values for {wanted} columns")));
     }
+    for (field, _) in &target.shape.record {
+        push_field(*field, record, &mut binder)?;
+    }
+    Ok(())
 }
 
 /// The value of one of the record's own columns.

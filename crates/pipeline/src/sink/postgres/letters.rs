@@ -153,7 +153,7 @@ async fn replay_page<D: Decoder>(
     let batch = Batch { entries: entries.collect(), positions: Vec::new() };
     let (mut rows, mut refused) = CopyRows::encode(&batch, &session.columns, target)?;
     rows.stamp(committed_at_ms);
-    let plan = Plan::new(rows.len(), None, rows.same_key_before(&session.key_columns));
+    let plan = Plan::new(rows.len(), None, rows.same_key_before());
     for (row, error) in store(session, &rows, plan, insert).await? {
         let why = Rejection::new(reason::REJECTED_BY_DATABASE, describe(&error));
         refused.push((rows.entry(row), why));

@@ -50,8 +50,8 @@ pub(super) async fn write<R>(
 ) -> Result<Written, SinkError> {
     let committed_at_ms = crate::clock::now_ms();
     rows.stamp(committed_at_ms);
-    let before = rows.same_key_before(&session.key_columns);
-    let named = named_row(error).filter(|_| session.key_columns.is_empty());
+    let before = rows.same_key_before();
+    let named = named_row(error).filter(|_| !rows.have_key());
     let plan = Plan::new(rows.len(), named, before);
     let refused = store(session, rows, plan, &session.statements.insert_rows).await?;
     rejected.extend(refused.into_iter().map(|(row, error)| {

@@ -102,10 +102,12 @@ pub(super) enum How {
 impl How {
     /// What is tried first. Asked once a batch.
     pub(super) fn first(session: &Session, rows: &CopyRows) -> Self {
-        match &*session.key_columns {
-            [] => Self::Append,
-            key if session.expects_new_keys() && rows.keys_differ(key) => Self::NewKeys,
-            _ => Self::Upsert,
+        if !rows.have_key() {
+            Self::Append
+        } else if session.expects_new_keys() && rows.keys_differ() {
+            Self::NewKeys
+        } else {
+            Self::Upsert
         }
     }
 
@@ -186,7 +188,7 @@ async fn write_whole<R>(
     rows.stamp(committed_at_ms);
     let mut copy = copy;
     if let Some(copy) = &mut copy {
-        rows.send(0..rows.len(), copy.as_mut()).await.map_err(broken)?;
+        rows.send(copy.as_mut()).await.map_err(broken)?;
     }
     let copying = async {
         match copy {

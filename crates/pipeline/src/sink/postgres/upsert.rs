@@ -66,7 +66,7 @@ pub(super) async fn execute(session: &Session, rows: &CopyRows) -> Result<(), Er
         return Ok(());
     }
     let mut is_replaced = vec![false; rows.len()];
-    for row in rows.same_key_before(&session.key_columns).into_iter().flatten() {
+    for row in rows.same_key_before().into_iter().flatten() {
         is_replaced[row] = true;
     }
     let last: Vec<usize> = (0..rows.len()).filter(|row| !is_replaced[*row]).collect();
