@@ -58,6 +58,20 @@ def verdict(root):
     return "SURVIVED" if run.returncode == 0 else "killed"
 
 
+def forget_cases(here, copy):
+    """A case that one mutant failed is tried first from then on: it would judge the next ones."""
+    tests = "crates/autoscale/tests"
+    for kept in (copy / tests).glob("*.proptest-regressions"):
+        known = here / tests / kept.name
+        if known.exists():
+            shutil.copy2(known, kept)
+        else:
+            kept.unlink()
+    shutil.rmtree(copy / "crates/autoscale/proptest-regressions", ignore_errors=True)
+    if (known := here / "crates/autoscale/proptest-regressions").exists():
+        shutil.copytree(known, copy / "crates/autoscale/proptest-regressions")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("copy", type=pathlib.Path)
@@ -93,6 +107,7 @@ def main():
             print(number, verdict(options.copy), f"{name}:{index + 1}", f"{old.strip()}  →  {new.strip()}", sep=" | ", flush=True)
         finally:
             path.write_text(text)
+            forget_cases(here, options.copy)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ mod telling;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidegate_autoscale::law::{StockLaw, StockOptions};
+use tidegate_autoscale::law::{Decision, StockLaw, StockOptions};
 use tokio::net::TcpListener;
 
 use crate::clock::Clock;
@@ -164,7 +164,7 @@ fn log(object: &Object, status: &Status) {
     let text =
         |number: Option<i32>| number.map_or_else(|| "unknown".into(), |n: i32| n.to_string());
     let newest = object.newest();
-    let why = newest.as_ref().map(|decision| decision.explanation()).unwrap_or_default();
+    let why = newest.as_ref().map(Decision::explanation).unwrap_or_default();
     tracing::info!(
         object = object.label(),
         own = status.wanted,

@@ -117,6 +117,6 @@ mod tests {
         let stock = last.alternative.expect("asked");
         // 24 partitions at 10,000 cap the metric; ten pods a minute are allowed.
         assert_eq!((stock.law.as_str(), stock.to), ("stock", 13));
-        assert!(stock.why.starts_with("HPA: lag "), "{}", stock.why);
+        assert!(stock.why.starts_with("HPA: lag 240000 at 10000 a pod "), "{}", stock.why);
     }
 }

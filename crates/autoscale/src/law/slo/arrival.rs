@@ -282,6 +282,10 @@ mod tests {
         let level = ramp.level(20.0);
         assert!((50.0..=60.0).contains(&level.trend_per_s2), "{level:?}");
         assert!(level.rate_per_s > 2650.0, "{level:?}");
+        // Far ahead it is not followed to more than twice what arrives now.
+        let level = fed((0..60).map(|t| 100.0 * f64::from(t))).level(120.0);
+        let grown = level.trend_per_s2 * 120.0 / level.rate_per_s;
+        assert!((0.8..=1.0).contains(&grown), "{grown} of {level:?}");
         let wobble = fed((0..30).map(|t| 1000.0 + 40.0 * f64::from(t % 3)));
         assert_eq!(wobble.level(20.0).trend_per_s2, 0.0);
     }

@@ -26,6 +26,34 @@ fn pods_without_a_backlog_prove_a_lower_bound_only() {
 }
 
 #[test]
+fn five_seconds_of_work_are_the_least_that_a_rate_is_measured_from() {
+    let mut rate = PodRate::new(20.0);
+    for second in 0..=10 {
+        let sample =
+            Sample { span_s: 1.0, arrived: 600.0, records: 400.0, busy: true, partitions: 24 };
+        rate.observe(f64::from(second), sample, COUNTS, 2.0);
+        // Two seconds and a look pass before the counts are settled.
+        let seconds = second - 2;
+        assert_eq!(rate.is_measured(), seconds >= 5, "{seconds} seconds: {rate:?}");
+    }
+}
+
+/// Commits come in lumps: what a few seconds show may be chance.
+#[test]
+fn a_lower_bound_is_proven_by_eight_seconds_and_not_by_fewer() {
+    let mut rate = PodRate::new(20.0);
+    // The counts have to be settled first: the window begins after two seconds and a look.
+    for second in 0..=10 {
+        let sample =
+            Sample { span_s: 1.0, arrived: 600.0, records: 400.0, busy: false, partitions: 24 };
+        rate.observe(f64::from(second), sample, COUNTS, 2.0);
+        let seconds = second - 2;
+        assert_eq!(rate.is_proven(), seconds >= 8, "{seconds} seconds: {rate:?}");
+    }
+    assert_eq!(rate.per_s(), 100.0);
+}
+
+#[test]
 fn fewer_pods_are_trusted_with_what_was_proven() {
     let mut rate = PodRate::new(500.0);
     assert_eq!(rate.sure_per_s(), 250.0, "half of the guess");

@@ -206,6 +206,39 @@ fn a_multiple_that_no_allowed_count_takes_is_said_and_costs_what_is_allowed() {
 }
 
 #[test]
+fn what_the_allowed_pods_carry_is_not_what_they_are_short_of() {
+    let mut waiting = situation(100, 1000.0, 100.0);
+    waiting.backlogs = vec![1e6; 100];
+    let short = |max_replicas| Plan::new(&waiting, &SloOptions { max_replicas, ..options() }).short;
+    // Thirteen carry the arrivals.
+    assert_eq!(short(13), Some(Short::Backlog));
+    assert_eq!(short(12), Some(Short::Arrivals));
+}
+
+#[test]
+fn a_backlog_is_gone_when_the_fullest_pod_is_done_with_it() {
+    let drains = |waiting: f64| {
+        let mut skewed = with_spec(12, situation(24, 1200.0, 500.0));
+        for partition in 0..2 {
+            (skewed.rates[partition], skewed.backlogs[partition]) = (240.0, waiting);
+        }
+        let criteria = Criteria {
+            rate: 1.0,
+            utilisation: 1.0,
+            reserve: 0.0,
+            drain_s: 10.0,
+            rescale: None,
+            full_age_s: 0.0,
+            full_from: f64::MAX,
+            drift: 0.0,
+        };
+        Load::new(&skewed, 500.0, HOT, HOT_EDGE).drains(12, criteria)
+    };
+    // The two may be on one pod, which then has 20 records a second to spare.
+    assert!(drains(90.0) && !drains(110.0));
+}
+
+#[test]
 fn one_large_partition_costs_at_most_twice_what_the_mean_is_kept_ready_with() {
     let counts = |large_per_s: f64| {
         let mut skewed = situation(24, 1200.0, 500.0);

@@ -77,6 +77,17 @@ fn a_step_is_followed_in_one_and_told_in_one_sentence() {
     assert_eq!(decision.terms.map(|terms| terms.term), Some(SloTerm::Rate));
 }
 
+/// Once all pods that were ordered are there and records are older than was promised, the
+/// backlog is due, though the pods would be done with it before long.
+#[test]
+fn a_broken_promise_is_a_reason_for_more_pods() {
+    let mut topic = Topic::new(SloOptions { in_flight_s: 1.5, ..options() }, 4);
+    topic.seconds(30, 960);
+    let raised = (1..=12).find(|_| topic.second(960, 0).changes());
+    // Five seconds are promised; the backlog by itself would be due after seven.
+    assert!(matches!(raised, Some(6 | 7)), "{raised:?}");
+}
+
 #[test]
 fn pods_are_kept_ready_for_a_multiple_and_the_sentence_says_so() {
     let mut topic = Topic::new(SloOptions { overprovisioning: 2.4, ..options() }, 3);
@@ -102,6 +113,17 @@ fn a_multiple_does_not_go_against_the_sink() {
     topic.law.set_sink_limited(true);
     let decision = topic.seconds(40, 1200);
     assert_eq!((topic.spec, decision.terms.map(|terms| terms.term)), (3, Some(SloTerm::Sink)));
+}
+
+#[test]
+fn what_limits_the_count_is_said() {
+    for (max_replicas, bound) in [(23, "the 23 allowed"), (24, "one a partition")] {
+        let mut topic = Topic::new(SloOptions { max_replicas, ..options() }, 12);
+        topic.seconds(30, 4800);
+        let said = topic.second(10_800, 4800).explanation();
+        let short = format!("the arrivals would need more than {bound}");
+        assert!(said.contains(&short), "{short}: {said}");
+    }
 }
 
 #[test]
