@@ -250,6 +250,57 @@ fn what_rises_and_falls_is_followed_down_in_few_steps() {
     assert_eq!(world.spec(), 12);
 }
 
+/// Two of its partitions are 104 % of a pod, which is taken for 1.63 times what it is.
+#[test]
+fn pods_that_fall_behind_slowly_are_found_out_once() {
+    for poisson in [false, true] {
+        let mut world = World::new(WorldOptions {
+            partitions: 73,
+            pod_rate_per_s: 213.0,
+            pod_start_s: 5.0,
+            first_pods: 13,
+            poisson,
+            ..WorldOptions::default()
+        });
+        let guess = SloOptions {
+            pod_rate_per_s: 347.0,
+            pod_start_s: 5.0,
+            rebalance_s: 0.5,
+            cooldown_s: 300.0,
+            ..SloOptions::default()
+        };
+        let figures = world.run(&mut slo(guess), 900.0, |_| 8119.0);
+        println!("slowly behind: {figures} {:?}", figures.changes);
+        assert_eq!((figures.ups_after_downs, world.spec()), (0, 73), "{:?}", figures.changes);
+    }
+}
+
+/// Pods that do half of what was guessed look like a slow spell at first, and a reserve is for
+/// spells: it is not given up for a guess.
+#[test]
+fn a_reserve_is_not_given_up_for_a_guess_that_was_wrong() {
+    let mut world = World::new(WorldOptions {
+        partitions: 88,
+        pod_rate_per_s: 259.7,
+        pod_start_s: 5.0,
+        first_pods: 0,
+        poisson: true,
+        seed: 0,
+        ..WorldOptions::default()
+    });
+    let options = SloOptions {
+        pod_rate_per_s: 489.3,
+        pod_start_s: 5.0,
+        rebalance_s: 0.5,
+        cooldown_s: 300.0,
+        overprovisioning: 1.3667,
+        ..SloOptions::default()
+    };
+    let figures = world.run(&mut slo(options), 900.0, |_| 10_305.0);
+    println!("wrong guess, reserve: {figures} {:?}", figures.changes);
+    assert_eq!((figures.ups_after_downs, world.spec()), (0, 88), "{:?}", figures.changes);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]

@@ -163,6 +163,12 @@ impl PodRate {
         if self.is_low() { self.usual_per_s() } else { self.rate_per_s }
     }
 
+    /// What pods kept in reserve are taken to do before some of them go: what was seen, for a
+    /// guess may be wrong as well as the spell's end be near.
+    pub(super) fn sure_reserve_per_s(&self) -> f64 {
+        if self.is_measured { self.rate_per_s.max(self.best_per_s) } else { self.reserve_per_s() }
+    }
+
     /// Whether the rate is believed to be clearly below the usual one.
     pub(super) fn is_low(&self) -> bool {
         self.rate_per_s < FAR_BELOW * self.usual_per_s()

@@ -134,7 +134,7 @@ impl Estimator {
         self.observe_behind(now_ms, span_s, busy, counts);
     }
 
-    /// Where the fullest pods fall behind, what they were given is too much for a pod.
+    /// Where the fullest pods fall behind, a pod does by so much less than they were given.
     fn observe_behind(&mut self, now_ms: i64, span_s: f64, busy: f64, counts: Counts) {
         let now_s = seconds(now_ms);
         let still = counts.spec == counts.ready && counts.status == counts.ready;
@@ -149,15 +149,16 @@ impl Estimator {
         let ages = self.partitions.values().zip(&rates);
         let oldest_s =
             ages.map(|(m, rate)| m.partition.oldest_age_s(now_ms, *rate)).fold(0.0, f64::max);
-        if !self.behind.observe(span_s, oldest_s) {
-            return;
-        }
+        let Some(growth) = self.behind.observe(span_s, oldest_s) else { return };
         let most = partitions.div_ceil(pods);
         let of_the_fullest = most * (partitions - pods * (most - 1));
         if busy >= BEHIND_PARTITIONS * of_the_fullest as f64 {
             rates.sort_unstable_by(|a, b| b.total_cmp(a));
-            let given_per_s = rates.iter().take(most).sum::<f64>() + 2.0 * level.noise_per_s;
-            self.pod_rate.at_most(now_s, given_per_s);
+            let given_per_s: f64 = rates.iter().take(most).sum();
+            // A part's variance is its part of the whole's, where partitions vary by themselves.
+            let part = given_per_s / level.rate_per_s.max(1e-9);
+            let most_per_s = given_per_s + 2.0 * level.noise_per_s * part.sqrt();
+            self.pod_rate.at_most(now_s, most_per_s * (1.0 - growth));
         }
     }
 
@@ -295,6 +296,7 @@ impl Estimator {
             pod_rate_per_s: self.pod_rate.per_s(),
             sure_rate_per_s: self.pod_rate.sure_per_s(),
             reserve_rate_per_s: self.pod_rate.reserve_per_s(),
+            sure_reserve_rate_per_s: self.pod_rate.sure_reserve_per_s(),
             is_measured: self.pod_rate.is_measured(),
             pod_start_s,
             rebalance_s,

@@ -83,7 +83,8 @@ fn where_the_fullest_pods_fall_behind_a_pod_does_less_than_they_are_given() {
         estimator.pod_rate_per_s()
     };
     let fallen = rate_after(8);
-    assert!((200.0..300.0).contains(&fallen), "two partitions' worth: {fallen}");
+    // 100 a second come to each partition, and 90 are done.
+    assert!((179.0..190.0).contains(&fallen), "two partitions' worth: {fallen}");
     assert_eq!(rate_after(7), 500.0, "less than half of the fullest pods' partitions");
 }
 

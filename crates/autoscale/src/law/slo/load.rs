@@ -36,6 +36,8 @@ pub(super) struct Situation {
     pub(super) sure_rate_per_s: f64,
     /// What pods kept in reserve are taken to do: the pod rate, or in a slow spell what it was.
     pub(super) reserve_rate_per_s: f64,
+    /// The same, as far as it was seen: fewer pods are trusted with no more.
+    pub(super) sure_reserve_rate_per_s: f64,
     /// Whether the pods' rate was seen and is not a guess.
     pub(super) is_measured: bool,
     pub(super) pod_start_s: f64,

@@ -127,18 +127,20 @@ impl Plan {
             full_from: FULL_FROM,
             drift,
         };
-        let (pod, pod_in_reserve) = (situation.pod_rate_per_s, situation.reserve_rate_per_s);
+        let pod = situation.pod_rate_per_s;
+        let (in_reserve, surely) =
+            (situation.reserve_rate_per_s, situation.sure_reserve_rate_per_s);
         let load = Load::new(situation, pod, HOT, HOT_EDGE);
         let load_due = Load::new(situation, pod, HOT_DUE, HOT_EDGE);
         let load_down = Load::new(situation, situation.sure_rate_per_s, HOT_DOWN, f64::MAX);
         // What fewer pods do is to be proven; what they would do if more came is believed. And
         // a slow spell is what they were kept for: no second reserve is kept in it.
-        let ready = |hot, criteria| {
-            let load = is_reserved.then(|| Load::new(situation, pod_in_reserve, hot, HOT_EDGE));
+        let ready = |pod, hot, criteria| {
+            let load = is_reserved.then(|| Load::new(situation, pod, hot, HOT_EDGE));
             move |n| load.as_ref().is_none_or(|load| load.takes(n, criteria))
         };
-        let (ready_aim, ready_due) = (ready(HOT, aim), ready(HOT_DUE, due));
-        let reserved = ready(HOT_DOWN, down);
+        let (ready_aim, ready_due) = (ready(in_reserve, HOT, aim), ready(in_reserve, HOT_DUE, due));
+        let reserved = ready(surely, HOT_DOWN, down);
         let carries = |n| load.carries(n, aim) && ready_aim(n);
         let steady = load.least(carries);
         let wanted = load.least(|n| carries(n) && load.drains(n, aim));

@@ -15,6 +15,7 @@ fn situation(partitions: i32, rate_per_s: f64, pod_rate_per_s: f64) -> Situation
         pod_rate_per_s,
         sure_rate_per_s: pod_rate_per_s,
         reserve_rate_per_s: pod_rate_per_s,
+        sure_reserve_rate_per_s: pod_rate_per_s,
         is_measured: false,
         pod_start_s: 30.0,
         rebalance_s: 2.0,
@@ -292,6 +293,7 @@ fn any_case() -> impl Strategy<Value = Any> {
             pod_rate_per_s,
             sure_rate_per_s: if measured { pod_rate_per_s } else { pod_rate_per_s * sure },
             reserve_rate_per_s: pod_rate_per_s * spell,
+            sure_reserve_rate_per_s: pod_rate_per_s * spell.min(1.0 + (spell - 1.0) * sure),
             is_measured: measured,
             pod_start_s,
             rebalance_s,
@@ -353,6 +355,7 @@ proptest! {
         scaled.pod_rate_per_s *= unit;
         scaled.sure_rate_per_s *= unit;
         scaled.reserve_rate_per_s *= unit;
+        scaled.sure_reserve_rate_per_s *= unit;
         prop_assert_eq!(
             Plan::new(&scaled, &case.options),
             Plan::new(&case.situation, &case.options)
