@@ -275,6 +275,31 @@ fn pods_that_fall_behind_slowly_are_found_out_once() {
     }
 }
 
+/// Here it is four per cent too much, the guess a quarter too high, and nobody is measured with
+/// time to spare.
+#[test]
+fn what_was_not_enough_is_not_come_back_to() {
+    let mut world = World::new(WorldOptions {
+        partitions: 47,
+        pod_rate_per_s: 50.992647076325326,
+        pod_start_s: 5.0,
+        first_pods: 9,
+        poisson: true,
+        seed: 15187163067117875891,
+        ..WorldOptions::default()
+    });
+    let options = SloOptions {
+        pod_rate_per_s: 64.46110508,
+        pod_start_s: 5.0,
+        rebalance_s: 0.5,
+        cooldown_s: 300.0,
+        ..SloOptions::default()
+    };
+    let figures = world.run(&mut slo(options), 900.0, |_| 24.897509294950265 * 50.992647076325326);
+    println!("a little too much: {figures} {:?}", figures.changes);
+    assert_eq!((figures.ups_after_downs, world.spec()), (0, 47), "{:?}", figures.changes);
+}
+
 /// Pods that do half of what was guessed look like a slow spell at first, and a reserve is for
 /// spells: it is not given up for a guess.
 #[test]

@@ -12,7 +12,7 @@ const GAIN: f64 = 0.25;
 const FAR_BELOW: f64 = 0.8;
 const GAIN_FALL: f64 = 0.6;
 /// As much is done as arrives when the two differ by less than this share.
-const BALANCE: f64 = 0.05;
+const BALANCE: f64 = 0.03;
 /// A rate below the best one measured is held for this long after the last evidence,
 /// seconds; each time that it proves right, twice as long ...
 const FADE_AFTER_S: f64 = 120.0;

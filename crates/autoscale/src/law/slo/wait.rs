@@ -20,8 +20,10 @@ const BLOCK_S: f64 = 5.0;
 /// ... differ by less than this share of their mean. A wave that passes through two blocks
 /// makes them equal for a moment, but not four.
 const AT_REST: f64 = 0.2;
-/// A spell shows when records wait this many times as long as usual ...
+/// A spell shows when records wait this many times as long as usual, and so much longer,
+/// seconds: a few records more or less in flight are chance ...
 const SLOW: f64 = 1.5;
+const SLOW_S: f64 = 0.05;
 /// ... and is over when they wait at most so many times as long.
 const AGAIN_USUAL: f64 = 1.2;
 /// How much of a difference one more second at rest takes in.
@@ -68,10 +70,10 @@ impl Wait {
             return None;
         }
         let Some(usual_s) = self.usual_s else { return Some(Spell::NotSeen) };
-        if now_s > SLOW * usual_s {
+        if now_s > (SLOW * usual_s).max(usual_s + SLOW_S) {
             self.slow = true;
         }
-        let is_usual = now_s <= AGAIN_USUAL * usual_s;
+        let is_usual = now_s <= (AGAIN_USUAL * usual_s).max(usual_s + SLOW_S);
         let over = is_usual && std::mem::take(&mut self.slow);
         is_usual.then_some(if over { Spell::Over } else { Spell::NotSeen })
     }
