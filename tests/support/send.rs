@@ -39,5 +39,6 @@ pub(crate) fn send(connection: &ConnectionOptions, records: &[Sent<'_>]) -> Vec<
         let delivery = deliveries.recv_timeout(Duration::from_secs(30)).expect("acknowledged");
         places[delivery.token as usize] = delivery.result.expect("delivered");
     }
+    assert!(producer.has_id(), "nothing is sent without it");
     places
 }

@@ -3,7 +3,15 @@
 //! Contract: `acks=all`, idempotent, so a retry neither duplicates nor reorders.
 //! Every accepted record is reported exactly once to the delivery callback, on
 //! the client's polling thread. A full queue is the caller's to wait for.
+//!
+//! An idempotent producer needs an id of the cluster before it sends. The client asks for it
+//! before it is connected, and again after half a second: [`Producer::has_id`] tells, so that a
+//! caller with a schedule can wait for it. The client says so in a log line only.
+//!
+//! Rejected: its statistics, which say so too (they are text of all partitions, made at an
+//! interval as long as it lives).
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -77,12 +85,21 @@ type OnDelivery = Box<dyn Fn(Delivery) + Send + Sync>;
 struct Context {
     on_delivery: OnDelivery,
     connection: ConnectionOptions,
+    has_id: AtomicBool,
+}
+
+/// Whether a log line of the client says that the producer has its id.
+fn tells_an_id(facility: &str, message: &str) -> bool {
+    facility == "IDEMPSTATE" && message.ends_with("-> Assigned")
 }
 
 impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if tells_an_id(facility, message) {
+            self.has_id.store(true, Relaxed);
+        }
         crate::log::line(level, facility, message);
     }
 
@@ -141,6 +158,9 @@ impl Producer {
             .set("partitioner", "murmur2_random")
             .set("queue.buffering.max.messages", "200000")
             .set("message.max.bytes", "10485760");
+        let wanted = config.get("debug").map(|debug| format!("{debug},eos"));
+        config.set("debug", wanted.as_deref().unwrap_or("eos"));
+        config.set_log_level(RDKafkaLogLevel::Debug);
         // Where there is none for now, the client asks for one again and again.
         let token = match connection.token() {
             Err(error) if !error.is_permanent() => {
@@ -149,7 +169,8 @@ impl Producer {
             }
             token => token?,
         };
-        let context = Context { on_delivery, connection: connection.clone() };
+        let has_id = AtomicBool::new(false);
+        let context = Context { on_delivery, connection: connection.clone(), has_id };
         let inner: ThreadedProducer<Context> =
             ThreadedProducer::from_config_and_context(&config, context)
                 .map_err(|error| Error::client("create the producer", &error))?;
@@ -211,6 +232,11 @@ impl Producer {
         self.inner.send(outgoing).map_err(|(error, _)| send_error(&error))
     }
 
+    /// Whether the cluster has given it the id without which nothing is sent.
+    pub fn has_id(&self) -> bool {
+        self.inner.context().has_id.load(Relaxed)
+    }
+
     /// Records accepted and not yet reported.
     pub fn in_flight(&self) -> usize {
         usize::try_from(self.inner.in_flight_count()).unwrap_or(0)
@@ -222,5 +248,19 @@ impl Producer {
     /// [`Error::Client`] when the time is over first.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.flush(timeout).map_err(|error| Error::client("flush", &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_told_by_its_own_line_only() {
+        let change =
+            |to: &str| format!("[thrd:main]: Idempotent producer state change WaitPID -> {to}");
+        assert!(tells_an_id("IDEMPSTATE", &change("Assigned")));
+        assert!(!tells_an_id("IDEMPSTATE", &change("RequestPID")));
+        assert!(!tells_an_id("GETPID", &change("Assigned")));
     }
 }

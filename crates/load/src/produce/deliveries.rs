@@ -21,6 +21,7 @@ pub(super) struct Counters {
     pub(super) acked: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) max_lateness_ms: AtomicU64,
+    pub(super) took_ms: AtomicU64,
     /// Milli-records a second.
     pub(super) target_milli: AtomicU64,
     pub(super) done: AtomicBool,

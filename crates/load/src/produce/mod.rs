@@ -2,8 +2,8 @@
 //!
 //! Contract: a record's timestamp is when it should have been sent, whenever it was;
 //! nothing that is due is ever left out, so a stall shows as lateness and as
-//! age, not as missing load. The schedule begins when the cluster has answered, so
-//! connecting delays nobody. Deliveries go to the ledger. At full speed there is no
+//! age, not as missing load. The schedule begins when the cluster has answered and has given
+//! the producer its id, so connecting delays nobody. Deliveries go to the ledger. At full speed there is no
 //! schedule: the loop is closed, and measures the client and the cluster.
 //!
 //! Threads: the loop runs on the caller's runtime and wakes every five
@@ -17,7 +17,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::registry::Registry;
 use serde::Serialize;
@@ -30,6 +30,9 @@ use crate::{Error, LoadProfile};
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
+/// A producer's id takes half a second; what is sent without one waits for it.
+const ID_TIMEOUT: Duration = Duration::from_secs(2);
+const ID_LOOK: Duration = Duration::from_millis(5);
 
 /// Options of a producer.
 #[derive(Debug, Clone)]
@@ -60,6 +63,8 @@ pub struct ProduceSummary {
     pub failed: u64,
     /// How late the latest record was handed over, ms.
     pub max_lateness_ms: u64,
+    /// From the start of sending to the last acknowledgement, ms; 0 before.
+    pub took_ms: u64,
 }
 
 /// Looks at a running producer. Cheap to clone.
@@ -74,6 +79,7 @@ impl ProduceHandle {
             acked: self.0.acked.load(Relaxed),
             failed: self.0.failed.load(Relaxed),
             max_lateness_ms: self.0.max_lateness_ms.load(Relaxed),
+            took_ms: self.0.took_ms.load(Relaxed),
         }
     }
 
@@ -116,14 +122,13 @@ impl Produce {
         let Self { options, counters } = self;
         tracing::info!("Creating producer with bootstrap_servers: {}", options.connection.brokers);
         wait_for_topic(&options).await?;
-        let started_at_ms = now_ms();
         let ledger = match &options.ledger {
             Some(directory) => Some(LedgerWriter::create(
                 directory,
                 &LedgerMeta {
                     topic: options.topic.clone(),
                     seed: options.profile.seed,
-                    started_at_ms,
+                    started_at_ms: now_ms(),
                 },
             )?),
             None => None,
@@ -135,8 +140,9 @@ impl Produce {
             Box::new(move |delivery| deliveries.delivered(delivery))
         };
         let producer = Producer::new(&options.connection, &options.client, on_delivery)?;
+        wait_for_id(&producer).await;
         let full_speed = options.full_speed;
-        let mut sending = Sending::new(options, started_at_ms, producer, deliveries);
+        let mut sending = Sending::new(options, producer, deliveries);
         match full_speed {
             Some(records) => sending.run_at_full_speed(records, shutdown).await?,
             None => sending.run(shutdown).await?,
@@ -147,6 +153,13 @@ impl Produce {
         }
         counters.done.store(true, Relaxed);
         Ok(summary)
+    }
+}
+
+async fn wait_for_id(producer: &Producer) {
+    let deadline = Instant::now() + ID_TIMEOUT;
+    while !producer.has_id() && Instant::now() < deadline {
+        tokio::time::sleep(ID_LOOK).await;
     }
 }
 

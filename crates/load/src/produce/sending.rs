@@ -37,7 +37,6 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn new(
         options: ProduceOptions,
-        started_at_ms: i64,
         producer: Producer,
         deliveries: Arc<Deliveries>,
     ) -> Self {
@@ -48,7 +47,7 @@ impl Sending {
             payload: Vec::with_capacity(256),
             key: String::new(),
             started: Instant::now(),
-            started_at_ms,
+            started_at_ms: now_ms(),
             producer,
             deliveries,
             options,
@@ -153,19 +152,26 @@ impl Sending {
     }
 
     pub(super) async fn finish(self) -> Result<ProduceSummary, Error> {
-        let Self { producer, deliveries, .. } = self;
-        let flushed = tokio::task::spawn_blocking(move || {
-            let flushed = producer.flush(FLUSH_TIMEOUT);
-            drop(producer);
-            flushed
-        })
-        .await;
-        flushed.map_err(|_| tidegate_kafka::Error::Ended)??;
+        let Self { producer, deliveries, started, .. } = self;
+        // The client's own wait for the last answers is up to 100 ms longer than they take.
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        while let Err(error) = producer.flush(Duration::ZERO) {
+            if Instant::now() > deadline {
+                return Err(error.into());
+            }
+            tokio::time::sleep(TICK).await;
+        }
+        let took_ms = started.elapsed().as_millis() as u64;
+        deliveries.counters.took_ms.store(took_ms, Relaxed);
+        // Its thread ends with its next look, which takes as long.
+        let ended = tokio::task::spawn_blocking(move || drop(producer)).await;
+        ended.map_err(|_| tidegate_kafka::Error::Ended)?;
         let summary = ProduceHandle(deliveries.counters.clone()).summary();
         tracing::info!(
             sent = summary.sent,
             acked = summary.acked,
             failed = summary.failed,
+            took_ms,
             "producer stopped"
         );
         Ok(summary)
