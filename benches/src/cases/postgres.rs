@@ -16,12 +16,18 @@ use tidegate_pgtest::Server;
 
 use super::promise;
 use crate::findings::{Finding, Target};
+use crate::peers::broker;
 use crate::run::{Bench, say};
 
 const BATCH: usize = 10_000;
 /// What both sides write.
 const COLUMNS: &str = "account_id, trade_id, symbol, trade_type, quantity, price, timestamp, \
      kafka_topic, kafka_partition, kafka_offset, record_timestamp_ms, committed_at_ms";
+
+/// As much log as both sides write: a new server's log files are made as they are needed, which
+/// the first one would pay for, and those of before are used again.
+const WARM: &str = "CREATE TABLE warm AS SELECT repeat('x', 180) FROM generate_series(1, 3000000); \
+     DROP TABLE warm; CHECKPOINT";
 
 /// With one connection, where there is a target.
 const ROUNDS: usize = 3;
@@ -48,9 +54,15 @@ fn measure(
 ) -> anyhow::Result<f64> {
     let server = Server::start(&[])?;
     server.create_database("tidegate")?;
+    server.psql("tidegate", WARM)?;
     let url = server.url("tidegate");
     let count = connections.to_string();
+    // Lean, as the one of the case `peers`: it has the same two cores, and psql needs none.
+    let scratch = tempfile::tempdir()?;
+    let broker = broker::start(scratch.path())?;
     let arguments = [
+        "--brokers",
+        broker.bootstrap(),
         "--config",
         "benches/profiles/postgres.toml",
         "--database",
@@ -71,6 +83,7 @@ fn measure(
     ];
     let run =
         bench.up(&format!("postgres {name}").replace(' ', "-"), &arguments, &mut |_, _| {})?;
+    broker.stop();
     let drained = drain_rate(&server)?;
     let copied = copy_rate(&server, connections)?;
     let peak_mib = run.usage.iter().filter(|(name, _)| name.starts_with("consumer"));

@@ -28,17 +28,16 @@ pub(crate) enum Mode {
 /// Starts a worker that writes the topic into the table `trades`.
 pub(crate) fn start(
     peers: &Peers,
-    bootstrap: &str,
-    topic: &str,
+    (bootstrap, topic): (&str, &str),
     database_url: &str,
-    mode: Mode,
+    (mode, round): (Mode, usize),
     directory: &Path,
 ) -> anyhow::Result<Guarded> {
     fs::create_dir_all(directory)?;
     let worker = directory.join("worker.properties");
     fs::write(&worker, worker_properties(peers, bootstrap, directory)?)?;
     let sink = directory.join("sink.properties");
-    fs::write(&sink, sink_properties(topic, database_url, mode)?)?;
+    fs::write(&sink, sink_properties(topic, database_url, (mode, round))?)?;
     let log = directory.join("connect.log");
     let child = peers
         .java(2048, &log)?
@@ -72,7 +71,11 @@ fn worker_properties(peers: &Peers, bootstrap: &str, directory: &Path) -> anyhow
     ))
 }
 
-fn sink_properties(topic: &str, database_url: &str, mode: Mode) -> anyhow::Result<String> {
+fn sink_properties(
+    topic: &str,
+    database_url: &str,
+    (mode, round): (Mode, usize),
+) -> anyhow::Result<String> {
     let rest = database_url.strip_prefix("postgres://").context("a postgres URL")?;
     let (user, address) = rest.split_once('@').context("a URL with a user")?;
     // Its group is named after it: a name of its own starts at the first record.
@@ -84,7 +87,7 @@ fn sink_properties(topic: &str, database_url: &str, mode: Mode) -> anyhow::Resul
         }
     };
     Ok(format!(
-        "name=trades-{name}\n\
+        "name=trades-{name}-{round}\n\
          connector.class=io.debezium.connector.jdbc.JdbcSinkConnector\n\
          tasks.max=2\n\
          topics={topic}\n\

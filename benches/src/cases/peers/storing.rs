@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tidegate_pgtest::Server;
 
+use super::super::median;
 use super::{PATIENCE, RECORDS, TOPIC, World, crossing, told};
 use crate::findings::{Finding, Target};
 use crate::peers::broker::Guarded;
@@ -14,10 +15,31 @@ use crate::peers::connect;
 use crate::proc;
 use crate::run::say;
 
+/// The two sides in turn, so often; medians count.
+const ROUNDS: usize = 3;
+
 /// One side into PostgreSQL.
 struct Stored {
     rows_per_s: f64,
     peak_mib: f64,
+}
+
+/// The same side, round after round.
+#[derive(Default)]
+struct Sides {
+    rates: Vec<f64>,
+    peaks_mib: Vec<f64>,
+}
+
+impl Sides {
+    fn add(&mut self, stored: &Stored) {
+        self.rates.push(stored.rows_per_s);
+        self.peaks_mib.push(stored.peak_mib);
+    }
+
+    fn median(mut self) -> Stored {
+        Stored { rows_per_s: median(&mut self.rates), peak_mib: median(&mut self.peaks_mib) }
+    }
 }
 
 impl World<'_> {
@@ -25,11 +47,17 @@ impl World<'_> {
         let mut findings = Vec::new();
         for (mode, wanted) in [(connect::Mode::Insert, "insert"), (connect::Mode::Upsert, "upsert")]
         {
-            say(&format!("peers: into PostgreSQL, {wanted}"));
-            let ours = self.ours_into_postgres(mode)?;
-            let theirs = self.connect_into_postgres(mode, &scratch.join(wanted));
-            self.keep(&scratch.join(wanted), "connect.log")?;
-            let theirs = theirs?;
+            let (mut ours, mut theirs) = (Sides::default(), Sides::default());
+            for round in 0..ROUNDS {
+                say(&format!("peers: into PostgreSQL, {wanted}, round {round}"));
+                ours.add(&self.ours_into_postgres(mode, round)?);
+                let directory = scratch.join(format!("{wanted}-{round}"));
+                let stored = self.connect_into_postgres(mode, round, &directory);
+                self.keep(&directory, "connect.log")?;
+                theirs.add(&stored?);
+            }
+            say(&format!("peers: {wanted}, rows/s: {:.0?}, {:.0?}", ours.rates, theirs.rates));
+            let (ours, theirs) = (ours.median(), theirs.median());
             findings.extend(told(vec![
                 Finding::new(
                     format!("{wanted}: tidegate"),
@@ -72,10 +100,10 @@ impl World<'_> {
         Ok(findings)
     }
 
-    fn ours_into_postgres(&self, mode: connect::Mode) -> anyhow::Result<Stored> {
+    fn ours_into_postgres(&self, mode: connect::Mode, round: usize) -> anyhow::Result<Stored> {
         let server = server_with_table(mode)?;
         let url = server.url("tidegate");
-        let group = format!("into-postgres-{mode:?}");
+        let group = format!("into-postgres-{mode:?}-{round}");
         let mut command =
             self.tidegate(&["consume", "--database", &url, "--database-connections", "2"]);
         command.args(["--config", "benches/profiles/peers.toml"]);
@@ -86,18 +114,20 @@ impl World<'_> {
         };
         command.args(["--mapping", mapping]);
         let guarded = Guarded(command.stderr(Stdio::null()).spawn()?);
-        measure(&server, guarded, &self.kept.join(format!("tidegate-{mode:?}.csv")))
+        measure(&server, guarded, &self.kept.join(format!("tidegate-{mode:?}-{round}.csv")))
     }
 
     fn connect_into_postgres(
         &self,
         mode: connect::Mode,
+        round: usize,
         directory: &Path,
     ) -> anyhow::Result<Stored> {
         let server = server_with_table(mode)?;
         let url = server.url("tidegate");
-        let guarded = connect::start(self.peers, self.bootstrap, TOPIC, &url, mode, directory)?;
-        measure(&server, guarded, &self.kept.join(format!("connect-{mode:?}.csv")))
+        let source = (self.bootstrap, TOPIC);
+        let guarded = connect::start(self.peers, source, &url, (mode, round), directory)?;
+        measure(&server, guarded, &self.kept.join(format!("connect-{mode:?}-{round}.csv")))
             .with_context(|| format!("Kafka Connect: see {}", directory.display()))
     }
 }
