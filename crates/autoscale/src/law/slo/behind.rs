@@ -55,7 +55,8 @@ impl Behind {
             }
         }
         let growth = (least_last_s - most_first_s) / (last_start_s - first_end_s);
-        (growth > 0.0 && growth < SLOWLY).then_some(growth)
+        // Looks may be so far apart that the first part has none.
+        (first_end_s > 0.0 && growth > 0.0 && growth < SLOWLY).then_some(growth)
     }
 
     fn span_s(&self) -> f64 {
@@ -90,6 +91,12 @@ mod tests {
         assert_eq!(seen(|t_s| 1.0 + 0.5 * (t_s % 2.0)), None);
         assert_eq!(seen(|t_s| 60.0 - t_s), None);
         assert_eq!(seen(|t_s| 1.0 + t_s), None);
+    }
+
+    #[test]
+    fn two_looks_a_window_tell_no_growth() {
+        let mut behind = Behind::default();
+        assert!((0..10).all(|_| behind.observe(15.0, 2.0).is_none()));
     }
 
     #[test]
