@@ -288,7 +288,6 @@ impl Constant {
             ..SloOptions::default()
         });
         let figures = world.run(&mut law, 900.0, |_| self.busy_pods * pod_rate_per_s);
-        println!("{self:?}: {figures} {:?}", figures.changes);
         (figures, world.spec())
     }
 }
