@@ -44,6 +44,7 @@ fn children(world: &Value) -> Vec<u32> {
 
 fn running(up: &Up) -> Vec<u32> {
     up.wait_for_ready_pods(3);
+    up.wait_for_load();
     let own = up.id();
     let pids: Vec<u32> =
         children(&up.world().expect("world.json")).into_iter().filter(|pid| *pid != own).collect();
@@ -133,6 +134,7 @@ fn the_running_world_can_be_looked_at() {
     let row = lines.next().unwrap_or_default();
     assert!(row.starts_with("keda-hpa-"), "{table}");
     assert!(row.contains("Deployment/trade-tx-consumer"), "{table}");
+    up.wait_for_load();
     signal(up.id(), "INT");
     up.finish(LIMIT).assert_promise_kept();
 }

@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tidegate_load::ledger::Ledger;
 
 pub(crate) use process::{Process, get};
 
@@ -115,6 +116,14 @@ impl Up {
         wait_for(&format!("{count} ready pods\n{}", self.log()), Duration::from_secs(60), || {
             let pods = self.ready_pods();
             (pods.len() >= count).then_some(pods)
+        })
+    }
+
+    /// Waits until Kafka has acknowledged a record: pods are ready before the load begins.
+    pub(crate) fn wait_for_load(&self) {
+        wait_for(&format!("a record acknowledged\n{}", self.log()), Duration::from_secs(60), || {
+            let ledger = Ledger::read(&self.run_dir().join("ledger")).ok()?;
+            (!ledger.acked.is_empty()).then_some(())
         })
     }
 
