@@ -7,7 +7,7 @@ mod broker;
 mod kafka;
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafka::Kafka;
 use rdkafka::ClientConfig;
@@ -45,11 +45,15 @@ struct Reader {
 
 impl Reader {
     fn join(kafka: &Kafka, topic: &str, group: &str) -> Self {
+        Self::join_with(kafka, topic, group, GroupOptions::default())
+    }
+
+    fn join_with(kafka: &Kafka, topic: &str, group: &str, options: GroupOptions) -> Self {
         let options = GroupOptions {
             connection: kafka.connection(),
             group: group.into(),
             topic: topic.into(),
-            ..GroupOptions::default()
+            ..options
         };
         let (handle, events) = GroupConsumer::spawn(options).expect("joins");
         Self { handle, events }
@@ -109,6 +113,38 @@ fn every_compression_and_header_is_read_as_it_was_written() {
             assert_eq!(headers[1].value, None);
         }
     }
+}
+
+/// Seven of eight partitions are empty, so no answer has as many bytes as are waited for.
+#[test]
+fn the_backlog_of_one_partition_does_not_wait_for_bytes_of_the_others() {
+    const RECORDS: usize = 200;
+    let kafka = Kafka::start();
+    let topic = "one-of-eight";
+    kafka.create_topic(topic, 8);
+    let producer = producer(&kafka, &[("batch.size", "65536")]);
+    let payload = vec![b'x'; 20_000];
+    for _ in 0..RECORDS {
+        let record: BaseRecord<'_, (), _> = BaseRecord::to(topic).partition(3).payload(&payload);
+        producer.send(record).expect("sent");
+    }
+    producer.flush(LIMIT).expect("flushed");
+
+    let wait = Duration::from_secs(30);
+    let options = GroupOptions {
+        fetch_min_bytes: 1 << 20,
+        fetch_wait_max_ms: wait.as_millis() as u64,
+        ..GroupOptions::default()
+    };
+    let started = Instant::now();
+    let mut reader = Reader::join_with(&kafka, topic, "one-of-eight", options);
+    // The last ones are less than an answer.
+    let mut records = Vec::new();
+    while records.len() < RECORDS - 14 {
+        records.extend(reader.read(1, Some(0)));
+        assert!(started.elapsed() < wait, "{} of {RECORDS}", records.len());
+    }
+    assert_eq!(offsets(&records), (0..records.len() as i64).collect::<Vec<_>>());
 }
 
 #[test]

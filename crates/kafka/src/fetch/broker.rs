@@ -158,6 +158,7 @@ fn ask(
         }
     }
     let partition_bytes = partition_bytes(asked.len());
+    let min_bytes = options.fetch_min_bytes.min(partition_bytes as u64);
     let partitions = asked.iter().map(|asked| {
         FetchPartition::default()
             .with_partition(asked.partition)
@@ -172,7 +173,7 @@ fn ask(
     let request = FetchRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_max_wait_ms(options.fetch_wait_max_ms as i32)
-        .with_min_bytes(options.fetch_min_bytes.min(ANSWER_BYTES as u64) as i32)
+        .with_min_bytes(min_bytes as i32)
         .with_max_bytes(ANSWER_BYTES as i32)
         .with_isolation_level(READ_COMMITTED)
         .with_session_epoch(-1)
@@ -181,7 +182,8 @@ fn ask(
     link.ask_up_to("fetch records", &request, VERSION)
 }
 
-/// What each of so many partitions may have of an answer.
+/// What each of so many partitions may have of an answer. More than that is not waited for:
+/// where the others are at their ends, one with a backlog cannot have it.
 pub(super) fn partition_bytes(partitions: usize) -> usize {
     (ANSWER_BYTES / partitions.max(1)).max(PARTITION_BYTES)
 }

@@ -39,7 +39,8 @@ pub struct GroupOptions {
     pub heartbeat_interval_ms: u64,
     /// A member that has not polled for this long is put out of the group.
     pub max_poll_interval_ms: u64,
-    /// A fetch waits for this many bytes,
+    /// A fetch waits for this many bytes, or for one partition's share of an answer where that
+    /// is less: a megabyte by the partitions that a broker leads, 128 KiB at least,
     pub fetch_min_bytes: u64,
     /// at most this long.
     pub fetch_wait_max_ms: u64,
