@@ -116,7 +116,7 @@ impl Settings {
         Ok(Self {
             bootstrap_servers: reader.text("bootstrapServers").map(str::to_owned),
             group: reader.required("consumerGroup", "the group whose pods are scaled")?,
-            topic: reader.required("topic", "the topic that the group reads")?,
+            topic: reader.topic("topic", "the topic that the group reads")?,
             law,
             pod_metrics_port: reader
                 .whole("podMetricsPort", 1, 65_535)?

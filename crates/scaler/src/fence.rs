@@ -2,18 +2,20 @@
 //!
 //! Contract: a member is a pod's when its client calls itself as the pod is named
 //! (`tidegate consume` does, from `POD_NAME`), or when it comes from the pod's address
-//! and no client in the group is named after a pod. All of the pod's members are fenced
-//! that the last read of the group found, a second ago or so. Where a container ended
-//! unseen and only its successor is seen, that one may be among them under the same name.
-//! It is told that it is no member and joins again: that costs a rebalance, and no
-//! record, since positions are compared in the sink.
+//! and no client in the group is named after a pod. Of the pod's members those are fenced
+//! that the last read of the group found, a second ago or so. Where the container runs
+//! again already, its successor may be among them under the same name: fenced are only
+//! those that were in the group before the restart, by the scaler's own clock, and those
+//! that were there before the newest. One that neither is true of (a container that ended
+//! within seconds of joining, whose successor has not joined) is left to its session.
 //!
 //! Rejected: telling the successor by the time its container started. That is the node's
-//! clock against the scaler's, for one rebalance after a crash that causes one anyway.
+//! clock against the scaler's.
 //!
 //! Threads: the watch is a task; each fencing runs on the blocking pool.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidegate_kafka::{ConnectionOptions, GroupMember, fence};
 use tokio::sync::mpsc;
@@ -56,7 +58,7 @@ impl Fencer {
 
     async fn fence(&self, connection: &ConnectionOptions, object: &Object, pod: &GonePod) {
         let group = &object.settings().group;
-        for member in members_of(pod, &object.members()) {
+        for member in ended(pod, &object.members_since()) {
             let outcome =
                 fence::remove_member(connection, group, &member.member_id, member.protocol).await;
             self.counters.fenced(outcome.is_ok());
@@ -71,13 +73,25 @@ impl Fencer {
     }
 }
 
-fn members_of<'a>(pod: &GonePod, members: &'a [GroupMember]) -> Vec<&'a GroupMember> {
-    let named: Vec<&GroupMember> =
-        members.iter().filter(|member| member.client_id == pod.name).collect();
+/// Those of its members that are not its successor's, with when each was seen first.
+fn ended<'a>(pod: &GonePod, members: &'a [(GroupMember, Instant)]) -> Vec<&'a GroupMember> {
+    let of_pod = members_of(pod, members);
+    let newest = of_pod.iter().map(|(_, since)| *since).max();
+    let is_over = |since: Instant| {
+        pod.successor_since.is_none_or(|successor| since < successor || Some(since) < newest)
+    };
+    of_pod.into_iter().filter(|(_, since)| is_over(*since)).map(|(member, _)| member).collect()
+}
+
+fn members_of<'a>(
+    pod: &GonePod,
+    members: &'a [(GroupMember, Instant)],
+) -> Vec<&'a (GroupMember, Instant)> {
+    let named: Vec<_> = members.iter().filter(|(member, _)| member.client_id == pod.name).collect();
     if !named.is_empty() || pod.ip.is_empty() {
         return named;
     }
-    members.iter().filter(|member| member.host == pod.ip && !is_named(member, pod)).collect()
+    members.iter().filter(|(member, _)| member.host == pod.ip && !is_named(member, pod)).collect()
 }
 
 /// Whether a client is named after another pod of the same workload: then an address
@@ -89,6 +103,8 @@ fn is_named(member: &GroupMember, pod: &GonePod) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tidegate_kafka::GroupProtocol;
 
     use super::*;
@@ -102,14 +118,43 @@ mod tests {
         }
     }
 
-    fn fenced(members: &[GroupMember]) -> Vec<&str> {
-        let pod = GonePod {
+    fn gone(successor_since: Option<Instant>) -> GonePod {
+        GonePod {
             namespace: "n".into(),
             name: "consumer-5d-abcde".into(),
             ip: "10.0.0.7".into(),
             why: "deleted",
-        };
-        members_of(&pod, members).into_iter().map(|member| member.member_id.as_str()).collect()
+            successor_since,
+        }
+    }
+
+    fn fenced(members: &[GroupMember]) -> Vec<String> {
+        let now = Instant::now();
+        let members: Vec<_> = members.iter().map(|member| (member.clone(), now)).collect();
+        ended(&gone(None), &members).into_iter().map(|member| member.member_id.clone()).collect()
+    }
+
+    /// Seconds before now at which each member was seen first; the restart was ten ago.
+    fn fenced_of_a_restart(seen_ago_s: &[u64]) -> Vec<usize> {
+        let now = Instant::now() + Duration::from_secs(1000);
+        let ago = |s: u64| now - Duration::from_secs(s);
+        let members: Vec<_> = (0..)
+            .zip(seen_ago_s)
+            .map(|(i, s)| (member(&format!("{i}"), "consumer-5d-abcde", "10.0.0.7"), ago(*s)))
+            .collect();
+        ended(&gone(Some(ago(10))), &members)
+            .into_iter()
+            .map(|member| member.member_id.parse().expect("a number"))
+            .collect()
+    }
+
+    #[test]
+    fn a_restarted_containers_new_member_stays() {
+        assert_eq!(fenced_of_a_restart(&[60, 1]), [0], "the old one goes, the new one stays");
+        assert_eq!(fenced_of_a_restart(&[60]), [0], "the new one has not joined yet");
+        assert!(fenced_of_a_restart(&[1]).is_empty(), "the old one left by itself");
+        assert_eq!(fenced_of_a_restart(&[4, 1]), [0], "the old one had joined just before");
+        assert_eq!(fenced_of_a_restart(&[60, 60, 1, 1]), [0, 1], "two consumers a pod");
     }
 
     #[test]

@@ -24,6 +24,18 @@ impl Reader<'_> {
         })
     }
 
+    /// A topic's name: no broker has one with other letters, ever.
+    pub(super) fn topic(&self, key: &str, what: &str) -> Result<String, BadMetadata> {
+        let name = self.required(key, what)?;
+        let is_name = (1..=249).contains(&name.len())
+            && ![".", ".."].contains(&name.as_str())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if is_name {
+            return Ok(name);
+        }
+        Err(self.wrong(key, &name, "1 to 249 letters, digits and . _ -"))
+    }
+
     pub(super) fn wrong(&self, key: &str, value: &str, allowed: &str) -> BadMetadata {
         BadMetadata { key: key.into(), value: Some(value.into()), allowed: allowed.into() }
     }

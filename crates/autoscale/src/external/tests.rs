@@ -27,6 +27,18 @@ fn the_least_metadata_is_group_and_topic() {
 }
 
 #[test]
+fn a_topic_has_a_name_that_kafka_allows() {
+    assert_eq!(read(&[("topic", "a.b_c-9")]).expect("allowed").topic, "a.b_c-9");
+    let long = "t".repeat(250);
+    for name in ["trade tx", "trade/tx", "a,b", "..", "größe", &long] {
+        assert_eq!(
+            error(&[("topic", name)]),
+            format!("metadata.topic = {name:?}: allowed is 1 to 249 letters, digits and . _ -")
+        );
+    }
+}
+
+#[test]
 fn every_key_is_read() {
     let settings = read(&[
         ("targetAgeSeconds", "7.5"),

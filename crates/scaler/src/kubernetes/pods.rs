@@ -36,12 +36,17 @@ pub struct GonePod {
     pub ip: String,
     /// What happened, in words.
     pub why: &'static str,
+    /// Its container runs again already, and it ran last before that no earlier than this:
+    /// a member from then on may be the successor's. `None`: nobody succeeded it.
+    pub successor_since: Option<Instant>,
 }
 
 /// Pods as they were seen last.
 #[derive(Debug, Default)]
 pub struct PodTracker {
     alive: HashMap<String, Alive>,
+    /// When the server was last heard: what happened before is known.
+    heard: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,9 @@ struct Alive {
     ip: String,
     restarts: i64,
 }
+
+/// A node tells of a container that runs again within this time.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 impl PodTracker {
     /// A full list: pods that are not in it any more are gone.
@@ -104,16 +112,24 @@ impl PodTracker {
             restarts,
         };
         self.alive.insert(uid, alive);
-        known
-            .filter(|known| restarts > known.restarts)
-            .map(|known| known.gone("its container ended"))
+        let restarted = known.filter(|known| restarts > known.restarts)?;
+        // It happened since the server was last heard, or a little before.
+        let heard = self.heard.unwrap_or_else(Instant::now);
+        let since = heard.checked_sub(TOLD_WITHIN).unwrap_or(heard);
+        let gone = restarted.gone("its container ended");
+        Some(GonePod { successor_since: Some(since), ..gone })
+    }
+
+    /// The server was heard now; what it says next happened since, or a little before.
+    fn hears(&mut self) {
+        self.heard = Some(Instant::now());
     }
 }
 
 impl Alive {
     fn gone(&self, why: &'static str) -> GonePod {
         let Self { namespace, name, ip, .. } = self.clone();
-        GonePod { namespace, name, ip, why }
+        GonePod { namespace, name, ip, why, successor_since: None }
     }
 }
 
@@ -160,6 +176,7 @@ async fn watch_once(
     for pod in tracker.list(&pods) {
         let _ = gone.send(pod).await;
     }
+    tracker.hears();
     let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     let path = format!(
         "{base}?labelSelector={selector}&watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_S}&resourceVersion={version}"
@@ -174,6 +191,7 @@ async fn watch_once(
             Ok(Some(Err(error))) => return Err(Error::Kubernetes(format!("watch pods: {error}"))),
             Err(_) => return Err(Error::Kubernetes("watch pods: no sign of life".into())),
         };
+        tracker.hears();
         let Some(data) = frame.data_ref() else { continue };
         for byte in data.iter() {
             if *byte != b'\n' {

@@ -3,7 +3,8 @@
 //! Contract: the observer's thread alone looks. A look that fails is the object's own
 //! trouble and nobody else's.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashMap;
+use std::time::Instant;
 
 use tidegate_autoscale::law::Decision;
 use tidegate_kafka::{ClusterError, GroupMember, PartitionOffsets};
@@ -31,7 +32,7 @@ impl Object {
         let count =
             members.as_ref().map(|members| i32::try_from(members.len()).unwrap_or(i32::MAX));
         if let Some(members) = members {
-            mind.members = members;
+            mind.see(members);
         }
         let error = offsets.as_ref().err().cloned();
         if error.is_none() {
@@ -96,22 +97,6 @@ impl Object {
         );
     }
 
-    /// A look that may end before its time: then that is what is answered, until the
-    /// next one.
-    pub fn guarded(&self, now_ms: i64, look: impl FnOnce(&Self)) {
-        let looked = catch_unwind(AssertUnwindSafe(|| look(self)));
-        let Err(thrown) = looked else { return };
-        let why = match (thrown.downcast_ref::<&str>(), thrown.downcast_ref::<String>()) {
-            (Some(why), _) => (*why).to_owned(),
-            (_, Some(why)) => why.clone(),
-            _ => "no reason given".to_owned(),
-        };
-        tracing::error!(object = self.label(), why, "the law failed; the others go on");
-        self.status.send_modify(|status| {
-            (status.at_ms, status.trouble) = (now_ms, Some(Trouble::Law { why }));
-        });
-    }
-
     fn trouble(
         &self,
         now_ms: i64,
@@ -138,6 +123,23 @@ impl Object {
             // The lag is the metric, whatever there is.
             LawSettings::Stock { .. } => 0.0,
         }
+    }
+}
+
+impl Mind {
+    /// Members are known by their ids: those that are there still were seen before.
+    fn see(&mut self, members: Vec<GroupMember>) {
+        let now = Instant::now();
+        let first: HashMap<String, Instant> =
+            self.members.drain(..).map(|(member, since)| (member.member_id, since)).collect();
+        let since = |member: &GroupMember| first.get(&member.member_id).copied().unwrap_or(now);
+        self.members = members
+            .into_iter()
+            .map(|member| {
+                let since = since(&member);
+                (member, since)
+            })
+            .collect();
     }
 }
 

@@ -6,10 +6,12 @@
 //!
 //! # Layout
 //! - `look`: new facts become an answer
+//! - `guard`: a look that fails
 //! - `present`: how many pods there are, with and without the Kubernetes API
 //! - `history`: the decisions that are kept
 //! - `status`: what is answered
 
+mod guard;
 mod history;
 mod look;
 mod present;
@@ -19,6 +21,7 @@ mod tests;
 
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tidegate_autoscale::law::{Decision, SinkFacts, StockLaw};
 use tidegate_kafka::{GroupMember, GroupTopic};
@@ -27,6 +30,7 @@ use tokio::sync::watch;
 use crate::decide::Decider;
 use crate::encoding::{TARGET, Told};
 use crate::metadata::{LawSettings, Settings};
+use crate::outage::Outage;
 
 use self::history::History;
 use self::present::Present;
@@ -63,6 +67,8 @@ pub struct Object {
     /// What the pods said of their sink, and when.
     sink: Mutex<Option<(i64, SinkFacts)>>,
     history: Mutex<History>,
+    /// Looks of the law that ended before their time.
+    failing: Mutex<Outage>,
 }
 
 #[derive(Debug)]
@@ -70,7 +76,8 @@ struct Mind {
     decider: Decider,
     present: Present,
     good_ms: Option<i64>,
-    members: Vec<GroupMember>,
+    /// And when each was seen first.
+    members: Vec<(GroupMember, Instant)>,
 }
 
 impl Object {
@@ -116,6 +123,7 @@ impl Object {
             status: watch::Sender::new(status),
             sink: Mutex::new(None),
             history: Mutex::default(),
+            failing: Mutex::default(),
         })
     }
 
@@ -151,6 +159,11 @@ impl Object {
 
     /// Members of its group when they were read last.
     pub fn members(&self) -> Vec<GroupMember> {
+        self.mind().members.iter().map(|(member, _)| member.clone()).collect()
+    }
+
+    /// The same, each with when it was seen first.
+    pub fn members_since(&self) -> Vec<(GroupMember, Instant)> {
         self.mind().members.clone()
     }
 

@@ -213,10 +213,38 @@ fn a_law_that_fails_is_the_trouble_of_one_object_for_one_look() {
         let _mind = object.mind();
         panic!("index {} of 2", 3)
     });
-    assert_eq!(object.metric(2000), Err(Trouble::Law { why: "index 3 of 2".into() }));
+    let Err(Trouble::Law { why }) = object.metric(2000) else { panic!("a law that failed") };
+    let place = "object/tests.rs:";
+    assert!(why.starts_with("index 3 of 2 (") && why.contains(place), "{why}");
     assert_eq!(object.status().at_ms, 2000);
     object.guarded(3000, |object| object.observe(3000, empty(5), members(0), None, true));
     assert_eq!(object.metric(3000), Ok((1, 0)));
+}
+
+#[test]
+fn a_law_that_fails_at_each_look_is_no_flood_of_lines() {
+    let object = object(&[]);
+    let lines = |message: &'static str, failing: std::ops::Range<i64>| {
+        let count = std::sync::Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Lines(message, count.clone()), || {
+            for second in failing {
+                object.guarded(second * 1000, |_| assert!(second > 100, "at {second}"));
+            }
+        });
+        count.load(Ordering::Relaxed)
+    };
+    assert_eq!(lines("the law failed; the others go on", 0..5), 1);
+    assert_eq!(
+        lines("the law still fails; the others go on", 5..61),
+        6,
+        "another reason: each 10 s"
+    );
+    assert_eq!(lines("the law looks again", 61..110), 1);
+    assert_eq!(
+        lines("the law failed; the others go on", 0..1),
+        1,
+        "and again when it begins again"
+    );
 }
 
 #[test]

@@ -67,6 +67,23 @@ fn what_ended_between_two_watches_is_found_by_the_list() {
     assert_eq!(gone.iter().map(|gone| gone.name.as_str()).collect::<Vec<_>>(), ["pod-a"]);
 }
 
+/// Its container's successor may be a member by then, and only where it runs again.
+#[test]
+fn a_restart_tells_from_when_on_a_member_may_be_the_successors() {
+    let running = pod("a", "Running", 0, "running");
+    let restarted = pod("a", "Running", 1, "running");
+    let mut tracker = PodTracker::default();
+    tracker.list(std::slice::from_ref(&running));
+    tracker.hears();
+    let heard = Instant::now();
+    // Seen by a list, however long after the last sign of life.
+    let gone = tracker.list(std::slice::from_ref(&restarted)).remove(0);
+    assert!(gone.successor_since.is_some_and(|since| since <= heard), "{gone:?}");
+    let crashed = pod("a", "Running", 1, "terminated");
+    let gone = tracker.event(&event("MODIFIED", &crashed)).expect("gone");
+    assert_eq!(gone.successor_since, None);
+}
+
 #[test]
 fn a_pod_that_drains_is_not_gone_yet() {
     let mut tracker = PodTracker::default();
