@@ -1,6 +1,6 @@
 //! From successive facts to what the plan needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::SloOptions;
 use super::arrival::{Arrivals, Level};
@@ -219,6 +219,11 @@ impl Estimator {
     ) -> Moved {
         let fade = (-span_s / SHARE_S).exp();
         self.share_weight_s = self.share_weight_s * fade + span_s;
+        if offsets.len() < self.partitions.len() {
+            // An answer is complete: the topic was made again, with fewer.
+            let there: BTreeSet<i32> = offsets.iter().map(|offsets| offsets.partition).collect();
+            self.partitions.retain(|partition, _| there.contains(partition));
+        }
         let mut total = Moved::default();
         for offsets in offsets {
             if let Some(measured) = self.partitions.get_mut(&offsets.partition) {

@@ -117,3 +117,23 @@ fn pods_are_busy_when_nine_partitions_of_ten_have_work_waiting() {
     assert!(is_measured(300, 2), "22 of 24");
     assert!(!is_measured(300, 3), "21 of 24");
 }
+
+/// A topic that is deleted and made again with fewer partitions: what waited in the others is
+/// gone with them. It had kept pods for as long as the scaler ran.
+#[test]
+fn partitions_that_are_no_more_have_no_backlog() {
+    let options = SloOptions::default();
+    let mut estimator = Estimator::new(&options);
+    let counts = Counts { spec: 4, status: 4, ready: 4 };
+    let mut look = |second: i64, partitions: i32, end: i64| {
+        let offsets: Vec<PartitionOffsets> = (0..partitions)
+            .map(|partition| PartitionOffsets { partition, committed: Some(0), end: Some(end) })
+            .collect();
+        estimator.observe(second * 1000, counts, &offsets, &options);
+        let seen = estimator.estimate(second * 1000, &options);
+        (seen.backlog, seen.situation.backlogs.len())
+    };
+    assert_eq!(look(1, 4, 2000), (8000.0, 4));
+    assert_eq!(look(2, 2, 0), (0.0, 2), "made again, empty");
+    assert_eq!(look(3, 6, 100), (600.0, 6), "and has more since");
+}
