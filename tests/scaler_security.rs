@@ -226,6 +226,7 @@ async fn asks_and_sees(channel: &Channel) {
     for service in ["externalscaler.ExternalScaler", "grpc.health.v1.Health"] {
         assert!(services.iter().any(|name| name == service), "{services:?}");
     }
+    assert!(answers_as_of_old(channel).await, "Python's clients ask for v1alpha");
     let symbol = "externalscaler.ExternalScaler".to_owned();
     let methods = reflected(channel, MessageRequest::FileContainingSymbol(symbol)).await;
     assert_eq!(methods, ["IsActive", "StreamIsActive", "GetMetricSpec", "GetMetrics"]);
@@ -252,6 +253,20 @@ async fn reflected(channel: &Channel, request: MessageRequest) -> Vec<String> {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Whether the older version of reflection lists the service.
+async fn answers_as_of_old(channel: &Channel) -> bool {
+    use tonic_reflection::pb::v1alpha as old;
+    use tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient;
+    let wanted = old::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request =
+        old::ServerReflectionRequest { host: String::new(), message_request: Some(wanted) };
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let answers = client.server_reflection_info(tokio_stream::once(request)).await;
+    let answer = answers.expect("reflection").into_inner().next().await.expect("an answer");
+    let answer = answer.expect("no error").message_response.expect("a message");
+    format!("{answer:?}").contains("externalscaler.ExternalScaler")
 }
 
 /// Both fields of the proto carry the number, whatever the metric is called.

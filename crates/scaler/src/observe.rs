@@ -17,6 +17,7 @@ use crate::Error;
 use crate::clock::Clock;
 use crate::kubernetes::Hpas;
 use crate::object::{Object, lock};
+use crate::outage::{Outage, Said};
 use crate::registry::Registry;
 
 /// Ends a wait early: a new object, or the end.
@@ -125,7 +126,7 @@ pub fn start(
     shared: Shared,
 ) -> Result<std::thread::JoinHandle<()>, Error> {
     let reader = ClusterReader::new(connection)?;
-    let observer = Observer { cluster, reader, shared, ends: HashMap::new() };
+    let observer = Observer::new(cluster, reader, shared);
     std::thread::Builder::new()
         .name(format!("observe-{cluster}"))
         .spawn(move || observer.run())
@@ -138,9 +139,14 @@ struct Observer {
     shared: Shared,
     /// Sum of a topic's ends when nobody needed a pod.
     ends: HashMap<String, i64>,
+    outage: Outage,
 }
 
 impl Observer {
+    fn new(cluster: usize, reader: ClusterReader, shared: Shared) -> Self {
+        Self { cluster, reader, shared, ends: HashMap::new(), outage: Outage::default() }
+    }
+
     fn run(mut self) {
         let mut heard = 0;
         let mut next_read = Instant::now();
@@ -150,7 +156,11 @@ impl Observer {
             let new = objects.iter().any(|object| object.status().at_ms == 0);
             if is_due || new {
                 next_read = Instant::now() + self.shared.interval;
-                self.read(&objects);
+                let unread = self.read(&objects);
+                // A shadow tells of its objects one by one.
+                if self.shared.acts {
+                    self.say(unread.as_deref());
+                }
                 self.shared.registry.forget_idle(self.shared.clock.now_ms());
             } else {
                 let woken = self.woken(&objects);
@@ -168,10 +178,27 @@ impl Observer {
         }
     }
 
-    fn read(&mut self, objects: &[Arc<Object>]) {
-        if objects.is_empty() {
-            return;
+    /// Says once for all objects of the cluster what cannot be read.
+    fn say(&mut self, unread: Option<&str>) {
+        let why = unread.unwrap_or_default();
+        match self.outage.look(self.shared.clock.now_ms(), unread) {
+            Some(Said::Began) => {
+                tracing::warn!(why, "Kafka cannot be read; the counts are held");
+            }
+            Some(Said::GoesOn { for_s }) => {
+                tracing::warn!(for_s, why, "Kafka still cannot be read");
+            }
+            Some(Said::Over { for_s }) => tracing::info!(for_s, "Kafka is read again"),
+            None => {}
         }
+    }
+
+    /// Reads for these objects; the first one that could not be, how many there are, and why.
+    fn read(&mut self, objects: &[Arc<Object>]) -> Option<String> {
+        if objects.is_empty() {
+            return None;
+        }
+        let mut unread: Option<(String, usize)> = None;
         let began = Instant::now();
         let wanted: BTreeSet<&GroupTopic> = objects.iter().map(|object| object.wants()).collect();
         let wanted: Vec<GroupTopic> = wanted.into_iter().cloned().collect();
@@ -193,9 +220,15 @@ impl Observer {
                 None => None,
             };
             let Some(answer) = answer else { continue };
-            if let Ok(offsets) = &answer {
-                let sum = offsets.iter().filter_map(|partition| partition.end).sum();
-                self.ends.insert(want.topic.clone(), sum);
+            match &answer {
+                Ok(offsets) => {
+                    let sum = offsets.iter().filter_map(|partition| partition.end).sum();
+                    self.ends.insert(want.topic.clone(), sum);
+                }
+                Err(error) => {
+                    let first = || (format!("{}: {error}", object.label()), 0);
+                    unread.get_or_insert_with(first).1 += 1;
+                }
             }
             let of_group = members.get(&want.group).and_then(|of| of.as_ref().ok()).cloned();
             let hpa = self.shared.hpas.of(object.key());
@@ -204,6 +237,10 @@ impl Observer {
             });
         }
         self.count(is_complete, began.elapsed());
+        unread.map(|(first, count)| match count {
+            1 => first,
+            _ => format!("{first} (and {} further ScaledObjects)", count - 1),
+        })
     }
 
     fn count(&self, is_complete: bool, took: Duration) {
@@ -238,5 +275,42 @@ impl Observer {
             })
             .map(Arc::clone)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Settings;
+    use crate::object::ObjectKey;
+
+    fn object(name: &str) -> Arc<Object> {
+        let pairs = [("consumerGroup", "g"), ("topic", "t")];
+        let given = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let settings = Settings::read(name, &given).expect("settings");
+        let key = ObjectKey { namespace: "n".into(), name: name.into(), metadata: Vec::new() };
+        Arc::new(Object::new(key, settings, 0, None).expect("object"))
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_one_sentence_for_all_objects() {
+        // Nobody listens at port 1.
+        let connection = ConnectionOptions::new("127.0.0.1:1");
+        let shared = Shared {
+            registry: Arc::new(Registry::new(1, 9)),
+            bell: Arc::default(),
+            reads: Arc::new(Reads::new(1)),
+            hpas: Arc::default(),
+            clock: Clock::start(),
+            interval: Duration::from_secs(1),
+            wake_interval: Duration::from_secs(1),
+            acts: true,
+        };
+        let reader = ClusterReader::new(&connection).expect("reader");
+        let mut observer = Observer::new(0, reader, shared);
+        assert_eq!(observer.read(&[]), None);
+        let why = observer.read(&[object("a"), object("b"), object("c")]).expect("unread");
+        assert!(why.starts_with("n/a: Kafka does not answer at 127.0.0.1:1"), "{why}");
+        assert!(why.ends_with("(and 2 further ScaledObjects)"), "{why}");
     }
 }

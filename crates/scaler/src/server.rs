@@ -164,11 +164,14 @@ async fn serve(
     let failed = |error: &dyn std::fmt::Display| Error::Serve(error.to_string());
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ExternalScalerServer<Service>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTOR)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| failed(&error))?;
+    // Clients of before 2023, and Python's, ask for the older of the two.
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let reflection_v1 = reflection().build_v1().map_err(|error| failed(&error))?;
+    let reflection_v1alpha = reflection().build_v1alpha().map_err(|error| failed(&error))?;
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
         .tcp_nodelay(true);
@@ -182,7 +185,8 @@ async fn serve(
     };
     server
         .add_service(health_service)
-        .add_service(reflection)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
         .add_service(ExternalScalerServer::new(service))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
         .await
