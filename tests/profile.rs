@@ -89,6 +89,17 @@ fn a_database_that_cannot_be_opened_ends_it_at_once_with_the_cause() {
 }
 
 #[test]
+fn a_scenario_that_could_not_be_read_back_is_not_measured() {
+    for (name, toml) in [("x.yaml", "x.toml"), ("a.b.YML", "a.b.toml")] {
+        let output = tidegate().args(["profile", "--output", name]).output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        let expected = format!("--output {name}: a scenario is written as TOML: {toml}");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
 fn an_interrupt_stops_everything_and_writes_nothing() {
     let files = tempfile::tempdir().expect("temporary directory");
     let (run_dir, scenario) = (files.path().join("run"), files.path().join("scenario.toml"));

@@ -24,6 +24,7 @@ const UNSAID_BATCH_SIZE: u64 = 100;
 
 pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     parts::can_write([("--output", args.output.as_ref())])?;
+    can_be_read_back(args.output.as_deref())?;
     let config = resolve(args)?;
     let database = args.database.as_deref();
     let password_file = &config.consume.database_password_file;
@@ -75,6 +76,20 @@ fn resolve(args: &ProfileArgs) -> anyhow::Result<Config> {
     )?;
     parts::lay_password_file(&mut layers, args.password_file.as_deref())?;
     layers.resolve()
+}
+
+/// What is written is TOML, and a reader goes by the name. Said before minutes of measuring.
+fn can_be_read_back(output: Option<&Path>) -> anyhow::Result<()> {
+    let Some(output) = output else { return Ok(()) };
+    let is_yaml = output
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("yaml") || end.eq_ignore_ascii_case("yml"));
+    if is_yaml {
+        let toml = output.with_extension("toml");
+        let (output, toml) = (output.display(), toml.display());
+        return Err(bad_input(format!("--output {output}: a scenario is written as TOML: {toml}")));
+    }
+    Ok(())
 }
 
 fn options(
