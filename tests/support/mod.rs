@@ -124,7 +124,7 @@ impl Up {
         wait_for(&format!("a record acknowledged\n{}", self.log()), Duration::from_secs(60), || {
             let ledger = Ledger::read(&self.run_dir().join("ledger")).ok()?;
             (!ledger.acked.is_empty()).then_some(())
-        })
+        });
     }
 
     /// Waits for the end and returns its report.
