@@ -121,10 +121,14 @@ impl Up {
 
     /// Waits until Kafka has acknowledged a record: pods are ready before the load begins.
     pub(crate) fn wait_for_load(&self) {
-        wait_for(&format!("a record acknowledged\n{}", self.log()), Duration::from_secs(60), || {
-            let ledger = Ledger::read(&self.run_dir().join("ledger")).ok()?;
-            (!ledger.acked.is_empty()).then_some(())
-        });
+        wait_for(
+            &format!("a record acknowledged\n{}", self.log()),
+            Duration::from_secs(60),
+            || {
+                let ledger = Ledger::read(&self.run_dir().join("ledger")).ok()?;
+                (!ledger.acked.is_empty()).then_some(())
+            },
+        );
     }
 
     /// Waits for the end and returns its report.
