@@ -6,7 +6,7 @@
 //!
 //! One connection three times, the two sides in turn, and two connections once. The consumer's
 //! rates are those between 10 % and 95 % of the rows, as in the case `peers`: neither its start
-//! counts nor the topic's end.
+//! counts nor the topic's end, where batches are what is left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,8 +105,8 @@ fn told(name: &str, what: &str, value: f64, unit: &'static str) -> Finding {
     Finding::new(format!("{name}: {what}"), value, unit, Target::Told)
 }
 
-/// Rows a second between 10 % and 95 % of them, by their commits. The consumer starts before, and
-/// at the topic's end it waits for a fetch's least bytes, which no longer come.
+/// Rows a second between 10 % and 95 % of them, by their commits. The consumer starts before,
+/// and at the topic's end a batch is what is left of its partition.
 fn drain_rate(server: &Server) -> anyhow::Result<f64> {
     let rate = "WITH commits AS (SELECT committed_at_ms AS at_ms, count(*) AS rows FROM trades \
                   GROUP BY 1), \

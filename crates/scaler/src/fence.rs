@@ -58,7 +58,7 @@ impl Fencer {
 
     async fn fence(&self, connection: &ConnectionOptions, object: &Object, pod: &GonePod) {
         let group = &object.settings().group;
-        for member in ended(pod, &object.members_since()) {
+        for member in ended(pod, &object.members()) {
             let outcome =
                 fence::remove_member(connection, group, &member.member_id, member.protocol).await;
             self.counters.fenced(outcome.is_ok());

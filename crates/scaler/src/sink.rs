@@ -115,7 +115,7 @@ impl SinkWatch {
         }
         let Some(port) = settings.pod_metrics_port else { return BTreeSet::new() };
         let members = object.members();
-        let ips = members.iter().filter_map(|member| member.host.parse().ok());
+        let ips = members.iter().filter_map(|(member, _)| member.host.parse().ok());
         ips.map(|ip| SocketAddr::new(ip, port)).collect()
     }
 }

@@ -8,6 +8,7 @@ use tidegate_load::audit::Database;
 use tidegate_local::pods::CommandTemplate;
 use tidegate_local::world::RunDir;
 use tidegate_measure::{Measuring, Options, scenario};
+use tidegate_sim::Scenario;
 
 use super::parts;
 use crate::args::ProfileArgs;
@@ -49,7 +50,7 @@ pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
     drop(measuring);
     let Some(measured) = measured else { return Ok(Outcome::Interrupted) };
     let text = scenario::toml(&measured, &options, is_own_broker);
-    tidegate_sim::Scenario::from_text("profile.toml", &text)
+    Scenario::from_text("profile.toml", &text)
         .map_err(|error| anyhow::anyhow!("what was measured is no scenario: {error}"))?;
     if let Some(path) = &args.output {
         std::fs::write(path, &text)
@@ -81,10 +82,7 @@ fn resolve(args: &ProfileArgs) -> anyhow::Result<Config> {
 /// What is written is TOML, and a reader goes by the name. Said before minutes of measuring.
 fn can_be_read_back(output: Option<&Path>) -> anyhow::Result<()> {
     let Some(output) = output else { return Ok(()) };
-    let is_yaml = output
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("yaml") || end.eq_ignore_ascii_case("yml"));
-    if is_yaml {
+    if Scenario::is_yaml(output) {
         let toml = output.with_extension("toml");
         let (output, toml) = (output.display(), toml.display());
         return Err(bad_input(format!("--output {output}: a scenario is written as TOML: {toml}")));

@@ -157,13 +157,8 @@ impl Object {
         self.status.subscribe()
     }
 
-    /// Members of its group when they were read last.
-    pub fn members(&self) -> Vec<GroupMember> {
-        self.mind().members.iter().map(|(member, _)| member.clone()).collect()
-    }
-
-    /// The same, each with when it was seen first.
-    pub fn members_since(&self) -> Vec<(GroupMember, Instant)> {
+    /// Members of its group when they were read last, each with when it was seen first.
+    pub fn members(&self) -> Vec<(GroupMember, Instant)> {
         self.mind().members.clone()
     }
 

@@ -17,16 +17,21 @@ pub struct ScenarioError {
 }
 
 impl Scenario {
+    /// Whether a file of this name is read as YAML.
+    pub fn is_yaml(name: &Path) -> bool {
+        name.extension().is_some_and(|ending| {
+            ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
+        })
+    }
+
     /// Reads and checks a scenario. The name's ending decides: `.yaml` and `.yml` are YAML,
     /// everything else is TOML. The name is used in messages only.
     ///
     /// # Errors
     /// [`ScenarioError`]: syntax, an unknown key, or a value that is not allowed.
     pub fn from_text(name: &str, text: &str) -> Result<Self, ScenarioError> {
-        let is_yaml = Path::new(name).extension().is_some_and(|ending| {
-            ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
-        });
-        let document = if is_yaml { yaml(text) } else { toml_document(text) };
+        let document =
+            if Self::is_yaml(Path::new(name)) { yaml(text) } else { toml_document(text) };
         document
             .and_then(from_document)
             .and_then(|scenario| scenario.check().map(|()| scenario))
