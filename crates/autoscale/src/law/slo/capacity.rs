@@ -114,6 +114,11 @@ impl PodRate {
         self.is_measured || self.proven_per_s > 0.0
     }
 
+    /// Nobody knows what pods did: what was seen before is no window's beginning.
+    pub(super) fn disturbed(&mut self) {
+        self.window.clear();
+    }
+
     /// What the pods say of their own writes.
     pub(super) fn report(&mut self, now_s: f64, pod_rate_per_s: f64) {
         let usable = pod_rate_per_s.is_finite() && pod_rate_per_s > 0.0;

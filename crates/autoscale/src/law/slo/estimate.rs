@@ -26,8 +26,10 @@ const BEHIND_PARTITIONS: f64 = 0.5;
 const FROZEN_LOOKS: u32 = 5;
 /// ... when this many records would have been expected since.
 const FROZEN_RECORDS: f64 = 20.0;
-/// After so many periods without a look, or seconds, nobody knows when pods became ready.
+/// After so many periods without a look, or seconds, nobody knows when pods became ready ...
 const BLIND_LOOKS: f64 = 5.0;
+/// ... and after so many times the usual time between looks, what they did meanwhile.
+const BLIND_SPANS: f64 = 5.0;
 
 /// Everything that is measured.
 #[derive(Debug, Clone)]
@@ -41,6 +43,10 @@ pub(super) struct Estimator {
     behind: Behind,
     /// Looks in a row at which nothing moved though records wait, and their time.
     unmoved: (u32, f64),
+    /// Facts could not be read since the last look.
+    unread: bool,
+    /// Time between the two looks before, seconds.
+    usual_span_s: Option<f64>,
     /// Weight of what the shares have seen, seconds.
     share_weight_s: f64,
     last_s: Option<f64>,
@@ -86,6 +92,8 @@ impl Estimator {
             wait: Wait::default(),
             behind: Behind::default(),
             unmoved: (0, 0.0),
+            unread: false,
+            usual_span_s: None,
             share_weight_s: 0.0,
             last_s: None,
             counts: None,
@@ -114,13 +122,28 @@ impl Estimator {
         if span_s <= 0.0 {
             return;
         }
-        self.rebalance.observe(now_s, span_s, counts, self.longest_still_s(now_ms));
+        let unread = std::mem::take(&mut self.unread);
+        let usual_span_s = self.usual_span_s.replace(span_s).unwrap_or(span_s);
+        let is_gap = span_s >= BLIND_SPANS * usual_span_s;
+        if is_gap {
+            self.disturbed();
+        } else {
+            self.rebalance.observe(now_s, span_s, counts, self.longest_still_s(now_ms));
+        }
         if self.is_unmoved(moved, counts, span_s) {
+            if self.frozen_s(self.arrivals.level(0.0).rate_per_s).is_some() {
+                self.disturbed();
+            }
             return;
         }
         // What arrived meanwhile arrived over all of the time.
-        let (_, unmoved_s) = std::mem::take(&mut self.unmoved);
+        let (unmoved_looks, unmoved_s) = std::mem::take(&mut self.unmoved);
         self.arrivals.observe(now_s, span_s + unmoved_s, moved.arrived as f64);
+        if unread || is_gap || unmoved_looks > 0 {
+            // Old facts, or a standstill: it was done in more or in less than the time since
+            // the last look.
+            return;
+        }
         let busy = self.busy(options);
         let sample = Sample {
             span_s,
@@ -132,6 +155,19 @@ impl Estimator {
         self.pod_rate.observe(now_s, sample, counts, self.rebalance.cost_s() + 1.0);
         self.observe_wait(now_s, span_s, sample.busy, counts);
         self.observe_behind(now_ms, span_s, busy, counts);
+    }
+
+    /// Facts could not be read.
+    pub(super) fn unreadable(&mut self) {
+        self.unread = true;
+    }
+
+    /// Nobody knows what pods did for a while: evidence begins anew.
+    fn disturbed(&mut self) {
+        self.pod_rate.disturbed();
+        self.rebalance.disturbed();
+        self.wait.disturbed();
+        self.behind.disturbed();
     }
 
     /// Where the fullest pods fall behind, a pod does by so much less than they were given.

@@ -131,8 +131,8 @@ impl SloLaw {
         self.joins.pass(now_s, spec.saturating_sub(last_spec));
         match &facts.offsets {
             Ok(offsets) if !offsets.is_empty() => self.readable(now_ms, facts, offsets),
-            Ok(_) => self.unreadable(now_ms, facts, "the topic has no partitions"),
-            Err(why) => self.unreadable(now_ms, facts, why),
+            Ok(_) => self.unread(now_ms, facts, "the topic has no partitions"),
+            Err(why) => self.unread(now_ms, facts, why),
         }
     }
 
@@ -185,6 +185,11 @@ impl SloLaw {
         while self.enough.get(1).is_some_and(|(at_s, _)| *at_s <= begin_s) {
             self.enough.pop_front();
         }
+    }
+
+    fn unread(&mut self, now_ms: i64, facts: &Facts, why: &str) -> Decision {
+        self.estimator.unreadable();
+        self.unreadable(now_ms, facts, why)
     }
 
     /// Holds for a while, then falls back to what was needed before, and never to

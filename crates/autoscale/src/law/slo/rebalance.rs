@@ -41,6 +41,11 @@ impl Rebalance {
         self.cost_s
     }
 
+    /// Nobody knows why partitions stood still: this change tells nothing.
+    pub(super) fn disturbed(&mut self) {
+        self.watch = None;
+    }
+
     /// `still_s` is how long the partition that waits the longest for its next commit
     /// has waited; `span_s` the time since the last look.
     pub(super) fn observe(&mut self, now_s: f64, span_s: f64, counts: Counts, still_s: f64) {
