@@ -11,6 +11,7 @@
 //! - [`Phase`]: a stretch of load, its rate and the integral of it
 //! - [`Arrivals`]: when each record is due
 //! - `parse`: profiles from TOML or YAML, and what their values may be
+//! - [`text`]: TOML or YAML to a value, and where in it an error is
 #![deny(missing_docs)]
 
 mod arrivals;
@@ -18,6 +19,7 @@ mod parse;
 mod phase;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use arrivals::Arrivals;
 pub use parse::ProfileError;

@@ -1,8 +1,6 @@
 //! Profiles from TOML or YAML.
 
-use std::path::Path;
-
-use crate::{LoadProfile, Phase};
+use crate::{LoadProfile, Phase, text};
 
 /// A profile that cannot be used, in one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,16 +19,8 @@ impl LoadProfile {
     /// # Errors
     /// [`ProfileError`]: one line with name, field, value and what is allowed.
     pub fn from_text(name: &str, text: &str) -> Result<Self, ProfileError> {
-        let is_yaml = Path::new(name).extension().is_some_and(|ending| {
-            ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
-        });
-        let parsed: Result<Self, String> = if is_yaml {
-            serde_saphyr::from_str(text).map_err(|error| error.to_string())
-        } else {
-            toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
-        };
         let wrong = |reason: String| ProfileError { name: name.to_owned(), reason };
-        let profile = parsed.map_err(|reason| wrong(one_line(&reason)))?;
+        let profile: Self = text::read(name, text).map_err(wrong)?;
         profile.check().map_err(wrong)?;
         Ok(profile)
     }
@@ -83,9 +73,4 @@ fn within(field: &str, value: f64, low: f64, high: f64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{field} = {value}: allowed is {low} to {high}"))
-}
-
-/// The parser's message without its drawing of the place.
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("cannot be read").to_owned()
 }

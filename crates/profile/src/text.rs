@@ -1,0 +1,156 @@
+//! TOML or YAML text to a value.
+//!
+//! Contract: an error is one line that says where (the line of the text, the path of the
+//! field), what was found, and of a misspelt name what was probably meant.
+
+use std::path::Path;
+
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _};
+use serde_path_to_error::{Error as PathError, Path as FieldPath};
+
+/// Whether a file of this name is read as YAML: `.yaml` and `.yml`; everything else is TOML.
+pub fn is_yaml(name: &Path) -> bool {
+    name.extension().is_some_and(|ending| {
+        ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
+    })
+}
+
+/// Reads a text of the name's kind.
+///
+/// # Errors
+/// One line: syntax, an unknown key, a missing one, or a value of another type.
+pub fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, String> {
+    if is_yaml(Path::new(name)) { yaml(text) } else { toml(text) }
+}
+
+fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let line = |error: &toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start))?;
+        Some(before.matches('\n').count() as u64 + 1)
+    };
+    let syntax = |error: toml::de::Error| said(line(&error), None, error.message());
+    let deserializer = toml::Deserializer::parse(text).map_err(syntax)?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let inner = error.inner();
+        said(line(inner), Some(error.path()), inner.message())
+    })
+}
+
+fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let said_of = |path: Option<&FieldPath>, error: &serde_saphyr::Error| {
+        let line = error.location().map(|location| location.line());
+        said(line, path, &error.without_snippet().to_string())
+    };
+    let mut failed: Option<PathError<serde_saphyr::Error>> = None;
+    let value: Result<Option<T>, _> =
+        serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                failed = Some(error);
+                serde_saphyr::Error::custom("see above")
+            })
+        });
+    match (value, failed) {
+        (Ok(Some(value)), _) => Ok(value),
+        // A text with nothing in it lacks its keys, as in TOML.
+        (Ok(None), _) => T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
+            .map_err(|error: serde::de::value::Error| error.to_string()),
+        (Err(_), Some(error)) => Err(said_of(Some(error.path()), error.inner())),
+        (Err(error), None) => Err(said_of(None, &error)),
+    }
+}
+
+fn said(line: Option<u64>, path: Option<&FieldPath>, message: &str) -> String {
+    let reason = in_words(&one_line(message));
+    let path = path.map(FieldPath::to_string).filter(|path| path != ".");
+    let line = line.filter(|line| *line > 0).map(|line| format!("line {line}"));
+    let parts = [line, path, Some(reason)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+}
+
+/// The parser's message without its drawing of the place.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("cannot be read").to_owned()
+}
+
+/// Types by what a person writes, and the name that was probably meant.
+fn in_words(reason: &str) -> String {
+    // The place is said before.
+    let mut text = reason.split(" at line ").next().unwrap_or(reason).to_owned();
+    for (kind, words) in [
+        ("expected u32", "expected a whole number, not negative"),
+        ("expected u64", "expected a whole number, not negative"),
+        ("expected f64", "expected a number"),
+        ("invalid u32", "expected a whole number, not negative"),
+        ("invalid u64", "expected a whole number, not negative"),
+        ("invalid floating point value", "expected a number"),
+    ] {
+        text = text.replace(kind, words);
+    }
+    let Some((given, known)) = text.strip_prefix("unknown ").and_then(|t| t.split_once(", "))
+    else {
+        return text;
+    };
+    let given = given.split('`').nth(1).unwrap_or_default();
+    let known = known.trim_start_matches("expected ").trim_start_matches("one of ");
+    let names = known.split([',', '`', ' ']).filter(|name| !name.is_empty() && *name != "or");
+    match likely(given, names) {
+        Some(name) => format!("{text}; did you mean `{name}`?"),
+        None => text,
+    }
+}
+
+/// The nearest name, when it is near.
+fn likely<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = given.to_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &lower);
+    names
+        .map(|name| (distance(name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 2.max(name.len() / 4))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LoadProfile;
+
+    fn error(name: &str, text: &str) -> String {
+        read::<LoadProfile>(name, text).expect_err(text)
+    }
+
+    #[test]
+    fn an_error_says_where_it_is_and_what_was_probably_meant() {
+        let toml = "keys = 10\nzipff = 1.0\nphases = []";
+        let yaml = "keys: 10\nzipff: 1.0\nphases: []";
+        for text in [error("a.toml", toml), error("a.yaml", yaml)] {
+            assert!(text.starts_with("line 2: zipff: unknown field `zipff`, expected"), "{text}");
+            assert!(text.ends_with("; did you mean `zipf`?"), "{text}");
+        }
+        let far = error("a.toml", "weather = 1\nphases = []");
+        assert!(far.starts_with("line 1: ") && !far.contains("did you mean"), "{far}");
+    }
+
+    #[test]
+    fn a_wrong_value_and_broken_syntax_have_their_line() {
+        for (name, text, parts) in [
+            ("a.toml", "phases = []\nkeys = 1.5", ["line 2: keys: ", "1.5", "a whole number"]),
+            ("a.yaml", "phases: []\nkeys: 1.5", ["line 2: keys: ", "a whole number", ""]),
+            ("a.toml", "phases = []\nkeys = -1", ["line 2: keys: ", "-1", "not negative"]),
+            ("a.toml", "phases = []\n[[[", ["line 2: ", "", ""]),
+            ("a.yaml", "phases: []\n  keys: {", ["line 2: ", "", ""]),
+        ] {
+            let said = error(name, text);
+            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+            assert!(!said.contains('\n'), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_empty_text_lacks_its_keys_in_either_format() {
+        for (name, text) in [("a.toml", ""), ("a.yaml", ""), ("a.yaml", "# nothing\n")] {
+            assert!(error(name, text).contains("missing field `phases`"), "{}", error(name, text));
+        }
+    }
+}
