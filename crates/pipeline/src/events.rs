@@ -75,7 +75,8 @@ impl<R> BatchWritten<'_, R> {
         metrics.batch_seconds.observe(self.took.as_secs_f64());
         metrics.batch_records.observe(records as f64);
         for timestamp_ms in self.batch.entries().iter().filter_map(|e| e.record.timestamp_ms) {
-            let age_ms = (self.written.committed_at_ms - timestamp_ms).max(0);
+            // What the sink says is the sink's own.
+            let age_ms = self.written.committed_at_ms.saturating_sub(timestamp_ms).max(0);
             metrics.age_seconds.observe(age_ms as f64 / 1000.0);
         }
         status.rows.fetch_add(rows, Relaxed);
@@ -264,6 +265,23 @@ impl WriteAbandoned {
         status.metrics.abandoned.inc();
         let after_ms = self.after.as_millis() as u64;
         tracing::warn!(why = self.why, after_ms, "write abandoned, its records will be read again");
+    }
+}
+
+/// The sink has been working on a batch for long. What waits for it is told by no error.
+pub(crate) struct WriteRuns {
+    pub(crate) records: usize,
+    pub(crate) after: Duration,
+}
+
+impl WriteRuns {
+    pub(crate) fn emit(self) {
+        let (records, after_s) = (self.records, self.after.as_secs());
+        tracing::warn!(
+            records,
+            after_s,
+            "the sink has not answered a write yet; its partitions wait"
+        );
     }
 }
 

@@ -3,13 +3,16 @@
 //! Order of a start: cluster id, sink prepared, group joined. A pod whose
 //! database is unreachable must not hold partitions.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use prometheus_client::registry::Registry;
 use tidegate_kafka::{GroupConsumer, GroupOptions, GroupProtocol};
 
@@ -24,7 +27,7 @@ use crate::intake;
 use crate::scrape::Scrape;
 use crate::sink::{HandlerSink, Sink, SinkContext, SinkError};
 use crate::status::Status;
-use crate::{Error, PipelineOptions};
+use crate::{Error, PipelineOptions, panic_message};
 
 /// Collects the parts of a [`Pipeline`].
 pub struct Builder<D = (), S = ()> {
@@ -58,7 +61,9 @@ impl<D, S> Builder<D, S> {
         self.sink(HandlerSink::new(handler))
     }
 
-    /// Registers every metric in [`METRICS`](crate::METRICS). Once a registry.
+    /// Registers every metric in [`METRICS`](crate::METRICS). Once a registry: what is
+    /// registered twice no Prometheus takes. Two pipelines of a process have a sub-registry
+    /// each, [`Registry::sub_registry_with_label`].
     #[must_use]
     pub fn registry(self, registry: &mut Registry) -> Self {
         self.status.metrics.register(registry);
@@ -76,7 +81,7 @@ impl<D: Decoder, S: Sink<D::Row>> Builder<D, S> {
         self.group.validate()?;
         self.options.validate(&self.group)?;
         let Self { group, options, decoder, sink, status } = self;
-        Ok(Pipeline { group, options, decoder, sink: Arc::new(sink), status })
+        Ok(Pipeline { group, options, decoder, sink: Arc::new(sink), life: Life(status) })
     }
 }
 
@@ -92,7 +97,7 @@ pub struct Pipeline<D: Decoder, S> {
     options: PipelineOptions,
     decoder: D,
     sink: Arc<S>,
-    status: Arc<Status>,
+    life: Life,
 }
 
 impl Pipeline<crate::TradeDecoder, ()> {
@@ -122,10 +127,10 @@ pub struct Summary {
     pub fenced: u64,
 }
 
-/// Tells the status that `run` is over, returned or dropped.
-struct Ends<'a>(&'a Status);
+/// Tells the status that the pipeline is over: `run` has returned, or was dropped, or never was.
+struct Life(Arc<Status>);
 
-impl Drop for Ends<'_> {
+impl Drop for Life {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -134,10 +139,11 @@ impl Drop for Ends<'_> {
 impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
     /// Status and health, while the pipeline runs and after.
     pub fn handle(&self) -> PipelineHandle {
-        PipelineHandle::new(Arc::clone(&self.status))
+        PipelineHandle::new(Arc::clone(&self.life.0))
     }
 
-    /// Joins the group and writes until `shutdown` resolves, then drains.
+    /// Joins the group and writes until `shutdown` resolves, then drains. It needs a tokio
+    /// runtime of either kind with `enable_all`, and panics without one.
     ///
     /// # Cancellation
     /// Dropping the future stops without a drain, whoever still has a handle or the
@@ -151,10 +157,8 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
     /// flight was finished or rolled back, and the group was left if possible.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Summary, Error> {
         Started { topic: &self.group.topic, options: &self.options }.emit();
-        let status = Arc::clone(&self.status);
-        let ends = Ends(&status);
+        let status = Arc::clone(&self.life.0);
         let result = self.run_to_end(shutdown).await;
-        drop(ends);
         result.map(|()| Summary {
             rows: status.rows.load(Relaxed),
             dead_letters: status.dead_letters.load(Relaxed),
@@ -178,9 +182,10 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
         // It blocks for a moment: it may have to fetch a token.
         let spawned = tokio::task::spawn_blocking(move || GroupConsumer::spawn(options)).await;
         let (group, events) = spawned.map_err(|_| Error::GroupEnded)??;
-        self.status.join(group.clone());
+        let status = Arc::clone(&self.life.0);
+        status.join(group.clone());
         let events = intake::spawn(self.decoder, self.options.max_payload_bytes, events)?;
-        Engine::new(self.sink, group, self.options, revoke_timeout, self.status)
+        Engine::new(self.sink, group, self.options, revoke_timeout, status)
             .run(events, shutdown)
             .await
     }
@@ -195,10 +200,14 @@ impl<D: Decoder, S: Sink<D::Row>> Pipeline<D, S> {
             owner: self.owner(),
         };
         let prepare = || self.sink.prepare(&context);
-        with_retries("prepare", backoff, &self.status, prepare).await.map_err(|error| {
+        let prepared = with_retries("prepare", backoff, &self.life.0, prepare);
+        // Its panic is told as that of a write is, and does not reach the caller.
+        let prepared = AssertUnwindSafe(prepared).catch_unwind().await;
+        let panicked = |panic: Box<dyn Any + Send>| panic_message(panic.as_ref());
+        prepared.map_err(|panic| Error::SinkPanicked(panicked(panic)))?.map_err(|error| {
             let why = error.to_string();
             SinkFailed { kind: "fatal", doing: "prepare", why: &why, retry_in: None }
-                .emit(&self.status);
+                .emit(&self.life.0);
             Error::Sink(error)
         })?;
         Ok(offered)

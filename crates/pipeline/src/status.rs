@@ -21,7 +21,7 @@ pub enum Phase {
     Running,
     /// Finishing the write and leaving the group.
     Draining,
-    /// `run` has returned, or its future was dropped.
+    /// `run` has returned, or it or the pipeline was dropped.
     Ended,
 }
 

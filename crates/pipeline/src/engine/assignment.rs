@@ -73,6 +73,15 @@ where
                     positions.len()
                 )));
             }
+            // The client takes some of these for the log's end.
+            let below = |(_, position): &(_, &Option<i64>)| position.is_some_and(|at| at < 0);
+            if let Some((partition, Some(position))) = partitions.iter().zip(&positions).find(below)
+            {
+                return Err(SinkError::Fatal(format!(
+                    "it answered position {position} of {partition}: offsets begin with 0, and \
+                     None is where nothing was written"
+                )));
+            }
             Ok(positions)
         }
     }

@@ -11,7 +11,7 @@
 //!
 //! Threads: everything here runs in one task. Calls of the sink run in tasks of
 //! their own, and come back as [`Done`]; the decisions are [`Partitions`]'.
-//! There is no timer while nothing is buffered, revoked or drained, and the sink works.
+//! There is no timer while nothing is buffered, written, revoked or drained, and the sink works.
 //!
 //! Rejected: a task a partition (a hundred of them to coordinate at a rebalance,
 //! and a transaction each instead of one).
@@ -256,14 +256,15 @@ where
             }
             _ => None,
         };
-        [batch, self.ask_at(), self.next_abandon(), self.drain.as_ref().map(|drain| drain.deadline)]
-            .into_iter()
-            .flatten()
-            .min()
+        let end = self.drain.as_ref().map(|drain| drain.deadline);
+        let moments = [batch, self.ask_at(), self.next_abandon(), self.next_told(), end];
+        moments.into_iter().flatten().min()
     }
 
     fn on_wake(&mut self) {
-        self.abandon_overdue(Instant::now());
+        let now = Instant::now();
+        self.abandon_overdue(now);
+        self.tell_long(now);
     }
 
     /// Counts records that were not written back to the group.

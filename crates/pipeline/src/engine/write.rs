@@ -8,6 +8,7 @@
 //! | fatal | back | drain and end |
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_kafka::TopicPartition;
 use tokio::task::{AbortHandle, Id};
@@ -19,10 +20,14 @@ use crate::batch::Batch;
 use crate::decode::Row;
 use crate::events::{
     BatchStarted, BatchWritten, DropReason, Fenced, SinkFailed, SinkWorks, WriteAbandoned,
+    WriteRuns,
 };
 use crate::lifecycle::{Choice, FlightId};
 use crate::sink::{Sink, SinkError, Written};
 use crate::sizing::WriteEnd;
+
+/// A write that takes longer is told, and again each time it has taken twice as long.
+const LONG: Duration = Duration::from_secs(30);
 
 /// A write in flight.
 pub(super) struct InFlight<R> {
@@ -34,6 +39,7 @@ pub(super) struct InFlight<R> {
     abort: AbortHandle,
     abandoned: bool,
     started: Instant,
+    tell_at: Instant,
     /// Since when the sink works on it; `None` while it waits for another to end.
     served: Option<Instant>,
     /// Age key of the oldest record, Unix milliseconds.
@@ -112,6 +118,7 @@ where
             abort,
             abandoned: false,
             started: now,
+            tell_at: now + LONG,
             served: (served < self.sizing.writes()).then_some(now),
         });
     }
@@ -223,6 +230,19 @@ where
                 flight.abort.abort();
                 WriteAbandoned { why, after: flight.started.elapsed() }.emit(&self.status);
             }
+        }
+    }
+
+    /// When a write will have taken long.
+    pub(super) fn next_told(&self) -> Option<Instant> {
+        self.in_flight.iter().map(|flight| flight.tell_at).min()
+    }
+
+    pub(super) fn tell_long(&mut self, now: Instant) {
+        for flight in self.in_flight.iter_mut().filter(|flight| flight.tell_at <= now) {
+            let after = now - flight.started;
+            WriteRuns { records: flight.batch.len(), after }.emit();
+            flight.tell_at = now + after;
         }
     }
 

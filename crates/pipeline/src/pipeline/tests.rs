@@ -7,8 +7,9 @@ use std::time::Instant;
 use tidegate_kafka::{ConnectionOptions, Record};
 
 use super::*;
+use crate::sink::Written;
 use crate::status::Phase;
-use crate::{DiscardSink, Rejection};
+use crate::{DiscardSink, Rejection, TradeDecoder, TradeRow};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -93,4 +94,55 @@ async fn a_dropped_run_leaves_the_group_though_others_look_on() {
     assert!(dropped.elapsed() < PATIENCE / 3, "{:?}", dropped.elapsed());
     assert!(handle.report().member_id.is_none());
     drop(registry);
+}
+
+/// Panics before there is anything to write.
+struct Panics;
+
+impl Sink for Panics {
+    async fn prepare(&self, _: &SinkContext) -> Result<(), SinkError> {
+        panic!("no such driver")
+    }
+
+    async fn positions(
+        &self,
+        _: &[tidegate_kafka::TopicPartition],
+    ) -> Result<Vec<Option<i64>>, SinkError> {
+        panic!("nobody asks")
+    }
+
+    async fn write(&self, _: Arc<Batch<TradeRow>>) -> Result<Written, SinkError> {
+        panic!("nobody asks")
+    }
+}
+
+/// As one in a write is: the caller is told whose defect it is.
+#[tokio::test]
+async fn a_sink_that_panics_while_it_is_prepared_is_an_error() {
+    let group =
+        GroupOptions { connection: ConnectionOptions::new(broker()), ..GroupOptions::default() };
+    let pipeline = Pipeline::builder(group, PipelineOptions::default())
+        .decoder(TradeDecoder)
+        .sink(Panics)
+        .build()
+        .expect("builds");
+    let handle = pipeline.handle();
+    let error = pipeline.run(std::future::pending()).await.expect_err("a defect of the sink");
+    assert!(matches!(&error, Error::SinkPanicked(said) if said == "no such driver"), "{error}");
+    assert_eq!(handle.phase(), Phase::Ended);
+}
+
+/// Nobody restarts a process for a pipeline that says it is about to start.
+#[test]
+fn a_pipeline_that_was_never_run_has_ended_once_it_is_gone() {
+    let pipeline = Pipeline::builder(GroupOptions::default(), PipelineOptions::default())
+        .decoder(TradeDecoder)
+        .sink(DiscardSink)
+        .build()
+        .expect("builds");
+    let handle = pipeline.handle();
+    assert_eq!((handle.phase(), handle.healthy()), (Phase::Starting, Ok(())));
+    drop(pipeline);
+    assert_eq!(handle.phase(), Phase::Ended);
+    assert!(handle.healthy().is_err_and(|why| why.contains("ended")));
 }

@@ -15,6 +15,10 @@ use crate::decode::Row;
 ///
 /// Dead letters are in [`Batch::dead_letters`]; a handler that ignores them
 /// leaves them to the log and the metrics.
+///
+/// It answers [`SinkError::Retry`] to get the batch again, [`SinkError::Fatal`] to end the
+/// pipeline. Positions are not its own, so [`SinkError::Fenced`] is no answer of it. As
+/// [`Sink::write`], it must not block its thread.
 pub struct HandlerSink<F> {
     handler: F,
 }
@@ -51,7 +55,31 @@ where
     }
 
     async fn write(&self, batch: Arc<Batch<R>>) -> Result<Written, SinkError> {
-        (self.handler)(batch).await?;
-        Ok(Written::now())
+        match (self.handler)(batch).await {
+            Ok(()) => Ok(Written::now()),
+            Err(error @ SinkError::Fenced { .. }) => Err(SinkError::Fatal(format!(
+                "the handler answered \"{error}\", and it keeps no positions to tell that by: \
+                 Retry or Fatal are its errors"
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{batch, partition, trade};
+
+    /// The engine would read positions that nobody keeps, and say that they have vanished.
+    #[tokio::test]
+    async fn a_handler_that_says_it_is_fenced_is_told_what_it_may_say() {
+        let fenced = || SinkError::Fenced { partitions: vec![partition(0)] };
+        let sink = HandlerSink::new(move |_: Arc<Batch<crate::TradeRow>>| {
+            std::future::ready(Err(fenced()))
+        });
+        let said = sink.write(Arc::new(batch(vec![trade(0, 0)], None))).await;
+        let Err(SinkError::Fatal(said)) = said else { panic!("{said:?}") };
+        assert!(said.contains("Retry or Fatal"), "{said}");
     }
 }

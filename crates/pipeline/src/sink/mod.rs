@@ -44,7 +44,7 @@ pub trait Sink<R: Row = TradeRow>: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// How many writes the sink works on at once, at least 1. Batches that are in
+    /// How many writes the sink works on at once, 1 to 1,000. Batches that are in
     /// flight at the same time have no partition in common and may end in any order.
     fn concurrency(&self) -> usize {
         1
@@ -58,13 +58,14 @@ pub trait Sink<R: Row = TradeRow>: Send + Sync + 'static {
     }
 
     /// `next_offset` of each partition asked for, in that order; `None` where
-    /// nothing was ever written.
+    /// nothing was ever written, and from a sink that keeps no positions.
     fn positions(
         &self,
         partitions: &[TopicPartition],
     ) -> impl Future<Output = Result<Vec<Option<i64>>, SinkError>> + Send;
 
-    /// Writes a batch: all of it or nothing.
+    /// Writes a batch: all of it or nothing. It must not block its thread, which may be
+    /// the engine's: what does belongs into `tokio::task::spawn_blocking`.
     ///
     /// Dropping the future abandons the write. A transactional sink should then
     /// roll back where it still can; if it commits nevertheless, the positions

@@ -78,11 +78,14 @@ pub(crate) struct Sizing {
 /// Behind a longer write a staged batch gains nothing, and a revoke would wait for
 /// two writes instead of one.
 const STAGE_BELOW: Duration = Duration::from_millis(100);
+/// Writes at once, whatever the sink says: "any number" is one of its answers.
+const MOST_WRITES: usize = 1_000;
 
 impl Sizing {
     /// `writes` at once is what the sink takes; with `prepares` one more is worth
     /// handing over.
     pub(crate) fn new(options: &PipelineOptions, writes: usize, prepares: bool) -> Self {
+        let writes = writes.clamp(1, MOST_WRITES);
         let size = (options.batch_size == 0).then(|| {
             AdaptiveSize::new(Bounds {
                 min: options.batch_size_min,
@@ -98,7 +101,7 @@ impl Sizing {
             },
             size,
             concurrency: Concurrency::new(writes),
-            writes: writes.max(1),
+            writes,
             staged: usize::from(prepares),
             fit: Fit::default(),
             limit: SinkLimit::default(),
@@ -190,6 +193,18 @@ impl Sizing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sink_may_take_none_or_any_number_at_once() {
+        for batch_size in [0, 1, 100_000] {
+            for (writes, expected) in [(0, 1), (usize::MAX, MOST_WRITES)] {
+                let options = PipelineOptions { batch_size, ..PipelineOptions::default() };
+                let sizing = Sizing::new(&options, writes, true);
+                assert_eq!(sizing.writes(), if batch_size == 0 { 1 } else { expected });
+                assert!(sizing.buffer_records() >= sizing.limits().max_records);
+            }
+        }
+    }
 
     #[test]
     fn usual_records_are_bounded_by_their_number_and_large_ones_by_their_bytes() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::world::{Call, REVOKE_TIMEOUT, Script, World, answer_of};
+use crate::Error;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -134,4 +135,20 @@ async fn records_after_a_revoke_are_dropped_and_counted() {
     world.assign(&[1]).await;
     assert_eq!(world.held(), 0);
     assert_eq!(world.sink.stored(0), [0i64; 0]);
+}
+
+/// As an own sink's: -1 is the client's word for the end of the log, and all before it
+/// would be skipped.
+#[tokio::test(start_paused = true)]
+async fn a_position_below_zero_ends_the_pipeline() {
+    let mut world = World::new();
+    world.sink.lock().positions.insert(0, -1);
+    let answer = world.begin_assign(&[0]).await;
+    let end = tokio::time::timeout(SECOND, world.end()).await.expect("it ends");
+    let error = end.expect_err("it is no position");
+    let Error::Sink(said) = &error else { panic!("{error}") };
+    for part in ["position -1 of t/0", "None"] {
+        assert!(said.to_string().contains(part), "{said}");
+    }
+    assert!(answer.try_recv().is_err(), "nothing is read");
 }

@@ -5,5 +5,6 @@ mod assignment;
 mod database;
 mod ends;
 mod in_flight;
+mod long;
 mod world;
 mod writes;
