@@ -70,7 +70,8 @@ impl ConnectionOptions {
             return Err(Error::option(
                 "brokers",
                 &self.brokers,
-                "a comma separated list of host:port",
+                "a comma separated list of host:port, an IPv6 address in [brackets]; \
+                 security_protocol says what is spoken there",
             ));
         }
         let ranges = [
@@ -93,6 +94,19 @@ impl ConnectionOptions {
             if let Some(reason) = owned::reason(key) {
                 // The value may be a secret that was put in the wrong place.
                 return Err(Error::option(&format!("librdkafka.{key}"), "...", reason));
+            }
+        }
+        self.check_raw_settings()
+    }
+
+    /// What the library says of each, long before a client is made of them.
+    fn check_raw_settings(&self) -> Result<(), Error> {
+        for (key, value) in &self.librdkafka {
+            let mut alone = ClientConfig::new();
+            if let Err(error) = alone.set(key, value).create_native_config() {
+                let why = Error::client("", &error);
+                let why = if let Error::Client { reason, .. } = why { reason } else { continue };
+                return Err(Error::option(&format!("librdkafka.{key}"), "...", why));
             }
         }
         Ok(())
@@ -129,9 +143,13 @@ impl ConnectionOptions {
     }
 }
 
+/// Neither a URL nor an IPv6 address whose last group might be the port.
 fn looks_like_address(text: &str) -> bool {
     text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        let is_bracketed = host.starts_with('[') && host.ends_with(']');
+        !host.is_empty()
+            && (is_bracketed || !host.contains([':', '/']))
+            && port.parse::<u16>().is_ok_and(|port| port > 0)
     })
 }
 
@@ -172,6 +190,24 @@ mod tests {
         assert!(error.contains("variable or file") && !error.contains("hunter2"), "{error}");
     }
 
+    /// The library repeats what it does not take; it may be a password under a wrong key.
+    #[test]
+    fn a_raw_setting_that_the_library_refuses_is_bad_input_and_its_value_is_not_shown() {
+        for (key, value, expected) in [
+            ("socket.keepalive.enable", "hunter2", "true or false"),
+            ("no.such.key", "hunter2", "No such configuration property"),
+            ("sasl.oauthbearer.client.credentials.client.secret", "hunter2", "KAFKA_OIDC_CLIENT_"),
+            ("sasl.oauthbearer.assertion.private.key.passphrase", "hunter2", "oidc_token_url"),
+            ("https.ca.pem", "hunter2", "not supported in this build"),
+        ] {
+            let mut options = ConnectionOptions::new("a:1");
+            options.librdkafka.insert(key.into(), value.into());
+            let error = options.validate().expect_err("refused").to_string();
+            assert!(error.starts_with(&format!("librdkafka.{key}")), "{error}");
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
     #[test]
     fn starts_are_spread_over_the_jitter() {
         let mut options = ConnectionOptions::new("a:1");
@@ -184,7 +220,9 @@ mod tests {
 
     #[test]
     fn a_broker_needs_a_port() {
-        for brokers in ["", "a", "a:", "a:x", "a:0", "a:1,", ":9092"] {
+        let urls = ["SASL_SSL://a:9092", "http://a:9092", "a:1,SSL://b:2", "a/b:1"];
+        let no_addresses = ["", "a", "a:", "a:x", "a:0", "a:1,", ":9092", "::1:9092"];
+        for brokers in no_addresses.into_iter().chain(urls) {
             assert!(ConnectionOptions::new(brokers).validate().is_err(), "{brokers}");
         }
         assert!(ConnectionOptions::new("[::1]:9092").validate().is_ok());

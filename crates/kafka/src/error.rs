@@ -102,7 +102,12 @@ impl Error {
     }
 
     pub(crate) fn client(action: &'static str, error: &KafkaError) -> Self {
-        Self::Client { action, reason: error.to_string(), code: error.rdkafka_error_code() }
+        let reason = match error {
+            // It goes on with key and value, which may be a secret.
+            KafkaError::ClientConfig(_, why, key, _) => format!("{key}: {why}"),
+            other => other.to_string(),
+        };
+        Self::Client { action, reason, code: error.rdkafka_error_code() }
     }
 
     #[allow(clippy::needless_pass_by_value)] // numbers and text alike, at the call site

@@ -16,7 +16,6 @@ use kafka_protocol::messages::{
     ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, LeaveGroupRequest,
 };
 
-use crate::security::stream::tls_config;
 use crate::wire::{Connection, text};
 use crate::{ConnectionOptions, Error, GroupProtocol};
 
@@ -83,18 +82,20 @@ pub fn remove_member_blocking(
 
 /// A connection to the group's coordinator.
 fn coordinator(options: &ConnectionOptions, group: &str) -> Result<Connection, Error> {
-    let mut connection = Connection::open_any(options)?;
-    connection.authenticate(options)?;
-    let request = FindCoordinatorRequest::default().with_key(text(group));
-    let answer = connection.ask("find the coordinator", &request, 1)?;
-    if answer.error_code != 0 {
-        return Err(connection.refused("find the coordinator", answer.error_code));
-    }
+    let (connection, answer) = Connection::try_each(options, |mut connection| {
+        connection.authenticate(options)?;
+        let request = FindCoordinatorRequest::default().with_key(text(group));
+        let answer = connection.ask("find the coordinator", &request, 1)?;
+        match answer.error_code {
+            0 => Ok((connection, answer)),
+            code => Err(connection.refused("find the coordinator", code)),
+        }
+    })?;
     let broker = format!("{}:{}", answer.host.as_str(), answer.port);
     if broker == connection.broker() {
         return Ok(connection);
     }
-    let mut connection = Connection::open(&broker, tls_config(&options.security)?.as_ref())?;
+    let mut connection = Connection::open_at(options, &broker)?;
     connection.authenticate(options)?;
     Ok(connection)
 }

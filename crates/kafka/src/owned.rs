@@ -15,6 +15,11 @@ const NAMED: &str = "there is no option for it: a consumer is named after its po
 const ONCE: &str = "always on: retries must not duplicate or reorder";
 const ACKS: &str = "always all: an acknowledged record must survive a leader change";
 const SECRET: &str = "a secret: give it by variable or file";
+const MOCK: &str = "for librdkafka's own tests: the group would be in a cluster of its own";
+const REPORTS: &str = "always off: every record's acknowledgement is told";
+const TRANSACTIONS: &str = "tidegate's transactions are the database's";
+const BY_KEY: &str = "always murmur2_random, as Java's: a key's records stay in one partition";
+const PEM: &str = "certificate and key are PEM files (openssl pkcs12 -in FILE -nodes)";
 const UNSIGNED: &str = "unsigned tokens are for a broker's own tests";
 const UNVERIFIED: &str = "always on: an unverified broker can be anybody";
 const HOSTS: &str = "always https: a certificate must be the host's";
@@ -26,11 +31,14 @@ const OWNED: &[Owned] = &[
     Owned("client.id", &[], NAMED),
     Owned("group.id", &["group"], ""),
     Owned("group.protocol", &["protocol"], ""),
+    Owned("group.protocol.type", &[], "always consumer"),
     Owned("group.instance.id", &["instance_id"], ""),
     Owned("group.remote.assignor", &[], ASSIGNOR),
     Owned("partition.assignment.strategy", &[], EAGER),
     Owned("enable.auto.commit", &[], COMMITS),
+    Owned("auto.commit.enable", &[], COMMITS),
     Owned("enable.auto.offset.store", &[], COMMITS),
+    Owned("offset.store.method", &[], COMMITS),
     Owned("auto.commit.interval.ms", &["commit_interval_ms"], ""),
     Owned("auto.offset.reset", &[], EARLIEST),
     Owned("session.timeout.ms", &["session_timeout_ms"], ""),
@@ -39,6 +47,14 @@ const OWNED: &[Owned] = &[
     Owned("enable.idempotence", &[], ONCE),
     Owned("acks", &[], ACKS),
     Owned("request.required.acks", &[], ACKS),
+    Owned("delivery.report.only.error", &[], REPORTS),
+    Owned("transactional.id", &[], TRANSACTIONS),
+    Owned("partitioner", &[], BY_KEY),
+    Owned("linger.ms", &["linger_ms"], ""),
+    Owned("queue.buffering.max.ms", &["linger_ms"], ""),
+    Owned("compression.type", &["compression"], ""),
+    Owned("compression.codec", &["compression"], ""),
+    Owned("test.mock.num.brokers", &[], MOCK),
     Owned("isolation.level", &[], "always read_committed"),
     Owned("fetch.min.bytes", &["fetch_min_bytes"], ""),
     Owned("fetch.wait.max.ms", &["fetch_wait_max_ms"], ""),
@@ -61,6 +77,16 @@ const OWNED: &[Owned] = &[
     Owned("sasl.password", &["sasl_password_file", "KAFKA_SASL_PASSWORD"], SECRET),
     Owned("sasl.oauthbearer.method", &["sasl_token_file", "oidc_token_url"], ""),
     Owned("sasl.oauthbearer.client.id", &["oidc_client_id"], ""),
+    Owned("sasl.oauthbearer.client.credentials.client.id", &["oidc_client_id"], ""),
+    Owned(
+        "sasl.oauthbearer.client.credentials.client.secret",
+        &["oidc_client_secret_file", "KAFKA_OIDC_CLIENT_SECRET"],
+        SECRET,
+    ),
+    Owned("sasl.oauthbearer.scope", &["oidc_scope"], ""),
+    Owned("sasl.oauthbearer.config", &["sasl_token_file", "oidc_token_url"], ""),
+    Owned("sasl.oauthbearer.assertion.private.key.pem", &["oidc_token_url"], "a secret"),
+    Owned("sasl.oauthbearer.assertion.private.key.passphrase", &["oidc_token_url"], "a secret"),
     Owned(
         "sasl.oauthbearer.client.secret",
         &["oidc_client_secret_file", "KAFKA_OIDC_CLIENT_SECRET"],
@@ -75,6 +101,7 @@ const OWNED: &[Owned] = &[
     Owned("ssl.key.location", &["tls_key"], ""),
     Owned("ssl.key.pem", &["tls_key"], "a secret"),
     Owned("ssl.key.password", &["tls_key_password_file", "KAFKA_TLS_KEY_PASSWORD"], SECRET),
+    Owned("ssl.keystore.location", &["tls_certificate"], PEM),
     Owned("ssl.keystore.password", &["tls_key"], "a secret"),
     Owned("enable.ssl.certificate.verification", &[], UNVERIFIED),
     Owned("ssl.endpoint.identification.algorithm", &[], HOSTS),

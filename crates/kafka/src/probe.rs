@@ -29,13 +29,16 @@ pub struct Cluster {
 }
 
 /// Connects and authenticates once: which cluster it is, or why that does not work. One
-/// connection. Blocking, seconds at most.
+/// connection to the first broker of the list that answers. Blocking, seconds a broker at most.
 ///
 /// # Errors
 /// [`Error::Security`] with the reason, [`Error::Wire`] when no broker answers,
 /// [`Error::Option`] for options that lead nowhere.
 pub fn cluster(options: &ConnectionOptions) -> Result<Cluster, Error> {
-    let mut connection = Connection::open_any(options)?;
+    Connection::try_each(options, |connection| cluster_of(options, connection))
+}
+
+fn cluster_of(options: &ConnectionOptions, mut connection: Connection) -> Result<Cluster, Error> {
     let asked = connection.ask("ask for the supported requests", &ApiVersionsRequest::default(), 0);
     // Every broker answers this; only one that wants something else hangs up. But one
     // that stops, and a proxy without a broker behind it, hang up as well: what time may
@@ -46,7 +49,7 @@ pub fn cluster(options: &ConnectionOptions) -> Result<Cluster, Error> {
             let advice = "it speaks TLS; set the security protocol to SSL or SASL_SSL";
             return Err(connection.hung_up_on(advice));
         }
-        if has_tls && hangs_up_again(options) {
+        if has_tls && hangs_up_again(options, connection.broker()) {
             return Err(connection.hung_up_on("does it want tls_certificate?"));
         }
     }
@@ -57,7 +60,8 @@ pub fn cluster(options: &ConnectionOptions) -> Result<Cluster, Error> {
     connection.authenticate(options)?;
     let of_no_topic = MetadataRequest::default().with_topics(Some(Vec::new()));
     let asked = connection.ask("ask for the brokers", &of_no_topic, 4);
-    if connection.has_ended() && options.security.sasl_mechanism.is_none() && offers_sasl(options) {
+    let has_no_login = options.security.sasl_mechanism.is_none();
+    if connection.has_ended() && has_no_login && offers_sasl(options, connection.broker()) {
         return Err(connection.hung_up_on("it wants SASL; set a mechanism"));
     }
     let id = asked?.cluster_id.map(|id| id.to_string());
@@ -84,10 +88,10 @@ fn speaks_tls(broker: &str) -> bool {
 }
 
 /// Whether the handshake succeeds and the broker hangs up behind it, time and again.
-fn hangs_up_again(options: &ConnectionOptions) -> bool {
+fn hangs_up_again(options: &ConnectionOptions, broker: &str) -> bool {
     (0..HANG_UPS).all(|_| {
         std::thread::sleep(HANG_UP_PAUSE);
-        Connection::open_any(options).is_ok_and(|mut connection| {
+        Connection::open_at(options, broker).is_ok_and(|mut connection| {
             let request = ApiVersionsRequest::default();
             connection.ask("ask for the supported requests", &request, 0).is_err()
                 && connection.has_ended()
@@ -96,17 +100,18 @@ fn hangs_up_again(options: &ConnectionOptions) -> bool {
 }
 
 /// Whether the listener is one for SASL: another does not take the request.
-fn offers_sasl(options: &ConnectionOptions) -> bool {
+fn offers_sasl(options: &ConnectionOptions, broker: &str) -> bool {
     let request =
         SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("PLAIN"));
-    Connection::open_any(options)
+    Connection::open_at(options, broker)
         .and_then(|mut connection| connection.ask("ask for SASL", &request, 1))
         .is_ok_and(|answer| matches!(answer.error_code, 0 | UNSUPPORTED_SASL_MECHANISM))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -116,6 +121,44 @@ mod tests {
         let address = listener.local_addr().expect("address").to_string();
         std::thread::spawn(move || listener.incoming().flatten().for_each(drop));
         address
+    }
+
+    /// A broker that answers two questions: what it speaks, and which cluster it is.
+    fn answers() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let address = listener.local_addr().expect("address").to_string();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                while let Some(correlation_id) = read_request(&mut stream) {
+                    // Neither requests nor brokers: zeros say all of it.
+                    let body = [&correlation_id[..], &[0; 32]].concat();
+                    let length = (body.len() as u32).to_be_bytes();
+                    let _ = stream.write_all(&[&length[..], &body].concat());
+                }
+            }
+        });
+        address
+    }
+
+    fn read_request(stream: &mut TcpStream) -> Option<[u8; 4]> {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).ok()?;
+        let mut request = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut request).ok()?;
+        request[4..8].try_into().ok()
+    }
+
+    /// It accepts and says nothing, as one that is stopped or whose disk hangs; or is no
+    /// broker at all. The others of the list are there.
+    #[test]
+    fn a_broker_that_does_not_answer_is_passed_over() {
+        let silent = TcpListener::bind("127.0.0.1:0").expect("listener");
+        let silent = silent.local_addr().expect("address").to_string();
+        for first in [silent, hangs_up()] {
+            let options = ConnectionOptions::new(format!("{first},{}", answers()));
+            let found = cluster(&options).unwrap_or_else(|error| panic!("{first}: {error}"));
+            assert_eq!(found.protocol, GroupProtocol::Classic, "it offers nothing");
+        }
     }
 
     #[test]

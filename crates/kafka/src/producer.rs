@@ -14,6 +14,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -86,6 +87,42 @@ struct Context {
     on_delivery: OnDelivery,
     connection: ConnectionOptions,
     has_id: AtomicBool,
+    /// The user asked for the client's debug lines.
+    debugs: bool,
+}
+
+impl Context {
+    /// The lines that tell an id are asked for by us; they are of no use to anybody else.
+    fn is_ours_alone(&self, level: RDKafkaLogLevel) -> bool {
+        !self.debugs && matches!(level, RDKafkaLogLevel::Debug)
+    }
+}
+
+/// Ours first, where the user's raw settings may say something else.
+fn client_config(
+    connection: &ConnectionOptions,
+    options: &ProducerOptions,
+) -> Result<ClientConfig, Error> {
+    let mut config = connection.client_config()?;
+    let defaults = [
+        ("batch.size", options.batch_size_bytes.to_string()),
+        ("queue.buffering.max.messages", "200000".to_owned()),
+        ("message.max.bytes", "10485760".to_owned()),
+    ];
+    for (key, value) in defaults {
+        if !connection.librdkafka.contains_key(key) {
+            config.set(key, value);
+        }
+    }
+    config
+        .set("enable.idempotence", "true")
+        .set("linger.ms", options.linger_ms.to_string())
+        .set("compression.type", &options.compression)
+        .set("partitioner", "murmur2_random");
+    let wanted = config.get("debug").map(|debug| format!("{debug},eos"));
+    config.set("debug", wanted.as_deref().unwrap_or("eos"));
+    config.set_log_level(RDKafkaLogLevel::Debug);
+    Ok(config)
 }
 
 /// Whether a log line of the client says that the producer has its id.
@@ -100,7 +137,9 @@ impl ClientContext for Context {
         if tells_an_id(facility, message) {
             self.has_id.store(true, Relaxed);
         }
-        crate::log::line(level, facility, message);
+        if !self.is_ours_alone(level) {
+            crate::log::line(level, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -149,18 +188,7 @@ impl Producer {
         options: &ProducerOptions,
         on_delivery: OnDelivery,
     ) -> Result<Self, Error> {
-        let mut config = connection.client_config()?;
-        config
-            .set("enable.idempotence", "true")
-            .set("linger.ms", options.linger_ms.to_string())
-            .set("batch.size", options.batch_size_bytes.to_string())
-            .set("compression.type", &options.compression)
-            .set("partitioner", "murmur2_random")
-            .set("queue.buffering.max.messages", "200000")
-            .set("message.max.bytes", "10485760");
-        let wanted = config.get("debug").map(|debug| format!("{debug},eos"));
-        config.set("debug", wanted.as_deref().unwrap_or("eos"));
-        config.set_log_level(RDKafkaLogLevel::Debug);
+        let config = client_config(connection, options)?;
         // Where there is none for now, the client asks for one again and again.
         let token = match connection.token() {
             Err(error) if !error.is_permanent() => {
@@ -170,7 +198,8 @@ impl Producer {
             token => token?,
         };
         let has_id = AtomicBool::new(false);
-        let context = Context { on_delivery, connection: connection.clone(), has_id };
+        let debugs = connection.librdkafka.contains_key("debug");
+        let context = Context { on_delivery, connection: connection.clone(), has_id, debugs };
         let inner: ThreadedProducer<Context> =
             ThreadedProducer::from_config_and_context(&config, context)
                 .map_err(|error| Error::client("create the producer", &error))?;
@@ -254,6 +283,34 @@ impl Producer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn raw_settings_reach_the_client() {
+        let mut connection = ConnectionOptions::new("a:1");
+        connection.librdkafka.insert("batch.size".into(), "4096".into());
+        connection.librdkafka.insert("debug".into(), "broker".into());
+        let config = client_config(&connection, &ProducerOptions::default()).expect("valid");
+        assert_eq!(config.get("batch.size"), Some("4096"));
+        assert_eq!(config.get("message.max.bytes"), Some("10485760"));
+        assert_eq!(config.get("debug"), Some("broker,eos"));
+        for key in ["linger.ms", "compression.codec", "partitioner", "transactional.id"] {
+            let mut connection = ConnectionOptions::new("a:1");
+            connection.librdkafka.insert(key.into(), "1".into());
+            assert!(client_config(&connection, &ProducerOptions::default()).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn debug_lines_are_shown_to_whoever_asked_for_them() {
+        use RDKafkaLogLevel::{Debug, Info, Warning};
+        let shown = |debugs| {
+            let (has_id, connection) = (AtomicBool::new(false), ConnectionOptions::new("a:1"));
+            let context = Context { on_delivery: Box::new(|_| ()), connection, has_id, debugs };
+            [Debug, Info, Warning].map(|level| !context.is_ours_alone(level))
+        };
+        assert_eq!(shown(false), [false, true, true]);
+        assert_eq!(shown(true), [true, true, true]);
+    }
 
     #[test]
     fn an_id_is_told_by_its_own_line_only() {

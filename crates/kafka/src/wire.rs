@@ -61,19 +61,31 @@ impl Connection {
         self.ended
     }
 
-    /// The first broker of the list that accepts; not authenticated yet.
-    pub(crate) fn open_any(options: &ConnectionOptions) -> Result<Self, Error> {
+    /// Asks the brokers of the list in turn, until one answers or refuses. A broker that
+    /// accepts may still be silent, or another kind of server. Not authenticated yet.
+    pub(crate) fn try_each<T>(
+        options: &ConnectionOptions,
+        mut ask: impl FnMut(Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let tls = tls_config(&options.security)?;
-        let mut last = None;
+        let mut refused = None;
+        let mut silent = None;
         for broker in options.brokers.split(',').map(str::trim) {
-            match Self::open(broker, tls.as_ref()) {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = Some(error),
+            match Self::open(broker, tls.as_ref()).map(&mut ask) {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(error)) if error.is_permanent() => return Err(error),
+                Err(error) if error.is_permanent() => refused = Some(error),
+                Ok(Err(error)) | Err(error) => silent = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| {
+        Err(refused.or(silent).unwrap_or_else(|| {
             Error::option("brokers", &options.brokers, "a comma separated list of host:port")
         }))
+    }
+
+    /// Connected, not authenticated yet.
+    pub(crate) fn open_at(options: &ConnectionOptions, broker: &str) -> Result<Self, Error> {
+        Self::open(broker, tls_config(&options.security)?.as_ref())
     }
 
     /// Connected, not authenticated yet.
@@ -219,7 +231,9 @@ fn untrusted(broker: &str, error: &rustls::Error) -> Error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         ) => "the broker's certificate has expired: ",
         Tls::InvalidMessage(_) => "the broker does not speak TLS here: ",
-        Tls::AlertReceived(_) => "the broker ended the handshake (does it want tls_certificate?): ",
+        Tls::AlertReceived(_) => {
+            "the broker ended the handshake (does it want a tls_certificate, or another one?): "
+        }
         _ => "",
     };
     Error::Security { brokers: broker.to_owned(), reason: format!("{advice}{error}") }

@@ -135,7 +135,9 @@ mod tests {
         let defaults = include_str!("../../../../config/default.toml");
         let defaults: toml::Table = defaults.parse().expect("TOML");
         let is_key = |name: &str| {
-            ["kafka", "consume"].iter().any(|section| defaults[*section].get(name).is_some())
+            ["kafka", "consume", "produce"]
+                .iter()
+                .any(|section| defaults[*section].get(name).is_some())
         };
         let mut command = super::Cli::command();
         let consume = command.find_subcommand_mut("consume").expect("consume");

@@ -94,6 +94,10 @@ impl GroupOptions {
                 return Err(Error::option(field, value, "a name"));
             }
         }
+        // The client would read one as a pattern; the positions are those of one topic.
+        if self.topic.starts_with('^') || self.topic.contains(',') {
+            return Err(Error::option("topic", &self.topic, "one topic, no pattern or list"));
+        }
         let rules = [
             ("heartbeat_interval_ms", self.heartbeat_interval_ms, 100, self.session_timeout_ms / 3),
             (

@@ -1,15 +1,20 @@
 //! The little of HTTP/1.1 that tokens need: one request, one answer, closed.
 //!
-//! Contract: no redirects, no proxies, no reuse; answers of at most 1 MiB.
+//! Contract: no redirects, no proxies, no reuse; answers of at most 1 MiB, which are waited for
+//! so long and no longer, however they come.
 //! Rejected: an HTTP client crate; the asynchronous ones want a runtime, and a
 //! token is fetched by a plain thread a few times an hour.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
 use super::stream::{Stream, web_tls_config};
 
-const MAX_ANSWER_BYTES: u64 = 1 << 20;
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// For the whole of an answer. A server that dribbles would hold up whoever wants a token, and
+/// the end of the process.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const ENDS_EARLY: &str = "the answer ends early";
 
 /// What is asked.
@@ -46,14 +51,7 @@ pub(crate) fn send(request: &Request<'_>) -> Result<String, Failure> {
     text.push_str("\r\n");
     text.push_str(request.body.unwrap_or_default());
     stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).map_err(broken)?;
-    let mut answer = Vec::new();
-    match stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer) {
-        // A server that closes without TLS's goodbye has still said everything
-        // if the length it announced is there; `parse` checks that.
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-        Err(error) => return Err(broken(error)),
-    }
+    let answer = read_answer(&mut stream, ANSWER_WAIT).map_err(broken)?;
     if answer.is_empty() {
         return Err(failed(Failure::passing("the server hung up")));
     }
@@ -66,6 +64,36 @@ pub(crate) fn send(request: &Request<'_>) -> Result<String, Failure> {
         return Err(failed(Failure::of_status(status, &start.replace(['\r', '\n'], " "))));
     }
     Ok(body)
+}
+
+/// Until all that was announced is there: some servers keep the connection open.
+fn read_answer(stream: &mut impl Read, wait: Duration) -> std::io::Result<Vec<u8>> {
+    let (mut answer, mut part) = (Vec::new(), [0; 8192]);
+    let began = Instant::now();
+    while answer.len() < MAX_ANSWER_BYTES && !is_whole(&answer) {
+        if began.elapsed() > wait {
+            let why = format!("the answer was not there within {} s", wait.as_secs());
+            return Err(std::io::Error::new(ErrorKind::TimedOut, why));
+        }
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(&part[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // A server that closes without TLS's goodbye has still said everything
+            // if the length it announced is there; `parse` checks that.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answer)
+}
+
+/// Whether an answer says how long it is, and is as long.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = answer[..head].to_ascii_lowercase();
+    let says = |what: &[u8]| head.windows(what.len()).any(|part| part == what);
+    (says(b"\r\ncontent-length:") || says(b"\r\ntransfer-encoding:")) && parse(answer).is_ok()
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -191,5 +219,39 @@ mod tests {
         ] {
             assert!(parse(answer).is_err());
         }
+    }
+
+    /// A byte at a time, and then either no end or no more bytes ever.
+    struct Dribble<'a> {
+        bytes: &'a [u8],
+        without_end: bool,
+    }
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let Some((first, rest)) = self.bytes.split_first() else {
+                assert!(self.without_end, "it is asked for more than there will be");
+                buffer[0] = b' ';
+                return Ok(1);
+            };
+            (buffer[0], self.bytes) = (*first, rest);
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn an_answer_ends_where_it_says_or_with_the_patience() {
+        let whole = [
+            &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"[..],
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        ];
+        for bytes in whole {
+            let mut kept_open = Dribble { bytes, without_end: false };
+            let answer = read_answer(&mut kept_open, ANSWER_WAIT).expect("reads");
+            assert_eq!(parse(&answer), Ok((200, "abc".into())));
+        }
+        let mut endless = Dribble { bytes: b"HTTP/1.1 200 OK\r\n\r\n", without_end: true };
+        let error = read_answer(&mut endless, Duration::from_millis(20)).expect_err("no end");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
     }
 }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
 use super::token::{self, Tokens};
+use super::{Secret, stream};
 use crate::Error;
 
 /// How a connection is protected.
@@ -230,6 +230,7 @@ impl SecurityOptions {
             }
             _ => {}
         }
+        stream::check_files(self)?;
         match self.sasl_mechanism {
             Some(mechanism) if !protocol.has_sasl() => Err(Error::option(
                 "sasl_mechanism",
@@ -288,9 +289,9 @@ mod tests {
         assert_eq!(options.protocol(), SecurityProtocol::Plaintext);
         options.tls_ca = Some("/dev/null".into());
         assert_eq!(options.protocol(), SecurityProtocol::Ssl);
+        assert!(error_of(&options).contains("at least one certificate"), "it is empty");
         options.sasl_mechanism = Some(SaslMechanism::AwsMskIam);
         assert_eq!(options.protocol(), SecurityProtocol::SaslSsl);
-        options.validate().expect("goes together");
         options.security_protocol = SecurityProtocol::SaslPlaintext;
         assert!(error_of(&options).contains("tls_ca"), "TLS files without TLS");
         options.tls_ca = None;

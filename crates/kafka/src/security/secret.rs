@@ -37,7 +37,7 @@ impl Secret {
         Self(Source::Env(name.into()))
     }
 
-    /// A file; line breaks at its end do not belong to the secret.
+    /// A file; line breaks at its end and a byte order mark do not belong to the secret.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
@@ -62,7 +62,8 @@ impl Secret {
                 std::fs::read_to_string(path).map_err(|error| refused(&error.to_string()))?
             }
         };
-        let text = text.trim_end_matches(['\r', '\n']);
+        // What some editors put in front of a text file is no part of it either.
+        let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
         if text.is_empty() {
             return Err(refused("it is empty"));
         }

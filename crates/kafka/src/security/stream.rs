@@ -125,36 +125,60 @@ pub(crate) fn tls_config(options: &SecurityOptions) -> Result<Option<Arc<ClientC
     if !options.protocol().has_tls() {
         return Ok(None);
     }
+    with_authorities(options, authorities(options.tls_ca.as_deref())?).map(Some)
+}
+
+/// Whether such a connection can be had with the files that are named.
+pub(crate) fn check_files(options: &SecurityOptions) -> Result<(), Error> {
+    let named = options.tls_ca.as_deref().map(|file| authorities(Some(file))).transpose()?;
+    with_authorities(options, named.unwrap_or_else(RootCertStore::empty)).map(drop)
+}
+
+fn with_authorities(
+    options: &SecurityOptions,
+    trusted: RootCertStore,
+) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&error))?
-        .with_root_certificates(authorities(options.tls_ca.as_deref())?);
+        .with_root_certificates(trusted);
     let config = match (&options.tls_certificate, &options.tls_key) {
         (Some(certificate), Some(key)) => {
+            let refused = |why: String| Error::option("tls_key", key.display(), why);
             let chain = certificates("tls_certificate", certificate)?;
-            let key = private_key(key, options.tls_key_password.as_ref())
-                .map_err(|why| Error::option("tls_key", key.display(), why))?;
-            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&error))?
+            let private = private_key(key, options.tls_key_password.as_ref()).map_err(refused)?;
+            builder.with_client_auth_cert(chain, private).map_err(|error| {
+                refused(match error {
+                    rustls::Error::InconsistentKeys(_) => {
+                        format!("not the key of tls_certificate {}", certificate.display())
+                    }
+                    other => other.to_string(),
+                })
+            })?
         }
         _ => builder.with_no_client_auth(),
     };
-    Ok(Some(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 /// A key in a PEM file; one with a pass phrase in the form that openssl writes since 1.0.
 fn private_key(file: &Path, pass: Option<&Secret>) -> Result<PrivateKeyDer<'static>, String> {
     let refused = |error: &dyn std::fmt::Display| error.to_string();
-    let Some(pass) = pass else {
-        return PrivateKeyDer::from_pem_file(file).map_err(|error| refused(&error));
-    };
-    let text = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
-    let begins = text.find("-----BEGIN ENCRYPTED PRIVATE KEY-----");
-    let Some(begins) = begins else {
+    let bytes = std::fs::read(file).map_err(|error| refused(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| NOT_PEM.to_owned())?;
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err("a key with a pass phrase has to be PKCS #8 (openssl pkcs8 -topk8)".into());
+    }
+    let Some(begins) = text.find("-----BEGIN ENCRYPTED PRIVATE KEY-----") else {
         // Not every key that is given a pass phrase has one.
-        return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| {
-            format!("{error}; a key with a pass phrase has to be PKCS #8 (openssl pkcs8 -topk8)")
+        return PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| match error {
+            rustls::pki_types::pem::Error::NoItemsFound => NOT_PEM.to_owned(),
+            other => refused(&other),
         });
+    };
+    let Some(pass) = pass else {
+        return Err("it has a pass phrase: tls_key_password_file, or KAFKA_TLS_KEY_PASSWORD".into());
     };
     let (_, key) =
         SecretDocument::from_pem(text[begins..].trim_end()).map_err(|error| refused(&error))?;
@@ -163,6 +187,9 @@ fn private_key(file: &Path, pass: Option<&Secret>) -> Result<PrivateKeyDer<'stat
     let key = key.decrypt(pass).map_err(|_| "the pass phrase does not open it")?;
     Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
+
+const NOT_PEM: &str =
+    "a PEM file with a private key (from PKCS #12: openssl pkcs12 -in FILE -nocerts -nodes)";
 
 /// TLS towards a web server, with the system's authorities.
 pub(crate) fn web_tls_config() -> Result<Arc<ClientConfig>, Error> {
@@ -203,7 +230,9 @@ fn certificates(field: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| refused(error.to_string()))?;
     if found.is_empty() {
-        return Err(refused("a PEM file with at least one certificate".into()));
+        let allowed = "a PEM file with at least one certificate (from PKCS #12: openssl pkcs12 \
+                       -in FILE -nokeys; from DER: openssl x509 -inform DER -in FILE)";
+        return Err(refused(allowed.into()));
     }
     Ok(found)
 }
@@ -215,6 +244,45 @@ mod tests {
     use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 
     use super::*;
+
+    /// Found when options are checked, by every command, with what to do.
+    #[test]
+    fn files_that_hold_something_else_are_told_by_field_and_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, bytes: &[u8]| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, bytes).expect("writes");
+            file
+        };
+        let of = |ca: Option<&Path>, key: Option<&Path>, certificate: Option<&Path>| {
+            let owned = |file: Option<&Path>| file.map(Path::to_owned);
+            let options = SecurityOptions {
+                tls_ca: owned(ca),
+                tls_certificate: owned(certificate),
+                tls_key: owned(key),
+                ..SecurityOptions::default()
+            };
+            options.validate().expect_err("refused").to_string()
+        };
+        let store = write("client.p12", b"\x30\x82\x04\x00\xff\xfe");
+        let error = of(Some(&store), None, None);
+        assert!(error.starts_with("tls_ca = ") && error.contains("client.p12"), "{error}");
+        assert!(error.contains("openssl pkcs12"), "{error}");
+        let error = of(Some(folder.path()), None, None);
+        assert!(error.contains("directory"), "{error}");
+        let pem = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        let certificate = write("client.pem", pem.as_bytes());
+        let locked = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMAA=\n";
+        let cases = [
+            (store, "openssl pkcs12"),
+            (certificate.clone(), "a PEM file with a private key"),
+            (write("old.key", locked.as_bytes()), "openssl pkcs8"),
+        ];
+        for (key, expected) in cases {
+            let error = of(None, Some(&key), Some(&certificate));
+            assert!(error.starts_with("tls_key = ") && error.contains(expected), "{error}");
+        }
+    }
 
     #[test]
     fn a_key_with_a_pass_phrase_is_opened_by_it_only() {
@@ -232,6 +300,7 @@ mod tests {
         let opened = |pass: &str| private_key(&file, Some(&Secret::value(pass)));
         assert_eq!(opened("sesame").expect("opens").secret_der(), plain.as_ref());
         assert_eq!(opened("barley").expect_err("stays shut"), "the pass phrase does not open it");
-        assert!(private_key(&file, None).is_err());
+        let error = private_key(&file, None).expect_err("stays shut");
+        assert!(error.contains("it has a pass phrase: tls_key_password_file"), "{error}");
     }
 }
