@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Connection, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::tls;
+use crate::tls::{self, SslMode};
 use crate::url::PostgresUrl;
 
 /// Where to connect to, and how.
@@ -73,6 +73,8 @@ pub enum ConnectError {
     #[error("{}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),
 }
+
+const NO_ENTRY: SqlState = SqlState::INVALID_AUTHORIZATION_SPECIFICATION;
 
 const POOLER: &str = "behind a pooler in transaction mode, such as PgBouncer, every consumer \
      needs --database-pooler (database_pooler = true)";
@@ -138,10 +140,16 @@ pub async fn connect(
     }
     let tls = tls::client_config(&options.url).map_err(ConnectError::Tls)?;
     let opening = async {
-        Ok(match tls {
-            None => driven(config.connect(NoTls).await?),
-            Some(tls) => driven(config.connect(MakeRustlsConnect::new(tls)).await?),
-        })
+        let Some(tls) = tls else { return Ok(driven(config.connect(NoTls).await?)) };
+        if options.url.ssl_mode == SslMode::Allow {
+            match config.connect(NoTls).await {
+                // No line of its `pg_hba.conf` takes a client without TLS.
+                Err(error) if error.code() == Some(&NO_ENTRY) => {}
+                connected => return Ok(driven(connected?)),
+            }
+            config.ssl_mode(SslMode::Require.of_client());
+        }
+        Ok(driven(config.connect(MakeRustlsConnect::new(tls)).await?))
     };
     timeout(Duration::from_millis(options.connect_timeout_ms), opening)
         .await

@@ -12,7 +12,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -24,6 +24,8 @@ use crate::url::PostgresUrl;
 pub enum SslMode {
     /// No TLS.
     Disable,
+    /// TLS only if the server refuses a client without; its certificate is not looked at.
+    Allow,
     /// TLS if the server has it; its certificate is not looked at.
     #[default]
     Prefer,
@@ -36,8 +38,9 @@ pub enum SslMode {
 }
 
 impl SslMode {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("disable", Self::Disable),
+        ("allow", Self::Allow),
         ("prefer", Self::Prefer),
         ("require", Self::Require),
         ("verify-ca", Self::VerifyCa),
@@ -48,7 +51,7 @@ impl SslMode {
     pub(crate) fn of_client(self) -> tokio_postgres::config::SslMode {
         use tokio_postgres::config::SslMode as Client;
         match self {
-            Self::Disable => Client::Disable,
+            Self::Disable | Self::Allow => Client::Disable,
             Self::Prefer => Client::Prefer,
             Self::Require | Self::VerifyCa | Self::VerifyFull => Client::Require,
         }
@@ -93,9 +96,39 @@ pub(crate) fn client_config(url: &PostgresUrl) -> Result<Option<ClientConfig>, T
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(Some(config))
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    Ok(Some(match own_files(url) {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let failed = |what: &str, file: &Path, error: &dyn fmt::Display| {
+                format!("{what} {}: {error}", file.display())
+            };
+            let chain = CertificateDer::pem_file_iter(&certificate)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|error| failed("sslcert", &certificate, &error))?;
+            let secret = PrivateKeyDer::from_pem_file(&key)
+                .map_err(|error| failed("sslkey", &key, &error))?;
+            config
+                .with_client_auth_cert(chain, secret)
+                .map_err(|error| failed("sslkey", &key, &error))?
+        }
+    }))
+}
+
+/// The own certificate and its key: `sslcert` and `sslkey`, else libpq's default files, if
+/// there is a certificate.
+fn own_files(url: &PostgresUrl) -> Option<(PathBuf, PathBuf)> {
+    let certificate = match &url.ssl_cert {
+        Some(file) => file.clone(),
+        None => home_file("postgresql.crt").filter(|path| path.exists())?,
+    };
+    let key = url.ssl_key.clone().or_else(|| home_file("postgresql.key"));
+    Some((certificate, key.unwrap_or_else(|| "sslkey".into())))
+}
+
+/// Where libpq looks for a file that is not named.
+fn home_file(name: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("HOME")?).join(".postgresql").join(name))
 }
 
 /// `sslrootcert`, else libpq's default file, else the system's authorities.
@@ -103,14 +136,10 @@ fn authorities(
     file: Option<&Path>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, TlsError> {
-    let home_file = || {
-        let home = std::env::var_os("HOME")?;
-        Some(PathBuf::from(home).join(".postgresql/root.crt")).filter(|path| path.exists())
-    };
     let file = match file {
         Some(file) if file == Path::new("system") => None,
         Some(file) => Some(file.to_owned()),
-        None => home_file(),
+        None => home_file("root.crt").filter(|path| path.exists()),
     };
     let mut store = RootCertStore::empty();
     match file {

@@ -27,6 +27,9 @@ pub struct PostgresUrl {
     pub(crate) ssl_mode: SslMode,
     /// `sslrootcert`: a PEM file, or `system`.
     pub(crate) ssl_root_cert: Option<PathBuf>,
+    /// `sslcert` and `sslkey`: PEM files of the own certificate.
+    pub(crate) ssl_cert: Option<PathBuf>,
+    pub(crate) ssl_key: Option<PathBuf>,
 }
 
 /// Why a text is no URL of a PostgreSQL database. It never repeats the text.
@@ -42,15 +45,20 @@ impl FromStr for PostgresUrl {
             return Err(UrlError("it does not begin with postgres://".into()));
         }
         let mut ssl_mode = SslMode::default();
-        let mut ssl_root_cert = None;
-        // The client's own parser knows neither sslrootcert nor the verifying modes.
+        let (mut ssl_root_cert, mut ssl_cert, mut ssl_key) = (None, None, None);
+        // The client's own parser knows no files and not all of the modes.
         let plain = map_parameters(text, |name, value| match name {
             "sslmode" => {
                 ssl_mode = value.parse().map_err(UrlError)?;
                 Ok(false)
             }
-            "sslrootcert" => {
-                ssl_root_cert = Some(PathBuf::from(value));
+            "sslrootcert" | "sslcert" | "sslkey" => {
+                let file = match name {
+                    "sslrootcert" => &mut ssl_root_cert,
+                    "sslcert" => &mut ssl_cert,
+                    _ => &mut ssl_key,
+                };
+                *file = Some(unescaped(value)?).filter(|path| !path.as_os_str().is_empty());
                 Ok(false)
             }
             _ => Ok(true),
@@ -66,8 +74,31 @@ impl FromStr for PostgresUrl {
                 .keepalives_retries(KEEPALIVE_RETRIES);
         }
         config.ssl_mode(ssl_mode.of_client());
-        Ok(Self { text: text.to_owned(), config, ssl_mode, ssl_root_cert })
+        Ok(Self { text: text.to_owned(), config, ssl_mode, ssl_root_cert, ssl_cert, ssl_key })
     }
+}
+
+/// A file's name as a URL has it: `%20` is a space.
+fn unescaped(value: &str) -> Result<PathBuf, UrlError> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        rest = match (first, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                &behind[2..]
+            }
+            (b'%', None) => {
+                return Err(UrlError(format!("{value:?}: behind % allowed are two digits")));
+            }
+            _ => {
+                bytes.push(first);
+                behind
+            }
+        };
+    }
+    Ok(std::os::unix::ffi::OsStringExt::from_vec(bytes)).map(|name: std::ffi::OsString| name.into())
 }
 
 impl PostgresUrl {
@@ -174,13 +205,21 @@ mod tests {
     fn an_error_names_the_parameter_and_not_the_password() {
         for (text, part) in [
             ("postgres://me:s3cret@db/x?sslmode=always", "sslmode"),
-            ("postgres://me:s3cret@db/x?sslcert=a", "sslcert"),
+            ("postgres://me:s3cret@db/x?sslcrl=a", "sslcrl"),
+            ("postgres://me:s3cret@db/x?sslcert=%2", "behind %"),
             ("postgres://me:s3cret@db:port/x", "port"),
             ("mysql://me:s3cret@db/x", "postgres://"),
         ] {
             let error = text.parse::<PostgresUrl>().expect_err(text).to_string();
             assert!(error.contains(part) && !error.contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_files_name_may_be_escaped() {
+        let url = url("postgres:///x?sslcert=/a%20b/c%2ept&sslkey=k&sslrootcert=");
+        assert_eq!(url.ssl_cert, Some("/a b/c.pt".into()));
+        assert_eq!((url.ssl_key, url.ssl_root_cert), (Some("k".into()), None));
     }
 
     #[test]

@@ -14,7 +14,9 @@ fn data(name: &str) -> PathBuf {
 fn server() -> Server {
     let server = Server::start(&["fsync=off"]).expect("a PostgreSQL server");
     let directory = server.directory().join("data");
-    for (from, to) in [("server.pem", "server.crt"), ("server.key", "server.key")] {
+    for (from, to) in
+        [("server.pem", "server.crt"), ("server.key", "server.key"), ("client-ca.pem", "root.crt")]
+    {
         std::fs::copy(data(from), directory.join(to)).expect("copies");
     }
     let key = directory.join("server.key");
@@ -24,10 +26,15 @@ fn server() -> Server {
     assert!(chmod.expect("chmod runs").success());
     std::fs::write(
         directory.join("pg_hba.conf"),
-        "host all guarded all scram-sha-256\nhost all all all trust\n",
+        "hostssl all certified all cert\nhost all certified all reject\n\
+         hostssl all walled all trust\nhost all guarded all scram-sha-256\n\
+         host all tidegate all trust\nlocal all all trust\n",
     )
     .expect("writes");
     server.psql("postgres", "CREATE ROLE guarded LOGIN PASSWORD 's3cret'").expect("role");
+    server.psql("postgres", "CREATE ROLE certified LOGIN").expect("role");
+    server.psql("postgres", "CREATE ROLE walled LOGIN").expect("role");
+    server.psql("postgres", "ALTER SYSTEM SET ssl_ca_file = 'root.crt'").expect("authority");
     server.psql("postgres", "ALTER SYSTEM SET ssl = on").expect("TLS");
     server.psql("postgres", "SELECT pg_reload_conf()").expect("reloads");
     // Only a new session sees it.
@@ -57,6 +64,7 @@ async fn sslmode_means_what_it_means_to_psql() {
     for (host, parameters, expected) in [
         ("localhost", String::new(), Ok(true)),
         ("localhost", "?sslmode=disable".into(), Ok(false)),
+        ("localhost", "?sslmode=allow".into(), Ok(false)),
         ("localhost", "?sslmode=require".into(), Ok(true)),
         ("localhost", format!("?sslmode=require&sslrootcert={other}"), Err("UnknownIssuer")),
         ("localhost", format!("?sslmode=verify-ca&sslrootcert={ca}"), Ok(true)),
@@ -73,6 +81,47 @@ async fn sslmode_means_what_it_means_to_psql() {
             (Ok(found), Ok(expected)) => assert_eq!(*found, expected, "{url}"),
             (Err(error), Err(part)) => assert!(error.contains(part), "{url}: {error}"),
             _ => panic!("{url}: {found:?}"),
+        }
+    }
+}
+
+/// The server takes this user with TLS only.
+#[tokio::test]
+async fn sslmode_allow_comes_back_with_tls_where_none_is_refused() {
+    let server = server();
+    let url = server.url("postgres").replace("tidegate@", "walled@");
+    let reached = |mode: &'static str| {
+        let options = ConnectOptions::new(format!("{url}?sslmode={mode}").parse().expect("URL"));
+        async move { reach(&options).await }
+    };
+    assert_eq!(reached("allow").await, Ok(true));
+    let error = reached("disable").await.expect_err("refused");
+    assert!(error.contains("no encryption (SQLSTATE 28000)"), "{error}");
+    // What the server has no entry for at all it refuses with TLS, too.
+    let url = server.url("postgres").replace("tidegate@", "stranger@") + "?sslmode=allow";
+    let error = reach(&ConnectOptions::new(url.parse().expect("URL"))).await.expect_err("refused");
+    assert!(error.contains("SSL encryption (SQLSTATE 28000)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_ones_own_lets_in() {
+    let server = server();
+    let (certificate, key) = (data("client.pem"), data("client.key"));
+    let (certificate, key) = (certificate.display(), key.display());
+    let base = server.url("postgres").replace("tidegate@", "certified@");
+    for (parameters, expected) in [
+        (format!("sslcert={certificate}&sslkey={key}"), Ok(true)),
+        (format!("sslmode=allow&sslcert={certificate}&sslkey={key}"), Ok(true)),
+        ("sslmode=require".into(), Err("28000")),
+        (format!("sslcert={certificate}&sslkey={}", data("server.key").display()), Err("sslkey")),
+        (format!("sslcert={certificate}&sslkey=/absent.key"), Err("sslkey /absent.key")),
+        (format!("sslcert=/absent.pem&sslkey={key}"), Err("sslcert /absent.pem")),
+    ] {
+        let options = ConnectOptions::new(format!("{base}?{parameters}").parse().expect("URL"));
+        match (reach(&options).await, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{parameters}"),
+            (Err(error), Err(part)) => assert!(error.contains(part), "{parameters}: {error}"),
+            (found, _) => panic!("{parameters}: {found:?}"),
         }
     }
 }
