@@ -9,10 +9,14 @@ const DEMO: &str = include_str!("../../../config/scaled-object-demo.yaml");
 
 /// 1,000 a second on 15 pods of 100, for 25 minutes, and what goes wrong at 250 s.
 fn decisions(fault: &str, duration_s: u32, seed: u64) -> Vec<Decision> {
+    run_with(&format!("kind = '{fault}', at_s = 250.0, duration_s = {duration_s}.0"), seed)
+}
+
+fn run_with(fault: &str, seed: u64) -> Vec<Decision> {
     let text = format!(
         "duration_s = 1500\nload.phases = [{{ kind = 'step', rate_per_s = 1000.0, duration_s = 1500.0 }}]\n\
          pod.replicas = 15\npod.jitter = 0.1\n\
-         faults = [{{ kind = '{fault}', at_s = 250.0, duration_s = {duration_s}.0 }}]"
+         faults = [{{ {fault} }}]"
     );
     let scenario = Scenario::from_text("outage.toml", &text).expect("valid");
     let object = ScaledObject::from_yaml(DEMO, "demo").expect("valid");
@@ -64,5 +68,27 @@ fn a_broker_that_was_away_makes_no_pod_slow() {
         let is_down = wanted.windows(2).all(|pair| pair[1] < pair[0]);
         let end = decisions.last().map(|decision| decision.to);
         assert!(is_down && end.is_some_and(|end| end <= 20), "{duration_s} s: {changes:?}");
+    }
+}
+
+/// All pods wait for it alike: more of them would too. Batches that begin while it is away end
+/// when it is back.
+#[test]
+fn a_database_that_was_away_is_no_slow_pod_and_no_reason_for_more() {
+    for (away_s, seed) in [(10, 1), (40, 2), (120, 3)] {
+        // From 250 s on a batch takes this long; the first of them end then.
+        let fault =
+            format!("kind = 'slow_sink', at_s = 250.0, duration_s = 1.5, factor = {away_s}.0");
+        let decisions = run_with(&fault, seed);
+        let (least, most) = pod_rates(&decisions);
+        assert!(least > 60.0 && most < 115.0, "{away_s} s: {least} to {most}");
+        let changes = changes(&decisions);
+        // Batches take a tenth more or less.
+        let back_s = 250 + away_s * 9 / 10;
+        assert!(changes.iter().all(|(at_s, _)| *at_s >= back_s), "{away_s} s: {changes:?}");
+        let told = decisions.iter().any(|decision| decision.binding.contains("no pod has written"));
+        assert!(told, "{away_s} s");
+        let finite = decisions.iter().filter_map(|decision| decision.terms.as_ref());
+        assert!(finite.clone().all(|terms| terms.utilisation.is_finite()), "{away_s} s");
     }
 }

@@ -9,6 +9,7 @@ use super::capacity::{Counts, PodRate, PodStart, Sample};
 use super::load::Situation;
 use super::partition::{Moved, Partition};
 use super::rebalance::Rebalance;
+use super::standstill::Standstill;
 use super::wait::{Spell, Wait};
 use crate::lag::PartitionOffsets;
 use crate::law::SinkFacts;
@@ -41,6 +42,7 @@ pub(super) struct Estimator {
     rebalance: Rebalance,
     wait: Wait,
     behind: Behind,
+    standstill: Standstill,
     /// Looks in a row at which nothing moved though records wait, and their time.
     unmoved: (u32, f64),
     /// Facts could not be read since the last look.
@@ -76,6 +78,8 @@ pub(super) struct Estimate {
     pub(super) settled: bool,
     /// For how long nothing moved that should have, seconds.
     pub(super) frozen_s: Option<f64>,
+    /// For how long no pod has written anything, though records wait, seconds.
+    pub(super) standstill_s: Option<f64>,
     /// Whether pods have shown what they can do at all.
     pub(super) is_proven: bool,
     pub(super) situation: Situation,
@@ -91,6 +95,7 @@ impl Estimator {
             rebalance: Rebalance::new(options.rebalance_s),
             wait: Wait::default(),
             behind: Behind::default(),
+            standstill: Standstill::default(),
             unmoved: (0, 0.0),
             unread: false,
             usual_span_s: None,
@@ -130,6 +135,8 @@ impl Estimator {
         } else {
             self.rebalance.observe(now_s, span_s, counts, self.longest_still_s(now_ms));
         }
+        let waits = self.partitions.values().any(|m| m.partition.backlog() > 0.0);
+        self.standstill.observe(span_s, counts.ready, waits, moved.processed > 0);
         if self.is_unmoved(moved, counts, span_s) {
             if self.frozen_s(self.arrivals.level(0.0).rate_per_s).is_some() {
                 self.disturbed();
@@ -142,6 +149,12 @@ impl Estimator {
         if unread || is_gap || unmoved_looks > 0 {
             // Old facts, or a standstill: it was done in more or in less than the time since
             // the last look.
+            return;
+        }
+        if self.standstill.is_pause() {
+            self.pod_rate.disturbed();
+            self.wait.disturbed();
+            self.behind.disturbed();
             return;
         }
         let busy = self.busy(options);
@@ -353,6 +366,7 @@ impl Estimator {
             samples: self.arrivals.samples(),
             settled: now_s >= self.settled_at_s,
             frozen_s: self.frozen_s(level.rate_per_s),
+            standstill_s: self.standstill.for_s(),
             is_proven: self.pod_rate.is_proven(),
             situation,
         }

@@ -18,6 +18,7 @@
 //! - [`verdict`]: when a plan is followed
 //! - [`regret`]: a decrease that had to be taken back makes the next one wait longer
 //! - [`behind`]: whether the fullest pods fall behind, though most are not busy
+//! - [`standstill`]: whether pods have stopped writing altogether
 //! - [`wait`]: whether writes have become fast again
 //! - [`terms`]: what a decision rests on, in words
 //! - [`words`]: a verdict as a decision
@@ -35,6 +36,7 @@ mod partition;
 mod plan;
 mod rebalance;
 mod regret;
+mod standstill;
 mod terms;
 mod verdict;
 mod wait;

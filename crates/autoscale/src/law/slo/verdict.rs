@@ -98,6 +98,12 @@ impl SloLaw {
         if !due || plan.target <= spec {
             return None;
         }
+        if let Some(for_s) = estimate.standstill_s {
+            let note = format!(
+                "no pod has written anything for {for_s:.0} s though records wait: more pods cannot help"
+            );
+            return Some(Verdict::new(spec, SloTerm::Sink).noted(note));
+        }
         if estimate.samples < WARMUP_SAMPLES {
             return Some(Verdict::new(spec, SloTerm::Warmup));
         }
