@@ -151,6 +151,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_thinned_out_is_the_older_half_and_not_its_first() {
+        let mut partition = Partition::first_seen(0, at(0, 0)).expect("end");
+        for second in 1..=3600 {
+            // Bursts: every other look alone tells less.
+            let end = 1000 * (second / 2);
+            partition.observe(second * 1000, at(0, end));
+        }
+        assert!(partition.points.len() <= MOST_POINTS && partition.points.len() > MOST_POINTS / 4);
+        assert_eq!(partition.points.front().map(|point| point.at_ms), Some(1000));
+        let newest: Vec<i64> = partition.points.iter().rev().take(30).map(|p| p.at_ms).collect();
+        assert!(newest.windows(2).all(|pair| pair[0] - pair[1] == 1000), "{newest:?}");
+        let mut least = usize::MAX;
+        for second in 3601..=4600 {
+            partition.observe(second * 1000, at(0, 1000 * (second / 2)));
+            least = least.min(partition.points.len());
+        }
+        assert!(least > MOST_POINTS / 2, "never fewer than what is left of it: {least}");
+    }
+
+    #[test]
+    fn the_oldest_is_in_the_middle_of_its_own_slot() {
+        let mut partition = Partition::first_seen(0, at(0, 0)).expect("end");
+        for second in 1..=10 {
+            partition.observe(second * 1000, at(0, second * 100));
+        }
+        for (position, age_s) in [(700, 2.995), (750, 2.495), (799, 2.005)] {
+            partition.observe(10_000, at(position, 1000));
+            let seen_s = partition.oldest_age_s(10_000, 100.0);
+            assert!((seen_s - age_s).abs() < 1e-6, "{position}: {seen_s}");
+        }
+    }
+
+    #[test]
     fn a_backlog_older_than_the_law_is_extrapolated() {
         let partition = Partition::first_seen(0, at(0, 1000)).expect("end");
         assert_eq!(partition.oldest_age_s(0, 100.0), 10.0);
