@@ -12,7 +12,8 @@
 //! interval as long as it lives).
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::{ClientContext, OAuthToken};
@@ -22,6 +23,7 @@ use rdkafka::message::{DeliveryResult, Header as RawHeader, Message, OwnedHeader
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use serde::{Deserialize, Serialize};
 
+use crate::group::Said;
 use crate::security::context::oauth_token;
 use crate::security::token::install;
 use crate::{ConnectionOptions, Error, Record};
@@ -89,9 +91,43 @@ struct Context {
     has_id: AtomicBool,
     /// The user asked for the client's debug lines.
     debugs: bool,
+    said: Mutex<Said>,
+    /// It was said that no broker is there.
+    is_down: AtomicBool,
 }
 
 impl Context {
+    fn new(connection: &ConnectionOptions, on_delivery: OnDelivery) -> Self {
+        Self {
+            on_delivery,
+            connection: connection.clone(),
+            has_id: AtomicBool::new(false),
+            debugs: connection.librdkafka.contains_key("debug"),
+            said: Mutex::default(),
+            is_down: AtomicBool::new(false),
+        }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// If an error is to be said now: how often it came since it was last said. A client
+    /// without brokers says the same again and again.
+    fn to_say(&self, error: &KafkaError, now: Instant) -> Option<u64> {
+        let kind = error.rdkafka_error_code();
+        let times = self.said().comes(kind, now)?;
+        self.is_down.fetch_or(kind == Some(RDKafkaErrorCode::AllBrokersDown), Relaxed);
+        Some(times)
+    }
+
+    /// A broker has acknowledged something; whether it had been said that none is there.
+    fn is_up_again(&self) -> bool {
+        self.is_down.load(Relaxed)
+            && self.is_down.swap(false, Relaxed)
+            && self.said().is_over(RDKafkaErrorCode::AllBrokersDown)
+    }
+
     /// The lines that tell an id are asked for by us; they are of no use to anybody else.
     fn is_ours_alone(&self, level: RDKafkaLogLevel) -> bool {
         !self.debugs && matches!(level, RDKafkaLogLevel::Debug)
@@ -143,7 +179,10 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka producer");
+        match self.to_say(&error, Instant::now()) {
+            Some(times) => tracing::warn!(%error, reason, times, "kafka producer"),
+            None => tracing::debug!(%error, reason, "kafka producer"),
+        }
     }
 
     fn generate_oauth_token(
@@ -159,7 +198,12 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
         let result = match result {
-            Ok(message) => Ok((message.partition(), message.offset())),
+            Ok(message) => {
+                if self.is_up_again() {
+                    tracing::info!("kafka producer: a broker answers again");
+                }
+                Ok((message.partition(), message.offset()))
+            }
             Err((error, _)) => Err(Error::client("deliver", error)),
         };
         (self.on_delivery)(Delivery { token: token as u64, result });
@@ -197,9 +241,7 @@ impl Producer {
             }
             token => token?,
         };
-        let has_id = AtomicBool::new(false);
-        let debugs = connection.librdkafka.contains_key("debug");
-        let context = Context { on_delivery, connection: connection.clone(), has_id, debugs };
+        let context = Context::new(connection, on_delivery);
         let inner: ThreadedProducer<Context> =
             ThreadedProducer::from_config_and_context(&config, context)
                 .map_err(|error| Error::client("create the producer", &error))?;
@@ -303,13 +345,26 @@ mod tests {
     #[test]
     fn debug_lines_are_shown_to_whoever_asked_for_them() {
         use RDKafkaLogLevel::{Debug, Info, Warning};
-        let shown = |debugs| {
-            let (has_id, connection) = (AtomicBool::new(false), ConnectionOptions::new("a:1"));
-            let context = Context { on_delivery: Box::new(|_| ()), connection, has_id, debugs };
+        let shown = |connection: &ConnectionOptions| {
+            let context = Context::new(connection, Box::new(|_| ()));
             [Debug, Info, Warning].map(|level| !context.is_ours_alone(level))
         };
-        assert_eq!(shown(false), [false, true, true]);
-        assert_eq!(shown(true), [true, true, true]);
+        let mut connection = ConnectionOptions::new("a:1");
+        assert_eq!(shown(&connection), [false, true, true]);
+        connection.librdkafka.insert("debug".into(), "broker".into());
+        assert_eq!(shown(&connection), [true, true, true]);
+    }
+
+    #[test]
+    fn a_broker_that_is_away_is_said_once_and_its_return_once() {
+        let context = Context::new(&ConnectionOptions::new("a:1"), Box::new(|_| ()));
+        let down = KafkaError::Global(RDKafkaErrorCode::AllBrokersDown);
+        let start = Instant::now();
+        let mut times = (0..60).map(|s| context.to_say(&down, start + Duration::from_secs(s)));
+        assert_eq!(times.next(), Some(Some(1)));
+        assert_eq!(times.flatten().collect::<Vec<_>>(), [30], "a reminder");
+        assert!(context.is_up_again() && !context.is_up_again());
+        assert_eq!(context.to_say(&down, start), Some(1), "away again");
     }
 
     #[test]

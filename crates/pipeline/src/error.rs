@@ -31,19 +31,19 @@ pub enum Error {
     /// The sink's code panicked; nothing it was writing counts as written.
     #[error("the sink panicked: {0}; this is a defect of the sink")]
     SinkPanicked(String),
-    /// Kafka delivered a record below the position that the sink holds, so the
-    /// topic is not the one the position belongs to.
+    /// Kafka delivered a record below the position that the sink holds, or up to which
+    /// records came before, so the topic is not the one the position belongs to.
     #[error(
-        "{partition}: Kafka delivered offset {offset}, but the sink already holds position \
-         {position}: the topic was created anew or truncated; use an empty database, or delete \
-         this partition's position to read it again"
+        "{partition}: Kafka delivered offset {offset}, but was already read up to {position}: the \
+         topic was created anew or truncated; use an empty database and another group, or, to \
+         read it again, delete this partition's position and set the group's offset of it back"
     )]
     PositionAhead {
         /// The partition.
         partition: TopicPartition,
         /// Offset of the record delivered.
         offset: i64,
-        /// `next_offset` in the sink when the partition was assigned.
+        /// `next_offset` in the sink, or of the last record that came before.
         position: i64,
     },
     /// A position that this pipeline had read or written is gone from the sink: deleted,
@@ -57,8 +57,8 @@ pub enum Error {
         /// The partition.
         partition: TopicPartition,
     },
-    /// Write, revoke and leave did not finish within `drain_timeout_ms`. Nothing
-    /// is lost: what was not committed is read again by the next owner.
+    /// The write in flight did not end within `drain_timeout_ms`. Nothing is lost: what was
+    /// not committed is read again by the next owner. A group that does not answer is none.
     #[error(
         "not drained after {timeout_ms} ms (drain_timeout_ms); the unfinished batch will be read again"
     )]

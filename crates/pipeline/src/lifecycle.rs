@@ -46,8 +46,8 @@ struct Partition<R> {
     state: State,
     /// `next_offset` that the sink holds, as this owner last saw it.
     position: Option<i64>,
-    /// Where deliveries may begin: the sink's position at the last assignment or seek.
-    start: Option<i64>,
+    /// Where deliveries have got to, or begin: no record comes twice. A seek takes it back.
+    floor: i64,
     /// Lowest offset not delivered yet.
     next_delivery: i64,
     queue: Queue<R>,
@@ -58,14 +58,14 @@ struct Partition<R> {
 pub(crate) struct Accepted {
     /// Not ours (any more), or a seek is under way. Count them out.
     pub(crate) not_owned: usize,
-    /// Delivered before. Count them out.
+    /// Delivered before a seek. Count them out.
     pub(crate) repeated: usize,
-    /// The first of the former that was below the position the sink held at the start, which is
-    /// then another topic's.
+    /// The first of the former that comes from below where its partition was read up to, which
+    /// is then another topic's.
     pub(crate) below: Option<BelowPosition>,
 }
 
-/// A record's offset, and the sink's position at the start.
+/// A record's offset, and the position that was reached before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BelowPosition {
     pub(crate) offset: i64,
@@ -107,7 +107,7 @@ impl<R> Partitions<R> {
             epoch: self.next_epoch,
             state: State::Active,
             position,
-            start: position,
+            floor: position.unwrap_or(0),
             next_delivery: position.unwrap_or(0),
             queue: Queue::default(),
         };
@@ -127,13 +127,16 @@ impl<R> Partitions<R> {
             return accepted;
         };
         for entry in entries {
-            let offset = entry.record.offset;
+            let (offset, position) = (entry.record.offset, owned.floor);
+            if offset < position {
+                accepted.not_owned += 1;
+                accepted.below.get_or_insert(BelowPosition { offset, position });
+                continue;
+            }
+            owned.floor = offset + 1;
             if offset >= owned.next_delivery {
                 owned.next_delivery = offset + 1;
                 owned.queue.push_back(entry);
-            } else if let Some(position) = owned.start.filter(|position| offset < *position) {
-                accepted.not_owned += 1;
-                accepted.below.get_or_insert(BelowPosition { offset, position });
             } else {
                 accepted.repeated += 1;
             }
@@ -152,7 +155,7 @@ impl<R> Partitions<R> {
         match self.owned.get_mut(partition) {
             Some(owned) if owned.epoch == epoch && owned.state == State::Seeking => {
                 owned.position = Some(position);
-                owned.start = Some(position);
+                owned.floor = position;
                 owned.next_delivery = position;
                 true
             }
@@ -209,8 +212,8 @@ impl<R> Partitions<R> {
         let Some(owned) = self.owned.get_mut(partition) else { return };
         if owned.state == State::Seeking && owned.position == Some(next_offset) {
             owned.state = State::Active;
-        } else if owned.start.is_some_and(|start| next_offset < start) {
-            owned.start = Some(next_offset);
+        } else {
+            owned.floor = owned.floor.min(next_offset);
         }
     }
 

@@ -10,6 +10,11 @@
 //! timeout and more while the coordinator is away. If the answer comes later, the group still
 //! moves on after it: the client finishes giving partitions up only when no commit is under way.
 //!
+//! A last commit that is not sent, because an earlier one is unanswered, costs nothing where the
+//! sink holds the positions: the next owner asks the sink, and its assignment commits them. A
+//! sink without positions gets again what came since the last commit that was answered, which
+//! is the at least once that it has anyway.
+//!
 //! Rejected: the wrapper's commits, which wait for ever or drop the outcome; sending the last
 //! one behind one that is under way, which the client may send again later than the last one.
 
@@ -171,8 +176,8 @@ impl Context {
         if !in_time {
             tracing::warn!(
                 waited_ms = ANSWER_WAIT.as_millis() as u64,
-                "the group's coordinator does not answer a commit: partitions go without; \
-                 the next owner starts where the database says"
+                "the group's coordinator does not answer a commit: partitions go without; the next \
+                 owner starts where the database says, or with records that were handled"
             );
         }
     }

@@ -35,6 +35,7 @@ pub use events::{AssignReply, GroupEvent, RevokeReply};
 pub(crate) use handle::Shared;
 pub use handle::{GroupHandle, GroupStatus};
 pub use options::{GroupOptions, GroupProtocol};
+pub(crate) use said::Said;
 
 use std::sync::Arc;
 

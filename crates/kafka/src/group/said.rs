@@ -18,7 +18,7 @@ type Kind = Option<RDKafkaErrorCode>;
 
 /// The kinds that were said, few at any time.
 #[derive(Debug, Default)]
-pub(super) struct Said(Vec<Line>);
+pub(crate) struct Said(Vec<Line>);
 
 #[derive(Debug)]
 struct Line {
@@ -30,7 +30,7 @@ struct Line {
 
 impl Said {
     /// An error comes. If it is to be said now: how often it came since it was last said.
-    pub(super) fn comes(&mut self, kind: Kind, now: Instant) -> Option<u64> {
+    pub(crate) fn comes(&mut self, kind: Kind, now: Instant) -> Option<u64> {
         let Some(line) = self.0.iter_mut().find(|line| line.kind == kind) else {
             self.0.push(Line { kind, said: now, times: 0 });
             return Some(1);
@@ -44,7 +44,7 @@ impl Said {
     }
 
     /// A kind is over; whether it was said.
-    pub(super) fn is_over(&mut self, kind: RDKafkaErrorCode) -> bool {
+    pub(crate) fn is_over(&mut self, kind: RDKafkaErrorCode) -> bool {
         let before = self.0.len();
         self.0.retain(|line| line.kind != Some(kind));
         self.0.len() < before

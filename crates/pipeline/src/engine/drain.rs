@@ -1,6 +1,10 @@
 //! The end: intake stops, the writes in flight finish, the group is left, and
 //! the revoke that comes with leaving is served. A failure ends the same way, so
 //! that the partitions move on at once.
+//!
+//! A group that does not answer in time is no failure: nothing is in flight any more when it is
+//! left, and a member that says nothing more is given up when its session ends. A coordinator
+//! that is away costs up to eight seconds of waiting for its answers.
 
 use tokio::time::Instant;
 
@@ -90,11 +94,21 @@ where
     }
 
     pub(super) fn outcome(self) -> Result<(), Error> {
-        let left = self.drain.as_ref().is_some_and(|drain| drain.left);
+        let (left, leaving) =
+            self.drain.as_ref().map_or((false, false), |drain| (drain.left, drain.leaving));
+        let timeout_ms = self.options.drain_timeout_ms;
         match self.failure {
             Some(failure) => Err(failure),
             None if left => Ok(()),
-            None => Err(Error::DrainTimeout { timeout_ms: self.options.drain_timeout_ms }),
+            None if leaving => {
+                tracing::warn!(
+                    drain_timeout_ms = timeout_ms,
+                    "Kafka did not answer in time: the group keeps the partitions of this member \
+                     until its session ends"
+                );
+                Ok(())
+            }
+            None => Err(Error::DrainTimeout { timeout_ms }),
         }
     }
 }

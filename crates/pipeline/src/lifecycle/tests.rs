@@ -324,7 +324,24 @@ fn a_record_below_the_sinks_position_is_not_a_repetition() {
     let below = Some(BelowPosition { offset: 0, position: 500 });
     assert_eq!(deliver(&mut subject, 0, 0), Accepted { not_owned: 1, below, ..BUFFERED });
     assert_eq!(deliver(&mut subject, 0, 500), BUFFERED);
-    assert_eq!(deliver(&mut subject, 0, 500), Accepted { repeated: 1, ..BUFFERED });
+}
+
+/// The topic was created anew while it was read: what its log holds below is not what is stored.
+#[test]
+fn a_record_below_what_was_delivered_is_a_repetition_only_after_a_seek() {
+    let mut subject = Subject::default();
+    subject.assign(partition(0), None);
+    for offset in 0..5 {
+        assert_eq!(deliver(&mut subject, 0, offset), BUFFERED);
+    }
+    let below = Some(BelowPosition { offset: 0, position: 5 });
+    assert_eq!(deliver(&mut subject, 0, 0), Accepted { not_owned: 1, below, ..BUFFERED });
+    subject.seeked(&partition(0), 3);
+    for offset in 3..5 {
+        assert_eq!(deliver(&mut subject, 0, offset), Accepted { repeated: 1, ..BUFFERED });
+    }
+    assert_eq!(deliver(&mut subject, 0, 5), BUFFERED);
+    assert!(deliver(&mut subject, 0, 3).below.is_some(), "the seek is over");
 }
 
 #[test]

@@ -53,12 +53,11 @@ async fn a_write_that_hangs_is_abandoned_in_time_to_leave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_cannot_be_left_does_not_hold_the_process() {
+async fn a_group_that_cannot_be_left_neither_holds_nor_fails_the_process() {
     let mut world = World::with(options(), true, |sink| sink);
     world.assign(&[0]).await;
     let started = Instant::now();
-    let error = world.stop().await.expect_err("it cannot leave");
-    assert!(matches!(error, Error::DrainTimeout { .. }), "{error}");
+    world.stop().await.expect("what was taken is written, and Kafka is not asked twice");
     assert_eq!(started.elapsed(), Duration::from_millis(options().drain_timeout_ms));
 }
 
