@@ -1,17 +1,20 @@
 //! Nobody answers a member, or not what it wants to hear: a broker that is killed, a join that
-//! vanishes, a topic that does not exist.
+//! vanishes, a topic that does not exist, or is not the one it was.
 
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use tidegate_kafka::{
-    ConnectionOptions, Error, GroupConsumer, GroupEvent, GroupOptions, GroupProtocol,
+    Admin, ConnectionOptions, Error, GroupConsumer, GroupEvent, GroupOptions, GroupProtocol,
 };
 use tidegate_local::broker::BrokerOptions;
 
 use crate::broker::{TestBroker, free_ports};
 use crate::support::{get, wait_for};
 use crate::swallowing::Swallowing;
-use crate::world::{Group, LIMIT, long_sessions, read};
+use crate::world::{Group, LIMIT, PARTITIONS, long_sessions, read};
 
 /// `/readyz` says it in time, though the client itself waits for a session timeout; the log says
 /// it once.
@@ -107,4 +110,41 @@ fn a_member_whose_join_vanished_finds_out_by_itself() {
     group.wait_settled("the group gives the first one up", &[&second]);
     group.wait_settled("the first one is back", &[&first, &second]);
     group.finish(group.load(5), vec![first, second]);
+}
+
+/// Deleted and made again while it is read, with fewer records than were read of the old one:
+/// they are others, and not to be taken for those that are stored.
+fn a_topic_that_is_made_anew(protocol: &'static str) {
+    let group = Group::new(protocol, None);
+    let mut member = group.member("member", &[]);
+    group.wait_settled("it has all", &[&member]);
+    let load = |seconds| assert!(group.load(seconds).wait().expect("wait").success());
+    load(3);
+    wait_for("all is stored", LIMIT, || (group.lag()? == 0).then_some(()));
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", group.broker.bootstrap())
+        .create()
+        .expect("admin");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let deleted = admin.delete_topics(&["t"], &AdminOptions::new());
+    runtime.expect("runtime").block_on(deleted).expect("deleted");
+    let admin = Admin::new(&ConnectionOptions::new(group.broker.bootstrap())).expect("admin");
+    wait_for("it is made again", LIMIT, || {
+        admin.create_topic("t", PARTITIONS as i32, 1, &[]).is_ok().then_some(())
+    });
+    std::fs::remove_dir_all(group.path("ledger")).expect("another load, another ledger");
+    load(1);
+    let status = member.ended(LIMIT);
+    assert_eq!(status.code(), Some(1), "{protocol}\n{}", member.log());
+    assert!(member.log().contains("the topic was created anew"), "{}", member.log());
+}
+
+#[test]
+fn a_topic_that_is_made_anew_classic() {
+    a_topic_that_is_made_anew("classic");
+}
+
+#[test]
+fn a_topic_that_is_made_anew_kip_848() {
+    a_topic_that_is_made_anew("consumer");
 }
