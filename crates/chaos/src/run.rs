@@ -202,16 +202,18 @@ fn conclude(
 }
 
 fn tell(round: &Round, result: &Value, done: u64, wanted: u64) {
+    // A round that ends early has no audit.
+    let number = |pointer: &str| result.pointer(pointer).map_or("-".into(), Value::to_string);
     say(&format!(
         "round {:>3}  {:<8} {:<8} {:>2} pods  {:>6} sent  recovered in {:>5} ms  fenced {:>3}  {:>5.1} s  \
          {done} of {wanted} faults",
         round.number,
         round.protocol.name(),
         round.sink.name(),
-        result["pods_at_end"],
-        result["audit"]["sent"],
-        result["recovery_ms"],
-        result["fenced"],
+        number("/pods_at_end"),
+        number("/audit/sent"),
+        number("/recovery_ms"),
+        number("/fenced"),
         result["wall_ms"].as_f64().unwrap_or(0.0) / 1_000.0,
     ));
 }

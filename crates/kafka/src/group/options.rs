@@ -91,7 +91,7 @@ impl GroupOptions {
         self.connection.validate()?;
         for (field, value) in [("group", &self.group), ("topic", &self.topic)] {
             if value.trim().is_empty() {
-                return Err(Error::option(field, value, "a name"));
+                return Err(Error::option(field, value, "a name is needed"));
             }
         }
         // The client would read one as a pattern; the positions are those of one topic.
@@ -99,6 +99,7 @@ impl GroupOptions {
             return Err(Error::option("topic", &self.topic, "one topic, no pattern or list"));
         }
         let rules = [
+            ("session_timeout_ms", self.session_timeout_ms, 300, 86_400_000),
             ("heartbeat_interval_ms", self.heartbeat_interval_ms, 100, self.session_timeout_ms / 3),
             (
                 "max_poll_interval_ms",
@@ -165,5 +166,20 @@ impl GroupOptions {
             }
         }
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The heartbeat's range follows from it, and would be 100 to 0.
+    #[test]
+    fn a_session_timeout_out_of_range_is_named_itself() {
+        for session_timeout_ms in [0, 299, 86_400_001] {
+            let options = GroupOptions { session_timeout_ms, ..GroupOptions::default() };
+            let error = options.validate().expect_err("out of range").to_string();
+            assert!(error.starts_with("session_timeout_ms = "), "{error}");
+        }
     }
 }
