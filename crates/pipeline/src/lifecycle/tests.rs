@@ -14,26 +14,15 @@ const PARTITIONS: i32 = 4;
 const IN_FLIGHT: usize = 3;
 
 fn limits(max_records: usize) -> Limits {
-    Limits {
-        max_records,
-        max_bytes: usize::MAX,
-        max_age: Duration::ZERO,
-    }
+    Limits { max_records, max_bytes: usize::MAX, max_age: Duration::ZERO }
 }
 
 type Subject = Partitions<crate::TradeRow>;
 
-const BUFFERED: Accepted = Accepted {
-    not_owned: 0,
-    repeated: 0,
-    below: None,
-};
+const BUFFERED: Accepted = Accepted { not_owned: 0, repeated: 0, below: None };
 
 fn deliver(subject: &mut Subject, p: i32, offset: i64) -> Accepted {
-    subject.accept(
-        &partition(p),
-        std::iter::once(entry(record(p, offset, "x"))),
-    )
+    subject.accept(&partition(p), std::iter::once(entry(record(p, offset, "x"))))
 }
 
 /// One step of the world around the bookkeeping.
@@ -141,9 +130,8 @@ impl World {
             Step::AskIdle => {
                 let position = |p: &TopicPartition| self.position.get(&p.partition).copied();
                 let idle = self.subject.idle().into_iter();
-                self.asked = idle
-                    .map(|(p, epoch, at)| (p.clone(), epoch, at, position(&p)))
-                    .collect();
+                self.asked =
+                    idle.map(|(p, epoch, at)| (p.clone(), epoch, at, position(&p))).collect();
             }
             Step::Answered => self.answered(),
             Step::Reread => self.read_again(),
@@ -173,9 +161,7 @@ impl World {
     }
 
     fn deliver(&mut self, p: i32, shift: i64) {
-        let Some(next) = self.fetch.get_mut(&p) else {
-            return;
-        };
+        let Some(next) = self.fetch.get_mut(&p) else { return };
         let offset = *next + shift;
         if offset < 0 {
             return;
@@ -191,24 +177,15 @@ impl World {
         let moved = |update: &&crate::PositionUpdate| {
             self.position.get(&update.partition.partition).copied() != update.expected
         };
-        batch
-            .positions()
-            .iter()
-            .filter(moved)
-            .map(|update| update.partition.clone())
-            .collect()
+        batch.positions().iter().filter(moved).map(|update| update.partition.clone()).collect()
     }
 
     fn store(&mut self, batch: &Batch<crate::TradeRow>) {
         for entry in batch.entries() {
-            self.stored
-                .entry(entry.record.partition)
-                .or_default()
-                .push(entry.record.offset);
+            self.stored.entry(entry.record.partition).or_default().push(entry.record.offset);
         }
         for update in batch.positions() {
-            self.position
-                .insert(update.partition.partition, update.next_offset);
+            self.position.insert(update.partition.partition, update.next_offset);
         }
     }
 
@@ -217,9 +194,7 @@ impl World {
     }
 
     fn write_ends(&mut self, which: usize) {
-        let Some((flight, batch)) = self.end(which) else {
-            return;
-        };
+        let Some((flight, batch)) = self.end(which) else { return };
         let fenced = self.fenced(&batch);
         if fenced.is_empty() {
             self.store(&batch);
@@ -236,25 +211,14 @@ impl World {
 
     /// What Kafka is told is what the sink holds, by who owns it and gives it not up.
     fn check_commit(&self, commit: &[Position]) {
-        for Position {
-            partition,
-            next_offset,
-            ..
-        } in commit
-        {
-            assert_eq!(
-                self.position.get(partition),
-                Some(next_offset),
-                "not what is stored"
-            );
+        for Position { partition, next_offset, .. } in commit {
+            assert_eq!(self.position.get(partition), Some(next_offset), "not what is stored");
             assert!(self.fetch.contains_key(partition), "of another's partition");
         }
     }
 
     fn write_fails(&mut self, which: usize) {
-        let Some((flight, batch)) = self.end(which) else {
-            return;
-        };
+        let Some((flight, batch)) = self.end(which) else { return };
         self.released += self.subject.returned(flight, batch);
         self.settle();
     }
@@ -265,17 +229,10 @@ impl World {
             .partition(|p| self.subject.any_in_flight(std::slice::from_ref(p)));
         self.revoking = waiting;
         for final_position in self.subject.release(&settled) {
-            let stored = self
-                .position
-                .get(&final_position.partition)
-                .copied()
-                .unwrap_or(0);
+            let stored = self.position.get(&final_position.partition).copied().unwrap_or(0);
             let is_written = final_position.next_offset <= stored;
             let was_written = self.forgotten.contains(&final_position.partition);
-            assert!(
-                is_written || was_written,
-                "committed beyond what is written"
-            );
+            assert!(is_written || was_written, "committed beyond what is written");
         }
     }
 
@@ -283,10 +240,7 @@ impl World {
     fn forget(&mut self, p: i32, count: i64) {
         if let Some(position) = self.position.get_mut(&p).filter(|_| self.seeks.is_empty()) {
             *position = (*position - count).max(0);
-            self.stored
-                .entry(p)
-                .or_default()
-                .truncate(*position as usize);
+            self.stored.entry(p).or_default().truncate(*position as usize);
             self.forgotten.insert(p);
         }
     }
@@ -294,12 +248,8 @@ impl World {
     /// As the engine does with what the sink said of idle partitions.
     fn answered(&mut self) {
         for (partition, epoch, known, position) in std::mem::take(&mut self.asked) {
-            let Some(position) = position.filter(|position| *position != known) else {
-                continue;
-            };
-            let Some(dropped) = self.subject.moved(&partition, epoch, known) else {
-                continue;
-            };
+            let Some(position) = position.filter(|position| *position != known) else { continue };
+            let Some(dropped) = self.subject.moved(&partition, epoch, known) else { continue };
             self.released += dropped;
             assert!(self.subject.awaits_position(&partition, epoch));
             assert!(self.subject.reposition(&partition, epoch, position));
@@ -327,38 +277,21 @@ impl World {
 
     fn check(&self) {
         let held = self.subject.buffered_records() + self.subject.in_flight_records();
-        assert_eq!(
-            self.delivered,
-            self.released + held,
-            "each record is counted out once"
-        );
+        assert_eq!(self.delivered, self.released + held, "each record is counted out once");
         for (p, stored) in &self.stored {
             let expected: Vec<i64> = (0..self.position[p]).collect();
-            assert_eq!(
-                *stored, expected,
-                "partition {p}: once each, in order, none missing"
-            );
+            assert_eq!(*stored, expected, "partition {p}: once each, in order, none missing");
         }
-        let mut flying: Vec<&TopicPartition> = self
-            .flights
-            .iter()
-            .flat_map(|(_, b)| b.positions())
-            .map(|u| &u.partition)
-            .collect();
+        let mut flying: Vec<&TopicPartition> =
+            self.flights.iter().flat_map(|(_, b)| b.positions()).map(|u| &u.partition).collect();
         flying.sort();
-        assert!(
-            flying.windows(2).all(|pair| pair[0] != pair[1]),
-            "twice in flight: {flying:?}"
-        );
+        assert!(flying.windows(2).all(|pair| pair[0] != pair[1]), "twice in flight: {flying:?}");
     }
 
     /// With no more disturbances everything delivered gets written.
     fn quiesce(&mut self) {
         let behind = |world: &Self| {
-            world
-                .fetch
-                .iter()
-                .any(|(p, fetch)| world.position.get(p) != Some(fetch))
+            world.fetch.iter().any(|(p, fetch)| world.position.get(p) != Some(fetch))
         };
         for round in 0.. {
             while !self.flights.is_empty() {
@@ -382,12 +315,7 @@ impl World {
                 break;
             }
             // Every offset of the log can be delivered again, but not for ever.
-            assert!(
-                round < 1_000,
-                "stands still: {:?} at {:?}",
-                self.position,
-                self.fetch
-            );
+            assert!(round < 1_000, "stands still: {:?} at {:?}", self.position, self.fetch);
         }
     }
 }
@@ -417,11 +345,8 @@ fn the_oldest_head_goes_first_and_a_partition_keeps_its_order() {
         assert_eq!(deliver(&mut subject, p, offset), BUFFERED);
     }
     let (_, batch) = subject.take(limits(10), Choice::All).expect("records wait");
-    let order: Vec<_> = batch
-        .entries()
-        .iter()
-        .map(|e| (e.record.partition, e.record.offset))
-        .collect();
+    let order: Vec<_> =
+        batch.entries().iter().map(|e| (e.record.partition, e.record.offset)).collect();
     assert_eq!(order, [(1, 10), (0, 50), (0, 51), (1, 60)]);
 }
 
@@ -431,23 +356,11 @@ fn a_batch_closes_by_bytes_but_takes_at_least_one_record() {
     subject.assign(partition(0), None);
     for offset in 0..3 {
         let long = entry(record(0, offset, &"x".repeat(100)));
-        assert_eq!(
-            subject.accept(&partition(0), std::iter::once(long)),
-            BUFFERED
-        );
+        assert_eq!(subject.accept(&partition(0), std::iter::once(long)), BUFFERED);
     }
-    let limits = Limits {
-        max_records: 10,
-        max_bytes: 50,
-        max_age: Duration::from_secs(60),
-    };
+    let limits = Limits { max_records: 10, max_bytes: 50, max_age: Duration::from_secs(60) };
     assert!(subject.batch_due(limits, tokio::time::Instant::now(), false));
-    assert_eq!(
-        subject
-            .take(limits, Choice::All)
-            .map(|(_, batch)| batch.len()),
-        Some(1)
-    );
+    assert_eq!(subject.take(limits, Choice::All).map(|(_, batch)| batch.len()), Some(1));
 }
 
 #[test]
@@ -456,33 +369,16 @@ fn a_timestamp_in_the_future_does_not_starve_its_partition() {
     subject.assign(partition(0), None);
     let mut future = record(0, 0, "x");
     future.timestamp_ms = Some(i64::MAX);
-    assert_eq!(
-        subject.accept(&partition(0), std::iter::once(entry(future))),
-        BUFFERED
-    );
-    assert!(
-        subject
-            .oldest_age_key_ms()
-            .is_some_and(|key| key <= crate::clock::now_ms())
-    );
+    assert_eq!(subject.accept(&partition(0), std::iter::once(entry(future))), BUFFERED);
+    assert!(subject.oldest_age_key_ms().is_some_and(|key| key <= crate::clock::now_ms()));
 }
 
 #[test]
 fn a_record_below_the_sinks_position_is_not_a_repetition() {
     let mut subject = Subject::default();
     subject.assign(partition(0), Some(500));
-    let below = Some(BelowPosition {
-        offset: 0,
-        position: 500,
-    });
-    assert_eq!(
-        deliver(&mut subject, 0, 0),
-        Accepted {
-            not_owned: 1,
-            below,
-            ..BUFFERED
-        }
-    );
+    let below = Some(BelowPosition { offset: 0, position: 500 });
+    assert_eq!(deliver(&mut subject, 0, 0), Accepted { not_owned: 1, below, ..BUFFERED });
     assert_eq!(deliver(&mut subject, 0, 500), BUFFERED);
 }
 
@@ -494,33 +390,14 @@ fn a_record_below_what_was_delivered_is_a_repetition_only_after_a_seek() {
     for offset in 0..5 {
         assert_eq!(deliver(&mut subject, 0, offset), BUFFERED);
     }
-    let below = Some(BelowPosition {
-        offset: 0,
-        position: 5,
-    });
-    assert_eq!(
-        deliver(&mut subject, 0, 0),
-        Accepted {
-            not_owned: 1,
-            below,
-            ..BUFFERED
-        }
-    );
+    let below = Some(BelowPosition { offset: 0, position: 5 });
+    assert_eq!(deliver(&mut subject, 0, 0), Accepted { not_owned: 1, below, ..BUFFERED });
     subject.seeked(&partition(0), 3);
     for offset in 3..5 {
-        assert_eq!(
-            deliver(&mut subject, 0, offset),
-            Accepted {
-                repeated: 1,
-                ..BUFFERED
-            }
-        );
+        assert_eq!(deliver(&mut subject, 0, offset), Accepted { repeated: 1, ..BUFFERED });
     }
     assert_eq!(deliver(&mut subject, 0, 5), BUFFERED);
-    assert!(
-        deliver(&mut subject, 0, 3).below.is_some(),
-        "the seek is over"
-    );
+    assert!(deliver(&mut subject, 0, 3).below.is_some(), "the seek is over");
 }
 
 #[test]
@@ -528,9 +405,7 @@ fn a_partition_assigned_again_is_not_ended_by_its_late_revoke() {
     let mut subject = Subject::default();
     subject.assign(partition(0), None);
     deliver(&mut subject, 0, 0);
-    let (flight, batch) = subject
-        .take(limits(1), Choice::All)
-        .expect("a record waits");
+    let (flight, batch) = subject.take(limits(1), Choice::All).expect("a record waits");
     subject.revoke(&[partition(0)]);
     subject.assign(partition(0), None);
     assert!(
@@ -553,11 +428,7 @@ fn few_partitions_fill_a_batch_and_the_others_are_left_for_the_next() {
     }
     let take = |subject: &mut Subject| {
         subject.take(limits(4), Choice::Few).map(|(_, batch)| {
-            let at: Vec<i32> = batch
-                .positions()
-                .iter()
-                .map(|u| u.partition.partition)
-                .collect();
+            let at: Vec<i32> = batch.positions().iter().map(|u| u.partition.partition).collect();
             (at, batch.len())
         })
     };
