@@ -129,7 +129,12 @@ fn refused(object: &Document, out: &mut Findings) {
             return;
         }
         let (path, reason) = place(reason);
-        out.add(REFUSED, object, &path, reason, "write one of the values that are allowed");
+        let given = object.text(&path).filter(|_| reason.contains("expected a string"));
+        let fix = match (given, path.rsplit('.').next()) {
+            (Some(given), Some(field)) => format!("in quotes: {field}: {given:?}"),
+            _ => "write one of the values that are allowed".to_owned(),
+        };
+        out.add(REFUSED, object, &path, reason, fix);
         if !leave_out(&mut json, &path) {
             return;
         }

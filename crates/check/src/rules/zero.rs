@@ -12,6 +12,8 @@ const INTERVAL: (&str, Severity) = ("TG043", Severity::Note);
 const ACTIVATION: (&str, Severity) = ("TG044", Severity::Warning);
 const IDLE: (&str, Severity) = ("TG045", Severity::Error);
 const INVALID: (&str, Severity) = ("TG046", Severity::Error);
+/// From the order to a consuming pod, where nothing is known of it, seconds.
+const USUAL_START_S: f64 = 15.0;
 /// A poll that nothing is gained by shortening, seconds.
 const SHORT_POLL_S: f64 = 5.0;
 
@@ -99,23 +101,32 @@ fn activation(scaling: &Scaling<'_>, out: &mut Findings) {
 
 fn cooldown(scaling: &Scaling<'_>, out: &mut Findings) {
     let cooldown = scaling.cooldown_s() as f64;
-    let start_s = scaling.facts.pod_start_s().unwrap_or(15.0);
+    let known_start_s = scaling.facts.pod_start_s();
+    let start_s = known_start_s.unwrap_or(USUAL_START_S);
     let batch_s = scaling.facts.batch_s().unwrap_or(0.0);
     // Waking costs a poll and a start; a cooldown below that is spent waking.
     let least_s = scaling.polling_s() as f64 + start_s + 2.0 * batch_s;
     if cooldown >= least_s {
         return;
     }
+    // Where pods start at once it is no defect.
+    let (severity, guess) = match known_start_s {
+        Some(_) => (COOLDOWN.1, ""),
+        None => (Severity::Note, " is the guess, where nothing is known of it"),
+    };
+    let batch = match scaling.facts.batch_s() {
+        Some(batch_s) => format!(" and a batch ({} s)", short(batch_s)),
+        None => String::new(),
+    };
     out.add(
-        COOLDOWN,
+        (COOLDOWN.0, severity),
         scaling.object,
         "spec.cooldownPeriod",
         format!(
-            "after {} s without lag KEDA goes from any count to zero in one step, past all windows and policies; waking again costs a poll ({} s), a start ({} s) and a batch ({} s)",
+            "after {} s without lag KEDA goes from any count to zero in one step, past all windows and policies; waking again costs a poll ({} s), a start ({} s{guess}){batch}",
             short(cooldown),
             scaling.polling_s(),
             short(start_s),
-            short(batch_s)
         ),
         format!("cooldownPeriod: {} or more", (2.0 * least_s).ceil() as i64),
     );

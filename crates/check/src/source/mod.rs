@@ -25,12 +25,19 @@ pub fn read(name: &str, text: &str) -> Result<Vec<Document>, SourceError> {
         let root = toml::parse(text).map_err(|(at, reason)| error(name, at, reason))?;
         return Ok(vec![Document::scenario(name, text, root)?]);
     }
-    let roots = yaml::parse(text).map_err(|(at, reason)| error(name, at, reason))?;
+    let roots = yaml::parse(text).map_err(|(at, reason)| {
+        let hint = if text.contains("{{") { TEMPLATE } else { "" };
+        error(name, at, reason + hint)
+    })?;
     if roots.is_empty() {
         return Err(error(name, Position::default(), "it holds no document".into()));
     }
-    roots.into_iter().map(|root| Document::new(name, text, root)).collect()
+    let documents = roots.into_iter().flat_map(tree::Node::unlisted);
+    documents.map(|root| Document::new(name, text, root)).collect()
 }
+
+const TEMPLATE: &str =
+    "; it looks like a template: render it, for example helm template CHART | tidegate check -";
 
 fn error(name: &str, at: Position, reason: String) -> SourceError {
     SourceError { name: name.to_owned(), line: at.line, column: at.column, reason }

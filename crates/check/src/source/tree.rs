@@ -101,6 +101,22 @@ impl Node {
         at
     }
 
+    /// The items of what `kubectl get -o yaml` prints for several objects; else itself.
+    pub(super) fn unlisted(self) -> Vec<Self> {
+        let is_list = self.node("kind").and_then(Self::text).is_some_and(|kind| kind == "List");
+        match (is_list, self.value) {
+            (true, Value::Map(entries)) => {
+                let items = entries.into_iter().filter(|entry| entry.key == "items");
+                let lists = items.filter_map(|entry| match entry.value.value {
+                    Value::List(items) => Some(items),
+                    _ => None,
+                });
+                lists.flatten().collect()
+            }
+            (_, value) => vec![Self { at: self.at, value }],
+        }
+    }
+
     /// As JSON: plain scalars become numbers, booleans and null where YAML says so.
     pub fn to_json(&self) -> Json {
         match &self.value {

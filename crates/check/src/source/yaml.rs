@@ -1,6 +1,6 @@
 //! YAML text to trees, one a document. Aliases are copies of what they name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
@@ -95,6 +95,7 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, open: Position, depth: usize) -> Result<Vec<Entry>, Failure> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut known = HashSet::new();
         loop {
             let (event, span) = self.expect(open)?;
             if matches!(event, Event::MappingEnd) {
@@ -105,7 +106,7 @@ impl<'a> Reader<'a> {
             let Value::Scalar { text: key, .. } = key.value else {
                 return Err((at, "a key that is a list or a map".into()));
             };
-            if entries.iter().any(|entry| entry.key == key) {
+            if !known.insert(key.clone()) {
                 return Err((at, format!("the key {key} stands here twice")));
             }
             let (event, span) = self.expect(open)?;
