@@ -35,6 +35,7 @@ fn killed_pods_lose_and_repeat_nothing_in_postgres() {
     let server = Server::start(&[]).expect("a PostgreSQL server");
     let up = up(&server, "pods");
     let pods = up.wait_for_ready_pods(9);
+    up.wait_for_load();
     for (_, pid) in pods.iter().step_by(3) {
         signal(*pid, "KILL");
     }

@@ -46,6 +46,7 @@ fn killed_pods_lose_and_repeat_nothing() {
         "0.05",
     ]);
     let pods = up.wait_for_ready_pods(9);
+    up.wait_for_load();
     for (_, pid) in pods.iter().step_by(3) {
         signal(*pid, "KILL");
     }
@@ -76,6 +77,7 @@ fn a_terminated_pod_drains() {
         "0.1",
     ]);
     let pods = up.wait_for_ready_pods(4);
+    up.wait_for_load();
     let (_, victim) = pods[1];
     signal(victim, "TERM");
     wait_for("the pod ends", Duration::from_secs(10), || (!is_alive(victim)).then_some(()));

@@ -42,6 +42,11 @@ impl Kafka {
         self.0.stop();
     }
 
+    /// SIGKILL: gone at once.
+    pub(crate) fn kill(&mut self) {
+        self.0.broker().kill();
+    }
+
     pub(crate) fn start_again(&mut self) {
         self.0.start_again();
     }
