@@ -40,6 +40,8 @@ pub struct Summary {
     pub max_backlog: i64,
     /// Records waiting at the end.
     pub end_backlog: i64,
+    /// Age of the oldest of them, seconds.
+    pub end_age_s: f64,
     /// Rebalances of the group; with blind members its generations.
     pub rebalances: u64,
     /// Partitions that changed their owner.
@@ -162,6 +164,14 @@ impl SoFar<'_> {
 }
 
 impl Summary {
+    /// Whether 99 % of the records were stored within this time, and what waits at the end is
+    /// too young or too little to change that: it is in the pods' hands.
+    pub fn keeps(&self, promise_s: f64) -> bool {
+        let in_hands = self.arrived as f64 / f64::from(self.duration_s.max(1)) * promise_s;
+        self.p99_age_s <= promise_s
+            && (self.end_age_s <= promise_s || self.end_backlog as f64 <= in_hands)
+    }
+
     pub(crate) fn new(scenario: &Scenario, tally: &Tally, ages: &Ages, counts: Counts) -> Self {
         Self {
             duration_s: scenario.duration_s,
@@ -178,6 +188,7 @@ impl Summary {
             direction_reversals: tally.reversals,
             max_backlog: tally.max_backlog,
             end_backlog: tally.end_backlog,
+            end_age_s: tally.waiting_s,
             rebalances: counts.rebalances,
             partitions_moved: counts.moves,
             expired: counts.expired,

@@ -10,16 +10,25 @@ use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law, thr
 use tidegate_web::Report;
 
 use super::scaled_object::Asked;
-use super::{parts, produce, scaled_object};
+use super::{outputs, parts, produce, scaled_object};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let printed = parts::can_write_or_print([
+    let outputs = [
         ("--csv", args.csv.as_ref()),
         ("--html", args.html.as_ref()),
         ("--decisions", args.decisions.as_ref()),
-    ])?;
+    ];
+    let printed = parts::can_write_or_print(outputs)?;
+    outputs::distinct(
+        &[
+            ("--scenario", &args.scenario),
+            ("--scaled-object", args.scaled_object.as_ref()),
+            ("--profile", args.profile.as_deref().unwrap_or_default().as_ref()),
+        ],
+        &outputs,
+    )?;
     if let (Some(flag), true) = (printed, args.json) {
         return Err(bad_input(format!("{flag} -: not with --json, which is on stdout too")));
     }
@@ -168,10 +177,7 @@ fn write(
 /// The summary; of the slo law also whether it kept its promise.
 fn figures(summary: &Summary, promise_s: Option<f64>) -> String {
     let Some(promise_s) = promise_s else { return summary.to_string() };
-    // What is in the pods' hands at the end is no backlog.
-    let in_hands = summary.arrived as f64 / f64::from(summary.duration_s.max(1)) * promise_s;
-    let is_kept = summary.p99_age_s <= promise_s && summary.end_backlog as f64 <= in_hands;
-    let verdict = if is_kept { "kept" } else { "NOT KEPT" };
+    let verdict = if summary.keeps(promise_s) { "kept" } else { "NOT KEPT" };
     format!(
         "{summary}\nlaw            slo, 99 % of the records stored within {promise_s} s: {verdict}"
     )

@@ -136,8 +136,3 @@ pub fn peak_rate_per_s(scenario: &Scenario) -> f64 {
         .map(|second| scenario.load.rate_at(f64::from(second)))
         .fold(0.0, f64::max)
 }
-
-fn mean_rate_per_s(scenario: &Scenario) -> f64 {
-    let end_s = f64::from(scenario.duration_s);
-    scenario.load.cumulative(end_s) / end_s.max(1.0)
-}

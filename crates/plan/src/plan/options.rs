@@ -11,7 +11,7 @@ use tidegate_sim::{Run, Scenario, simulate};
 use super::budget::{budget, pods_within, with_sink};
 use super::limits::Limits;
 use super::partitions::{divisors, options, with_partitions};
-use super::{CONNECTIONS_PER_POD, Inputs, Plan, Stretch, mean_rate_per_s, peak_rate_per_s};
+use super::{CONNECTIONS_PER_POD, Inputs, Plan, Stretch, peak_rate_per_s};
 use crate::parallel::{self, Crew};
 use crate::trial::{SloSettings, slo_options};
 
@@ -39,13 +39,8 @@ pub struct Tried {
     pub pod_seconds: f64,
     /// Most pods in any second of any seed.
     pub peak_pods: i32,
-}
-
-impl Tried {
-    fn keeps(&self, slo_s: f64, arrived_per_s: f64) -> bool {
-        // What is in the pods' hands at the end is no backlog.
-        self.p99_age_s <= slo_s && self.end_backlog as f64 <= arrived_per_s * slo_s
-    }
+    /// Whether each seed kept the promise.
+    pub is_kept: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,12 +77,12 @@ pub fn plan(inputs: Inputs<'_>, stop: &AtomicBool) -> Result<Option<Plan>, Strin
     }
     let Some(first) = try_all(inputs, &cases, stop)? else { return Ok(None) };
     tried.extend(first);
-    if best(&tried, inputs).is_none() {
+    if best(&tried).is_none() {
         // Nothing that starts from few pods keeps it: let some stand by.
         let Some(more) = standing_by(inputs, &counts, stop)? else { return Ok(None) };
         tried.extend(more);
     }
-    let kept = best(&tried, inputs);
+    let kept = best(&tried);
     let chosen = kept.or_else(|| nearest(&tried)).ok_or("nothing was tried")?;
     let case = Case {
         partitions: chosen.partitions,
@@ -123,7 +118,7 @@ fn standing_by(
         };
         let cases: Vec<Case> = STRICTNESS.iter().map(|share| case(*share)).collect();
         let Some(results) = try_all(inputs, &cases, stop)? else { return Ok(None) };
-        let kept = best(&results, inputs).is_some();
+        let kept = best(&results).is_some();
         tried.extend(results);
         match (kept, next == most) {
             // Not even all of them keep it.
@@ -145,9 +140,8 @@ fn cap(inputs: Inputs<'_>, pods: i32, partitions: u32) -> i32 {
     pods.min(allowed).min(partitions as i32).max(1)
 }
 
-fn best(tried: &[Tried], inputs: Inputs<'_>) -> Option<Tried> {
-    let mean = mean_rate_per_s(inputs.scenario);
-    let kept = tried.iter().filter(|tried| tried.keeps(inputs.wishes.slo_s, mean));
+fn best(tried: &[Tried]) -> Option<Tried> {
+    let kept = tried.iter().filter(|tried| tried.is_kept);
     // Of what costs the same within a hundredth, the fewest partitions.
     let cheapest = kept.clone().map(|tried| tried.pod_seconds).min_by(f64::total_cmp)?;
     kept.filter(|tried| tried.pod_seconds <= 1.01 * cheapest)
@@ -191,12 +185,14 @@ fn try_all(
             end_backlog: 0,
             pod_seconds: 0.0,
             peak_pods: 0,
+            is_kept: true,
         };
         for seed in &inputs.wishes.seeds {
             let summary = run(inputs, &world, *case, *seed)?.summary;
             tried.p99_age_s = tried.p99_age_s.max(summary.p99_age_s);
             tried.max_age_s = tried.max_age_s.max(summary.max_age_s);
             tried.end_backlog = tried.end_backlog.max(summary.end_backlog);
+            tried.is_kept &= summary.keeps(inputs.wishes.slo_s);
             tried.peak_pods = tried.peak_pods.max(summary.peak_replicas);
             tried.pod_seconds += summary.pod_seconds / inputs.wishes.seeds.len() as f64;
         }
