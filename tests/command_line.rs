@@ -2,6 +2,8 @@
 
 #[path = "command_line/options.rs"]
 mod options;
+#[path = "command_line/outputs.rs"]
+mod outputs;
 mod support;
 
 use support::tidegate;

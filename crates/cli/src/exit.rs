@@ -9,6 +9,7 @@
 //! | 4 | `check` found an error; with `--deny-warnings` a warning |
 //! | 130 | interrupted before it could finish |
 
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
 /// How a command that did not fail ended.
@@ -46,6 +47,25 @@ pub(crate) fn report(outcome: anyhow::Result<Outcome>) -> ExitCode {
             ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
         }
     }
+}
+
+/// A full disk behind stdout is an error like others, with one line, and not a panic.
+#[allow(clippy::exit)] // a hook has nobody to return an error to
+pub(crate) fn tell_of_stdout() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| match stdout_failure(info) {
+        Some(why) => {
+            anstream::eprintln!("tidegate: stdout: {why}");
+            std::process::exit(1);
+        }
+        None => default(info),
+    }));
+}
+
+/// Why `println!` panicked, if it did.
+fn stdout_failure(info: &PanicHookInfo<'_>) -> Option<String> {
+    let text = info.payload().downcast_ref::<String>()?;
+    text.strip_prefix("failed printing to stdout: ").map(str::to_owned)
 }
 
 /// The error and its causes, joined by `: `; a cause that its parent's text

@@ -29,5 +29,6 @@ mod status;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    exit::tell_of_stdout();
     exit::report(args::parse().and_then(commands::dispatch))
 }

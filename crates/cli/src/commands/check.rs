@@ -7,7 +7,7 @@ use serde_json::json;
 use tidegate_check::rules::{RULES, rule};
 use tidegate_check::{Known, Severity, Source, check, kinds, report};
 
-use super::parts;
+use super::{outputs, parts};
 use crate::args::CheckArgs;
 use crate::exit::{Outcome, bad_input};
 
@@ -22,8 +22,11 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     for id in &args.allow {
         known_rule(id, "--allow")?;
     }
-    parts::can_write([("--sarif", args.sarif.as_ref())])?;
     let files: Vec<&Path> = args.files.iter().chain(&args.scenario).map(AsRef::as_ref).collect();
+    let sarif = [("--sarif", args.sarif.as_ref())];
+    parts::can_write(sarif)?;
+    let inputs: Vec<(&str, &Path)> = files.iter().map(|file| ("what is checked", *file)).collect();
+    outputs::distinct(&inputs, &sarif)?;
     let texts = read(&files)?;
     let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
     let mut findings =

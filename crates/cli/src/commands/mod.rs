@@ -9,6 +9,7 @@ mod dead_letters;
 mod explain;
 mod generate;
 mod get;
+mod outputs;
 mod parts;
 mod plan;
 mod produce;
