@@ -62,7 +62,9 @@ fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 
 fn said(line: Option<u64>, path: Option<&FieldPath>, message: &str) -> String {
     let reason = in_words(&one_line(message));
-    let path = path.map(FieldPath::to_string).filter(|path| path != ".");
+    // A key may have a line break.
+    let path = path.map(|path| path.to_string().replace('\n', "\\n").replace('\r', "\\r"));
+    let path = path.filter(|path| path != ".");
     let line = line.filter(|line| *line > 0).map(|line| format!("line {line}"));
     let parts = [line, path, Some(reason)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
@@ -140,6 +142,8 @@ mod tests {
             ("a.toml", "phases = []\nkeys = -1", ["line 2: keys: ", "-1", "not negative"]),
             ("a.toml", "phases = []\n[[[", ["line 2: ", "", ""]),
             ("a.yaml", "phases: []\n  keys: {", ["line 2: ", "", ""]),
+            ("a.yaml", "\"a\\nb\": 1\nphases: []", ["line 1: a\\nb: ", "unknown field", ""]),
+            ("a.toml", "\"a\\nb\" = 1\nphases = []", ["line 1: a\\nb: ", "unknown field", ""]),
         ] {
             let said = error(name, text);
             assert!(parts.iter().all(|part| said.contains(part)), "{said}");

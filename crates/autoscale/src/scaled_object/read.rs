@@ -102,6 +102,12 @@ fn checked(manifest: Manifest) -> Result<ScaledObject, String> {
         .as_ref()
         .map(behavior)
         .transpose()?;
+    let (name, target) = (&manifest.metadata.name, &spec.scale_target_ref.name);
+    for (field, name) in [("metadata.name", name), ("spec.scaleTargetRef.name", target)] {
+        if name.trim().is_empty() {
+            return Err(format!("{field} = {name:?}: a name is needed"));
+        }
+    }
     let annotations = annotations(&manifest.metadata.annotations)?;
     Ok(ScaledObject {
         name: manifest.metadata.name,
