@@ -87,6 +87,12 @@ pub fn toml(measured: &Measured, options: &Options, is_own_broker: bool) -> Stri
         start.1,
         list(&measured.start_s)
     );
+    let _ = writeln!(
+        text,
+        "# Into a group with other members: {}. That has their heartbeat in it (5 s where the\n\
+         # broker has its defaults), which settle_s below is about.",
+        list(&measured.join_s)
+    );
     if measured.ramp_up_s > 0.0 {
         let _ = writeln!(text, "ramp_up_s = {}", number(measured.ramp_up_s));
         let _ = writeln!(text, "ramp_up_from = {:.2}", measured.ramp_up_from.clamp(0.01, 1.0));
@@ -146,6 +152,7 @@ mod tests {
             ramp_up_s: 1.5,
             ramp_up_from: 0.4,
             start_s: vec![0.31, 0.294, 0.4],
+            join_s: vec![0.5, 5.31],
             rebalances: vec![
                 Rebalance { flow_s: 0.8, usual_s: 0.5, rest_s: 0.0 },
                 Rebalance { flow_s: 1.1, usual_s: 0.5, rest_s: 0.21 },
@@ -175,6 +182,7 @@ mod tests {
         assert!((scenario.pod.batch_s - 0.012).abs() < 1e-9);
         assert!((scenario.pod.record_s - 0.000_02).abs() < 1e-12);
         assert_eq!((scenario.pod.start_s.min, scenario.pod.start_s.max), (0.29, 0.4));
+        assert!(text.contains("other members: 0.50, 5.31. That has their heartbeat"), "{text}");
         assert_eq!(scenario.pod.ramp_up_s.max, 1.5);
         // Of a batch that is quicker than the simulator's least the rest is the records'.
         let points = [(1.0, 0.000_2), (10.0, 0.000_3), (100.0, 0.001_1)]

@@ -35,8 +35,11 @@ pub struct Measured {
     pub ramp_up_s: f64,
     /// Its speed at first, as a share.
     pub ramp_up_from: f64,
-    /// From the order to a pod in the group, seconds, each start.
+    /// From the order to a pod in a group of its own, seconds, each start.
     pub start_s: Vec<f64>,
+    /// The same where the group has other members: it gets partitions when they have given
+    /// them up, which they hear of at their next heartbeat.
+    pub join_s: Vec<f64>,
     /// What each join did to the flow of the partitions.
     pub rebalances: Vec<Rebalance>,
     /// From the order to stop until a process is gone, seconds, each drain.
@@ -89,7 +92,7 @@ impl Measuring {
             "one pod: {:.0} records/s, at speed after {:.1} s",
             peak.rate_per_s, peak.seconds
         ));
-        let joins = self.joins(peak.rate_per_s, &mut starts, say).await?;
+        let joins = self.joins(peak.rate_per_s, say).await?;
         Ok(Measured {
             points,
             curve,
@@ -97,6 +100,7 @@ impl Measuring {
             ramp_up_s: peak.seconds,
             ramp_up_from: peak.from,
             start_s: starts,
+            join_s: joins.join_s,
             rebalances: joins.rebalances,
             drain_s: drains,
             is_kip848: joins.is_kip848,
@@ -104,12 +108,7 @@ impl Measuring {
     }
 
     /// Two pods under a load that they carry, a third joins, then a fourth.
-    async fn joins(
-        &self,
-        rate_per_s: f64,
-        starts: &mut Vec<f64>,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<Joins, Error> {
+    async fn joins(&self, rate_per_s: f64, say: &mut dyn FnMut(&str)) -> Result<Joins, Error> {
         let topic = self.fill(JOINS, 0).await?;
         let load_per_s = (0.8 * rate_per_s).clamp(10.0, 10_000.0);
         let seconds = 6.0 * self.options.window.as_secs_f64() + 60.0;
@@ -118,11 +117,11 @@ impl Measuring {
         let stopped = async move { drop(stopped.await) };
         let load = tokio::spawn(self.produce(&topic, load_per_s, seconds, stopped));
         let mut pods = self.pods(&topic, self.options.batch_size)?;
-        starts.push(start(&mut pods, 2).await?);
+        let mut join_s = vec![start(&mut pods, 2).await?];
         pods.expect("both pods write", WORK_LIMIT, |views| all_write(views, 2)).await?;
-        let mut joins = Joins { rebalances: Vec::new(), is_kip848: false };
+        let mut joins = Joins { rebalances: Vec::new(), join_s: Vec::new(), is_kip848: false };
         for count in 3..=4_usize {
-            let (rebalance, is_kip848) = self.join(&topic, &mut pods, count, starts).await?;
+            let (rebalance, is_kip848) = self.join(&topic, &mut pods, count, &mut join_s).await?;
             say(&format!(
                 "pod {count} joins: all partitions flow again after {:.2} s ({:.2} s is usual); \
                  one rested {:.2} s",
@@ -135,6 +134,7 @@ impl Measuring {
         drop(stop);
         drop(load.await);
         pods.stop().await?;
+        joins.join_s = join_s;
         Ok(joins)
     }
 
@@ -144,7 +144,7 @@ impl Measuring {
         topic: &str,
         pods: &mut Pods,
         count: usize,
-        starts: &mut Vec<f64>,
+        join_s: &mut Vec<f64>,
     ) -> Result<(Rebalance, bool), Error> {
         let watch = FlowWatch::start(&self.connection, topic, count - 1)?;
         pods.expect("what is sent is committed", WORK_LIMIT, |_| watch.is_usual_known()).await?;
@@ -163,7 +163,7 @@ impl Measuring {
             rebalance.is_some() && ready_ms.is_some()
         })
         .await?;
-        starts.extend(ready_ms.map(|ready| (ready - ordered_ms).max(0) as f64 / 1000.0));
+        join_s.extend(ready_ms.map(|ready| (ready - ordered_ms).max(0) as f64 / 1000.0));
         let late = || Error::Late {
             what: "all partitions flow again".into(),
             limit_s: WORK_LIMIT.as_secs(),
@@ -175,6 +175,7 @@ impl Measuring {
 
 struct Joins {
     rebalances: Vec<Rebalance>,
+    join_s: Vec<f64>,
     is_kip848: bool,
 }
 
