@@ -83,7 +83,13 @@ fn checked(manifest: Manifest) -> Result<ScaledObject, String> {
         within("spec.minReplicaCount", i64::from(spec.min_replica_count.unwrap_or(0)), 0, max)?;
     let idle = spec
         .idle_replica_count
-        .map(|idle| within("spec.idleReplicaCount", i64::from(idle), 0, min - 1))
+        .map(|idle| match min {
+            // KEDA refuses it: what is idle has to be fewer.
+            0 => Err(format!(
+                "spec.idleReplicaCount = {idle}: allowed is less than minReplicaCount, which is 0; leave it out"
+            )),
+            _ => within("spec.idleReplicaCount", i64::from(idle), 0, min - 1),
+        })
         .transpose()?;
     let seconds = |field: &str, value: Option<i64>, default: i64, low: i64| {
         within(field, value.unwrap_or(default), low, i64::from(i32::MAX))

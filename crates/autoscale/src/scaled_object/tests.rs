@@ -108,6 +108,11 @@ fn errors_are_one_line_with_source_path_value_and_range() {
             "",
             vec!["spec.idleReplicaCount = 2", "0 to 1"],
         ),
+        (
+            "  idleReplicaCount: 0\n",
+            "",
+            vec!["spec.idleReplicaCount = 0", "less than minReplicaCount, which is 0"],
+        ),
         ("  poolingInterval: 5\n", "", vec!["spec", "poolingInterval"]),
         ("  pollingInterval: fast\n", "", vec!["spec.pollingInterval"]),
         ("", ", lagThreshold: '0'", vec!["metadata.lagThreshold", "\"0\"", "from 1"]),
