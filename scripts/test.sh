@@ -23,7 +23,7 @@ step "programs and examples"
 cargo build --workspace --locked --bins --examples
 
 step "unit tests"
-cargo test --workspace --locked --lib --bins
+cargo test --workspace --locked --lib --bins --examples
 
 step "property, golden and recorded tests"
 cargo test --workspace --locked "${crate_tests[@]}"
