@@ -21,7 +21,9 @@ pub fn postgres(bytes: &[u8]) {
     }
     // The same with a password, in the two places where one may be.
     let Some(rest) = text.strip_prefix("postgres://") else { return };
-    let glue = if rest.contains('?') { '&' } else { '?' };
+    // Parameters begin behind the host, whatever a password has in it.
+    let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+    let glue = if host.contains('?') { '&' } else { '?' };
     for with_secret in [
         format!("postgres://me:{SECRET}@{rest}"),
         format!("postgres://{rest}{glue}password={SECRET}"),

@@ -44,6 +44,7 @@ impl FromStr for PostgresUrl {
         if !["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Err(UrlError("it does not begin with postgres://".into()));
         }
+        check_user(text)?;
         let mut ssl_mode = SslMode::default();
         let (mut ssl_root_cert, mut ssl_cert, mut ssl_key) = (None, None, None);
         // The client's own parser knows no files and not all of the modes.
@@ -76,6 +77,19 @@ impl FromStr for PostgresUrl {
         config.ssl_mode(ssl_mode.of_client());
         Ok(Self { text: text.to_owned(), config, ssl_mode, ssl_root_cert, ssl_cert, ssl_key })
     }
+}
+
+/// An @ in a parameter would make what is before it user and password, and show it.
+fn check_user(text: &str) -> Result<(), UrlError> {
+    let credentials = text.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+    let user =
+        credentials.map_or("", |(credentials, _)| credentials.split(':').next().unwrap_or(""));
+    if user.contains(['/', '?']) {
+        return Err(UrlError(
+            "an @ behind the host: write %40 for it, and %2F and %3F for / and ? in a user".into(),
+        ));
+    }
+    Ok(())
 }
 
 /// A file's name as a URL has it: `%20` is a space.
@@ -131,7 +145,12 @@ fn map_parameters(
     text: &str,
     mut keep: impl FnMut(&str, &str) -> Result<bool, UrlError>,
 ) -> Result<String, UrlError> {
-    let Some((base, parameters)) = text.split_once('?') else { return Ok(text.to_owned()) };
+    // As the client reads it: all before the first @ is user and password.
+    let behind = text.find('@').map_or(0, |at| at + 1);
+    let Some(at) = text[behind..].find('?').map(|at| behind + at) else {
+        return Ok(text.to_owned());
+    };
+    let (base, parameters) = (&text[..at], &text[at + 1..]);
     let mut kept = Vec::new();
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -212,6 +231,23 @@ mod tests {
         ] {
             let error = text.parse::<PostgresUrl>().expect_err(text).to_string();
             assert!(error.contains(part) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    /// Its first ? was taken for that of the parameters, and `sslmode` was not seen.
+    #[test]
+    fn a_password_may_have_a_question_mark_and_parameters_count_behind_it() {
+        let url = url("postgres://me:s3?cret@db/x?sslmode=require&password=");
+        assert_eq!(url.ssl_mode, SslMode::Require);
+        assert_eq!(url.without_password(), "postgres://me@db/x?sslmode=require");
+    }
+
+    /// The client takes all before the @ for a user, who is shown.
+    #[test]
+    fn an_at_sign_in_a_parameter_is_refused_and_shows_nothing() {
+        for text in ["postgres://db/x?password=s3@cret", "postgres:///x?password=s3@cret"] {
+            let error = text.parse::<PostgresUrl>().expect_err(text).to_string();
+            assert!(error.contains("%40") && !error.contains("s3"), "{error}");
         }
     }
 
