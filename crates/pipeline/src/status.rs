@@ -38,6 +38,9 @@ impl Phase {
 
 const NO_RECORD: i64 = i64::MAX;
 
+/// The sink's failure before it was called.
+const NOT_REACHED: &str = "the sink was not reached yet";
+
 /// Shared by engine, handle and scrapes.
 #[derive(Debug)]
 pub(crate) struct Status {
@@ -78,7 +81,7 @@ impl Status {
             fenced: AtomicU64::new(0),
             oldest_record_ms: AtomicI64::new(NO_RECORD),
             phase: AtomicU8::new(Phase::Starting as u8),
-            sink_failure: Mutex::new(Some("the sink was not reached yet".into())),
+            sink_failure: Mutex::new(Some(NOT_REACHED.into())),
             sink: Mutex::default(),
             member: Mutex::default(),
             rate: Mutex::new(RateWindow::default()),
@@ -124,10 +127,12 @@ impl Status {
         }
     }
 
-    /// Notes the outcome of a call of the sink; returns whether that is a change.
+    /// Notes the outcome of a call of the sink; returns whether that is a change. The first
+    /// is one, whatever it is.
     pub(crate) fn set_sink_failure(&self, failure: Option<&str>) -> bool {
         let mut current = lock(&self.sink_failure);
-        let changed = current.is_some() != failure.is_some();
+        let is_first = current.as_deref() == Some(NOT_REACHED);
+        let changed = is_first || current.is_some() != failure.is_some();
         if changed || failure.is_some() {
             *current = failure.map(str::to_owned);
         }
@@ -218,7 +223,18 @@ fn slot(second: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::RateWindow;
+    use super::{RateWindow, Status};
+
+    /// Else a log says nothing while the database is down from the start.
+    #[test]
+    fn a_sink_that_fails_from_the_start_is_a_change_once() {
+        let status = Status::new();
+        assert!(status.sink_failure().is_some(), "not ready before it was reached");
+        let changes = [Some("down"), Some("still down"), None, None, Some("down"), None];
+        let changes = changes.map(|failure| status.set_sink_failure(failure));
+        assert_eq!(changes, [true, false, true, false, true, true]);
+        assert!(Status::new().set_sink_failure(None), "reached at once");
+    }
 
     #[test]
     fn rate_is_current_and_not_a_lifetime_average() {

@@ -129,6 +129,8 @@ async fn a_replay_never_goes_back_in_time() {
     };
     sql(&row("X", 9));
     sql(&row("Y", 1));
+    // Written by hand: it does not say where it comes from.
+    sql("INSERT INTO trades VALUES ('a', 'W', 'NEW', 'BUY', 1, 1, now())");
     let letter = |id: &str, offset: u32| {
         let json = trade_json(id, "OLD");
         format!(
@@ -136,15 +138,48 @@ async fn a_replay_never_goes_back_in_time() {
              reason_code, reason, committed_at_ms) VALUES ('t', 0, {offset}, '{json}', '[]', 'x', 'x', 0)"
         )
     };
-    for (id, offset) in [("X", 5), ("Y", 5), ("Z", 5)] {
+    for (id, offset) in [("W", 5), ("X", 5), ("Y", 5), ("Z", 5)] {
         sql(&letter(id, offset));
     }
     let filter = Filter::default();
     let (one, two) =
         tokio::join!(replay(&database, &kind, &filter), replay(&database, &kind, &filter));
     let stored = one.expect("replays").stored + two.expect("replays").stored;
-    assert_eq!(stored, 3, "each letter once");
+    assert_eq!(stored, 4, "each letter once");
     let found = sql("SELECT string_agg(trade_id || symbol, ' ' ORDER BY trade_id) FROM trades");
-    assert_eq!(found, "XNEW YOLD ZOLD");
+    assert_eq!(found, "WOLD XNEW YOLD ZOLD");
     assert_eq!(sql("SELECT count(*) FROM dead_letters"), "0");
+}
+
+/// The other has stored the row and not yet said so: it is a duplicate then, and no letter that
+/// is refused again.
+#[tokio::test]
+async fn a_letter_that_another_replay_stores_meanwhile_is_not_refused() {
+    let server = Server::start(&["fsync=off"]).expect("a PostgreSQL server");
+    let options = postgres(&server, "d");
+    let sink = PostgresSink::<TradeRow>::new(options.clone());
+    sink.prepare(&context()).await.expect("prepares");
+    let sql = |sql: &str| server.psql("d", sql).expect(sql);
+    sql("ALTER TABLE trades ADD CONSTRAINT c CHECK (symbol <> 'BAD')");
+    write_letters(&sink).await;
+    sql("ALTER TABLE trades DROP CONSTRAINT c; CREATE UNIQUE INDEX ON trades (trade_id)");
+    let mut other = server.client().session(&server.url("d")).expect("a session");
+    other.run("BEGIN;").expect("begins");
+    other.run("INSERT INTO trades (trade_id, symbol) VALUES ('A', 'BAD');").expect("inserts");
+    other.run("DELETE FROM dead_letters WHERE kafka_offset = 0;").expect("deletes");
+    let database = Database::Postgres(options);
+    let replaying = tokio::spawn(async move {
+        replay(&database, &TableKind::Trades, &Filter::default()).await.expect("replays")
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while sql(waiting) != "1" {
+        assert!(std::time::Instant::now() < deadline, "it waits for nothing");
+        tokio::task::yield_now().await;
+    }
+    other.run("COMMIT;").expect("commits");
+    let done = replaying.await.expect("no panic");
+    let refused: Vec<&str> = done.refused.iter().map(|(_, code, _)| code.as_str()).collect();
+    assert_eq!((done.stored, refused), (1, vec![reason::BAD_JSON]));
+    assert_eq!(sql("SELECT string_agg(trade_id, ' ' ORDER BY trade_id) FROM trades"), "A B C");
 }

@@ -6,7 +6,7 @@ use super::TableShape;
 /// the same.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Drift {
-    /// The column.
+    /// The column; empty if it is the table as a whole.
     pub column: String,
     /// What is wrong, and what was expected.
     pub what: String,
@@ -17,7 +17,10 @@ pub struct Drift {
 
 impl std::fmt::Display for Drift {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "column {}: {}", self.column, self.what)
+        match self.column.as_str() {
+            "" => f.write_str(&self.what),
+            column => write!(f, "column {column}: {}", self.what),
+        }
     }
 }
 

@@ -23,4 +23,5 @@ pub use mapping::{ColumnType, MappedDecoder, MappedRow, Mapping, MappingError};
 pub use shape::{RecordField, TableColumn, TableShape, WriteMode};
 
 pub(crate) use drift::{FoundColumn, compare};
+pub(crate) use mapping::time_us;
 pub(crate) use shape::{DEFAULT_RECORD, quoted};

@@ -206,8 +206,8 @@ impl TableShape {
     }
 
     /// The condition under which a row of an upsert is not older than the one in
-    /// its place: another partition's, or a smaller offset. `None` if the table
-    /// does not say where its rows come from.
+    /// its place: that is another partition's, has a smaller offset, or does not say where
+    /// it comes from. `None` if the table has no columns for that.
     pub(crate) fn not_older(&self) -> Option<String> {
         let name = |wanted: RecordField| {
             let found = self.record.iter().find(|(field, _)| *field == wanted);
@@ -219,8 +219,8 @@ impl TableShape {
         // Of `schema.table` SQL knows the row by `table`.
         let table = table.rsplit_once("\".").map_or(table.as_str(), |(_, name)| name);
         Some(format!(
-            "{table}.{topic} <> EXCLUDED.{topic} OR {table}.{partition} <> EXCLUDED.{partition} \
-             OR {table}.{offset} < EXCLUDED.{offset}"
+            "({table}.{topic} = EXCLUDED.{topic} AND {table}.{partition} = EXCLUDED.{partition} \
+             AND {table}.{offset} >= EXCLUDED.{offset}) IS NOT TRUE"
         ))
     }
 
@@ -256,6 +256,6 @@ mod tests {
         assert_eq!(shape.quoted_table(), "\"s\".\"accounts\"");
         assert_eq!(shape.key_columns(), [0]);
         let newer = shape.not_older().expect("it says where rows come from");
-        assert!(newer.starts_with("\"accounts\".\"kafka_topic\" <> "), "{newer}");
+        assert!(newer.starts_with("(\"accounts\".\"kafka_topic\" = "), "{newer}");
     }
 }

@@ -38,10 +38,17 @@ fn fault(state: &str, routine: Option<&str>) -> Fault {
             // Two rows of a statement for one key, data, constraints, a view's check, a program limit such as an index
             // entry's size, RAISE in a trigger.
             "21" | "22" | "23" | "27" | "44" | "54" | "P0" => Fault::Row,
-            // Connection, rolled back, resources, operator, system, internal.
-            "08" | "40" | "53" | "57" | "58" | "XX" => Fault::Passing,
-            // Codes of I to Z are left to users: what a trigger raised.
-            class if class.starts_with(|first| ('I'..='Z').contains(&first)) => Fault::Row,
+            // A trigger's CASE without a branch for this row; what one in Python, Perl or
+            // Tcl raised.
+            "20" | "38" | "39" => Fault::Row,
+            // Connection, rolled back, resources, operator, snapshot, system, internal.
+            "08" | "40" | "53" | "57" | "58" | "72" | "XX" => Fault::Passing,
+            // What a program is not in the right state for.
+            "55" => Fault::Lasting,
+            // Classes of 5 to 9 and I to Z are left to users: what a trigger raised.
+            class if class.starts_with(|first| matches!(first, '5'..='9' | 'I'..='Z')) => {
+                Fault::Row
+            }
             _ => Fault::Lasting,
         },
     }
@@ -107,21 +114,23 @@ mod tests {
     fn each_state_is_somebodys_fault() {
         for (states, expected) in [
             (
-                &["22003", "22021", "22001", "23505", "23514", "44000", "54000", "P0001", "U0001"]
-                    [..],
+                &[
+                    "22003", "22021", "22001", "23505", "23514", "44000", "54000", "P0001",
+                    "U0001", "20000", "38000", "38001", "39004", "50001", "70001", "99999",
+                ][..],
                 Fault::Row,
             ),
             (
                 &[
                     "08006", "57P01", "57P02", "57P03", "57014", "40001", "40P01", "53100",
-                    "53300", "55P03", "25006", "58030", "XX000",
+                    "53300", "55P03", "25006", "58030", "72000", "XX000",
                 ],
                 Fault::Passing,
             ),
             (
                 &[
                     "28P01", "28000", "3D000", "3F000", "42P01", "42703", "42501", "22P03",
-                    "22P04", "57P04", "XX001", "0A000",
+                    "22P04", "57P04", "XX001", "0A000", "55000",
                 ],
                 Fault::Lasting,
             ),

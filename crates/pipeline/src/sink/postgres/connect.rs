@@ -92,6 +92,10 @@ pub(super) async fn open(
                 .map_err(|error| sink_error(&format!("preparing {url}"), &error))?;
         }
         schema::make_ready(client, url, shape, context).await?;
+        // Who replays dead letters has no group and moves no positions.
+        if !context.group.is_empty() {
+            schema::check_rights(client, url).await?;
+        }
         let columns = schema::columns(client, url, shape).await?;
         let statements = Statements::prepare(client, shape, &columns, options.pooled)
             .await

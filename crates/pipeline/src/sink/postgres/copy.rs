@@ -60,13 +60,15 @@ impl CopyRows {
         target: &Target<R>,
     ) -> Result<(Self, Rejected), SinkError> {
         let last = target.shape.record.last().map(|(field, _)| *field);
+        let key_columns = target.shape.key_columns();
         let mut bytes = BytesMut::with_capacity(batch.len() * ROW_BYTES);
         let mut ends = Vec::with_capacity(batch.len());
         let mut rejected = Rejected::new();
         for (index, entry) in batch.entries().iter().enumerate() {
             let Ok(row) = &entry.outcome else { continue };
             let start = bytes.len();
-            match encode_row(row, &entry.record, columns, target, &mut bytes) {
+            let encoded = encode_row(row, &entry.record, columns, target, &mut bytes);
+            match encoded.and_then(|()| check_key(&bytes[start..], &key_columns, columns)) {
                 Ok(()) => ends.push(CopyRow { entry: index, end: bytes.len() }),
                 Err(BindError::Value(why)) => {
                     bytes.truncate(start);
@@ -82,7 +84,7 @@ impl CopyRows {
             bytes: bytes.freeze(),
             rows: ends,
             stamp: last.filter(|field| field.is_commit_time()),
-            key_columns: target.shape.key_columns(),
+            key_columns,
             keys_differ: true,
         };
         rows.keys_differ = rows.find_keys_differ();
@@ -199,6 +201,18 @@ fn encode_row<R>(
         push_field(*field, record, &mut binder)?;
     }
     Ok(())
+}
+
+/// A unique index takes two NULLs for different: such a row would replace none.
+fn check_key(row: &[u8], key: &[usize], columns: &[Column]) -> Result<(), BindError> {
+    let is_null = |column: &&usize| fields(row).nth(**column).is_some_and(|(_, is_null)| is_null);
+    match key.iter().find(is_null) {
+        None => Ok(()),
+        Some(column) => {
+            let name = &columns[*column].name;
+            Err(BindError::Value(format!("column {name} is of the key, and the record has none")))
+        }
+    }
 }
 
 /// The value of one of the record's own columns.

@@ -194,7 +194,12 @@ async fn finish(
         refused.iter().map(|(_, why)| why.reason.replace('\0', "\u{fffd}")).collect();
     let values: [(&(dyn ToSql + Sync), Type); 3] =
         [(&ids, Type::INT8_ARRAY), (&codes, Type::TEXT_ARRAY), (&reasons, Type::TEXT_ARRAY)];
-    client.execute_typed(REFUSE, &values).await.map_err(failed)?;
+    let told = client.execute_typed(REFUSE, &values).await.map_err(failed)?;
+    // What another replay has just stored is refused here as a duplicate, and is no letter any more.
+    if told != ids.len() as u64 {
+        client.batch_execute("ROLLBACK").await.map_err(failed)?;
+        return Ok(None);
+    }
     client.batch_execute("COMMIT").await.map_err(failed)?;
     let refused = ids.into_iter().zip(codes).zip(reasons);
     Ok(Some(Replayed {

@@ -34,6 +34,7 @@
 //! - `pool`: the sessions, and whose turn it is
 //! - `connect`: a session: settings, tables, prepared statements
 //! - `schema`: tables, and whose database it is
+//! - `rights`: what keeps a role from writing
 //! - `row`: how a row type becomes a table
 //! - `copy`: a batch in the binary COPY format
 //! - `arrays`: the same rows as one array a column
@@ -56,6 +57,7 @@ mod copy;
 pub(crate) mod letters;
 mod patience;
 mod pool;
+mod rights;
 mod row;
 mod schema;
 mod sending;
@@ -245,9 +247,12 @@ impl<R: Row> PostgresSink<R> {
         let result = self.writing.with("writing a batch", &of_batch(batch), writing).await;
         match &result {
             Ok(_)
-            | Err(Failed::Row(_) | Failed::Moved | Failed::Sink(SinkError::Fenced { .. })) => {
-                hand_on();
-            }
+            | Err(
+                Failed::Row(_)
+                | Failed::Moved
+                | Failed::Named(_)
+                | Failed::Sink(SinkError::Fenced { .. }),
+            ) => hand_on(),
             Err(Failed::Blocked(_) | Failed::Sink(_)) => session.spoil(),
         }
         result
@@ -334,6 +339,7 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
             }
         }
         let mut how = How::first(&lease.session, &rows);
+        let mut names = statements::NAMES_TRIED;
         let failed = loop {
             match self.attempt(lease, &batch, (&mut rows, &rejected), how).await {
                 Ok(committed_at_ms) => return Ok(Written { committed_at_ms, rejected }),
@@ -342,6 +348,10 @@ impl<R: Row> Sink<R> for PostgresSink<R> {
                     return Err(error);
                 }
                 Err(Failed::Sink(error)) => return Err(error),
+                Err(Failed::Named(_)) if names > 0 => {
+                    names -= 1;
+                    lease = self.lease().await?;
+                }
                 Err(failed) if how.has_met_a_key(&failed) => {
                     lease = self.lease().await?;
                     how = How::Upsert;
@@ -364,6 +374,8 @@ mod hand_on_tests;
 mod pooler_tests;
 #[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod rights_tests;
 #[cfg(test)]
 mod table_tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_kafka::Record;
 use tidegate_pgtest::Pooler;
+use tidegate_postgres::tokio_postgres::SimpleQueryMessage;
 use tidegate_postgres::{ConnectOptions, connect};
 
 use super::table_tests::{
@@ -69,6 +70,43 @@ async fn sql(url: &str, sql: &str) {
     connected.expect("connects").client.batch_execute(sql).await.expect(sql);
 }
 
+/// Takes the next names of the client library, which numbers its statements over all of the
+/// process's sessions, on the pooler's connection.
+async fn leave_statements(database: &str, url: &str) {
+    let direct = SERVER.url(database).parse().expect("URL");
+    let connected = connect(&ConnectOptions::new(direct), "other").await.expect("connects");
+    let _statement = connected.client.prepare("SELECT 1").await.expect("prepares");
+    let names = connected.client.simple_query("SELECT name FROM pg_prepared_statements").await;
+    let names = names.expect("reads");
+    let name = names.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    let number: u32 = name.and_then(|name| name.strip_prefix('s')?.parse().ok()).expect("a name");
+    // Other tests use some of them meanwhile.
+    let left = (number..number + 500).map(|n| format!("PREPARE s{n} AS SELECT 1"));
+    sql(url, &left.collect::<Vec<_>>().join(";")).await;
+}
+
+/// What a client that knows of no pooler, or has died, left on the server's connection is in
+/// nobody's way: neither at the start nor at a batch's COPY.
+#[tokio::test]
+async fn a_name_that_another_client_left_behind_a_pooler_is_passed_over() {
+    let (database, mapping) = (new_database(), mapping(ACCOUNTS));
+    let pooler = Pooler::start(&SERVER, 1).expect("a pooler");
+    let url = pooler.url(&database);
+    leave_statements(&database, &url).await;
+    let pooled = PostgresOptions { pooled: true, ..options(&url) };
+    let sink = prepared(pooled, &mapping).await;
+    sink.write(Arc::new(batch(&mapping, vec![account(0, "a", "1")], None))).await.expect("writes");
+    sql(&url, "DEALLOCATE ALL").await;
+    leave_statements(&database, &url).await;
+    let more = batch(&mapping, vec![account(1, "b", "1")], Some(1));
+    sink.write(Arc::new(more)).await.expect("writes");
+    let count = SERVER.psql(&database, "SELECT count(*) FROM accounts").expect("counts");
+    assert_eq!(count, "2");
+}
+
 /// A statement that is gone is a retry, one that is there already is not: both say what to do.
 #[tokio::test]
 async fn without_the_option_an_error_of_a_prepared_statement_names_it() {
@@ -83,9 +121,7 @@ async fn without_the_option_an_error_of_a_prepared_statement_names_it() {
     assert!(why.contains("--database-pooler (database_pooler = true)"), "{why}");
 
     drop(sink);
-    // The client library numbers its statements, over all of its sessions.
-    let taken: Vec<String> = (0..2000).map(|n| format!("PREPARE s{n} AS SELECT 1")).collect();
-    sql(&url, &taken.join(";")).await;
+    leave_statements(&database, &url).await;
     let sink = PostgresSink::mapped(options(&url), &mapping);
     let ready = sink.prepare(&context()).await;
     let Err(SinkError::Fatal(why)) = ready else { panic!("{ready:?}") };

@@ -7,6 +7,7 @@ use tidegate_postgres::tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_
 
 use super::schema::Column;
 use crate::decode::{Row, TradeRow};
+use crate::table::time_us;
 
 /// Why a row has no binary form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -209,10 +210,9 @@ impl Timestamptz<'_> {
 
 impl ToSql for Timestamptz<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        let without_offset = |_| jiff::tz::Offset::UTC.to_timestamp(self.0.parse()?);
-        let at: jiff::Timestamp = (self.0.parse().or_else(without_offset))
-            .map_err(|_| format!("{:?} is not an ISO 8601 time", self.0))?;
-        out.put_i64(at.as_microsecond() - EPOCH_US);
+        let at_us = time_us(self.0);
+        let at_us = at_us.ok_or_else(|| format!("{:?} is not an ISO 8601 time", self.0))?;
+        out.put_i64(Self::of_us(at_us));
         Ok(IsNull::No)
     }
 
@@ -264,6 +264,8 @@ mod tests {
         assert_eq!(time("2000-01-01T00:00:01Z"), second);
         assert_eq!(time("2000-01-01T00:00:01"), second);
         assert_eq!(time("2000-01-01T02:00:01.000+02:00"), second);
+        let last = Ok(252_455_615_999_999_999i64.to_be_bytes().to_vec());
+        assert_eq!(time("9999-12-31T23:59:59.9999999+00:00"), last);
         assert!(time("yesterday").is_err_and(|error| error.contains("yesterday")));
     }
 }

@@ -13,6 +13,7 @@ use tidegate_postgres::tokio_postgres::types::{Kind, ToSql, Type};
 use tidegate_postgres::tokio_postgres::{Client, Error, Row};
 
 use super::classify::sink_error;
+use super::rights;
 use crate::sink::{SinkContext, SinkError};
 use crate::table::{Drift, FoundColumn, TableShape, compare, drift_lines, quoted};
 
@@ -38,13 +39,15 @@ CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value text);
 
 /// What [`TableShape`] needs from the catalog about a column.
 const SELECT_COLUMNS: &str = "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), \
-       a.attnotnull, a.atthasdef OR a.attidentity <> ''::\"char\", \
+       a.attnotnull OR t.typnotnull, a.atthasdef OR a.attidentity <> ''::\"char\", \
        a.attgenerated <> ''::\"char\" OR a.attidentity = 'a'::\"char\", \
        b.oid, b.typname::text, b.typarray \
      FROM pg_catalog.pg_attribute a \
      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-     JOIN pg_catalog.pg_type b ON b.oid = CASE WHEN t.typtype = 'd'::\"char\" \
-       THEN t.typbasetype ELSE t.oid END \
+     JOIN pg_catalog.pg_type b ON b.oid = ( \
+       WITH RECURSIVE d (oid, base) AS (SELECT t.oid, t.typbasetype \
+         UNION ALL SELECT n.oid, n.typbasetype FROM d JOIN pg_catalog.pg_type n ON n.oid = d.base) \
+       SELECT oid FROM d WHERE base = 0) \
      WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped \
      ORDER BY a.attnum";
 
@@ -65,7 +68,7 @@ pub(super) struct Column {
     pub(super) array: Type,
 }
 
-async fn rows(
+pub(super) async fn rows(
     client: &Client,
     sql: &str,
     values: &[(&(dyn ToSql + Sync), Type)],
@@ -192,7 +195,7 @@ pub(super) async fn columns(
     let drifts = compare_all(client, shape, &real).await.map_err(failed)?;
     if let Some(lines) = drift_lines(&drifts) {
         return Err(SinkError::Fatal(format!(
-            "{url}: table {} has another schema: {lines}",
+            "{url}: table {} does not fit: {lines}",
             shape.table
         )));
     }
@@ -209,6 +212,14 @@ pub(super) async fn columns(
         .collect())
 }
 
+/// Refuses a role that cannot write positions or dead letters: else the first dead letter,
+/// weeks later, would end the pods.
+pub(super) async fn check_rights(client: &Client, url: &PostgresUrl) -> Result<(), SinkError> {
+    let lacking = rights::lacking_of_own(client).await;
+    let lacking = lacking.map_err(|error| sink_error(&format!("preparing {url}"), &error))?;
+    drift_lines(&lacking).map_or(Ok(()), |lines| Err(SinkError::Fatal(format!("{url}: {lines}"))))
+}
+
 /// How a real table differs from a shape; `None` if there is no such table.
 pub(super) async fn drift(
     client: &Client,
@@ -218,7 +229,9 @@ pub(super) async fn drift(
         return Ok(None);
     }
     let real = real_columns(client, shape).await?;
-    compare_all(client, shape, &real).await.map(Some)
+    let mut drifts = compare_all(client, shape, &real).await?;
+    drifts.extend(rights::lacking_of_own(client).await?);
+    Ok(Some(drifts))
 }
 
 struct RealColumn {
@@ -267,6 +280,7 @@ async fn compare_all(
             drifts.push(Drift { column: column.name.clone(), what, is_error: false });
         }
     }
+    drifts.extend(rights::lacking(client, shape).await?);
     let mut key = shape.key().to_vec();
     if !key.is_empty() {
         key.sort();

@@ -68,7 +68,7 @@ pub(super) async fn write<R>(
     match conclude(session, context, updates, async { Ok(()) }, burying, &mut || {}).await {
         Ok(()) => Ok(Written { committed_at_ms, rejected }),
         Err(Failed::Moved) => Err(who_is_fenced(session, context, updates).await),
-        Err(Failed::Blocked(error) | Failed::Sink(error)) => Err(error),
+        Err(Failed::Blocked(error) | Failed::Named(error) | Failed::Sink(error)) => Err(error),
         Err(Failed::Row(error)) => Err(SinkError::Fatal(format!(
             "the database refuses a batch and no row of it: {}",
             describe(&error)

@@ -4,6 +4,7 @@
 //! another connection of the server, where nothing is prepared: there each
 //! statement is sent with its text and the types of its parameters.
 
+use tidegate_postgres::tokio_postgres::error::SqlState;
 use tidegate_postgres::tokio_postgres::types::{ToSql, Type};
 use tidegate_postgres::tokio_postgres::{Client, Error, Row, Statement};
 
@@ -131,11 +132,23 @@ impl Statements {
         if !pooled {
             return Self::prepare_all(client, shape, columns).await;
         }
-        client.batch_execute("BEGIN").await?;
-        let prepared = Self::prepare_all(client, shape, columns).await.map(Self::forget);
-        // The statements are closed in the transaction in which they were prepared.
-        client.batch_execute("ROLLBACK").await?;
-        prepared
+        let mut tries = NAMES_TRIED;
+        loop {
+            client.batch_execute("BEGIN").await?;
+            let prepared = Self::prepare_all(client, shape, columns).await.map(Self::forget);
+            // The statements are closed in the transaction in which they were prepared.
+            client.batch_execute("ROLLBACK").await?;
+            match prepared {
+                Err(error) if is_name_taken(&error) && tries > 0 => tries -= 1,
+                prepared => return prepared,
+            }
+        }
+    }
+
+    /// Behind a pooler: what somebody else left on this connection of the server has the name
+    /// of the COPY. The next attempt has another name.
+    pub(super) fn is_name_taken(&self, error: &Error) -> bool {
+        self.copy_rows.prepared.is_none() && is_name_taken(error)
     }
 
     async fn prepare_all(
@@ -149,15 +162,21 @@ impl Statements {
             shape.quoted_columns()
         );
         let arrays = columns.iter().map(|column| column.array.clone()).collect();
-        let (positions, move_positions, dead_letters, copy_rows) = tokio::try_join!(
+        // In a transaction the first error is why; those behind it only say that there was one.
+        let (positions, move_positions, dead_letters, copy_rows) = tokio::join!(
             Query::prepared(client, SELECT_POSITIONS, &POSITIONS),
             Query::prepared(client, MOVE_POSITIONS, &MOVES),
             Query::prepared(client, INSERT_DEAD_LETTERS, &LETTERS),
             client.prepare(&copy),
-        )?;
+        );
         let insert_rows = Query::unprepared(insert_sql(shape, ""), arrays);
-        let copy_rows = CopyQuery { sql: copy, prepared: Some(copy_rows) };
-        Ok(Self { positions, move_positions, dead_letters, insert_rows, copy_rows })
+        Ok(Self {
+            positions: positions?,
+            move_positions: move_positions?,
+            dead_letters: dead_letters?,
+            insert_rows,
+            copy_rows: CopyQuery { sql: copy, prepared: Some(copy_rows?) },
+        })
     }
 
     fn forget(mut self) -> Self {
@@ -176,6 +195,14 @@ impl Statements {
         };
         Ok(Box::pin(copy))
     }
+}
+
+/// The client library numbers its statements, and others that use it begin with the same
+/// numbers: so many are tried in a row.
+pub(super) const NAMES_TRIED: u32 = 1_000;
+
+fn is_name_taken(error: &Error) -> bool {
+    error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT)
 }
 
 const POSITIONS: [Type; 3] = [Type::TEXT, Type::TEXT_ARRAY, Type::INT4_ARRAY];

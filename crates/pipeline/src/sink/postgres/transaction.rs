@@ -17,6 +17,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use tidegate_kafka::TopicPartition;
+use tidegate_postgres::describe;
 use tidegate_postgres::tokio_postgres::error::SqlState;
 use tidegate_postgres::tokio_postgres::types::ToSql;
 use tidegate_postgres::tokio_postgres::{CopyInSink, Error};
@@ -65,6 +66,8 @@ pub(super) enum Failed {
     Moved,
     /// A lock was waited for in vain.
     Blocked(SinkError),
+    /// The name of a statement is taken, behind a pooler: the next attempt has another.
+    Named(SinkError),
     /// The batch cannot be written now, or not by us.
     Sink(SinkError),
 }
@@ -154,7 +157,7 @@ pub(super) async fn settle<R>(
             sift::write(session, context, topic, batch, &mut rows, rejected, &error).await
         }
         Failed::Moved => Err(who_is_fenced(session, context, batch.positions()).await),
-        Failed::Blocked(error) | Failed::Sink(error) => Err(error),
+        Failed::Blocked(error) | Failed::Named(error) | Failed::Sink(error) => Err(error),
     }
 }
 
@@ -177,7 +180,14 @@ async fn write_whole<R>(
     let broken = |error: Error| Failed::Sink(sink_error("writing a batch", &error));
     begun.map_err(broken)?;
     let stored = stored.map_err(broken)?;
-    let copy = copy.map_err(broken)?;
+    let mut copy = match copy {
+        Err(error) if session.statements.is_name_taken(&error) => {
+            client.batch_execute("ROLLBACK").await.map_err(broken)?;
+            let why = format!("writing a batch: {}", describe(&error));
+            return Err(Failed::Named(SinkError::Retry(why)));
+        }
+        copy => copy.map_err(broken)?,
+    };
     let fenced = fenced(updates, &stored);
     if !fenced.is_empty() {
         drop(copy);
@@ -186,7 +196,6 @@ async fn write_whole<R>(
     }
     let committed_at_ms = crate::clock::now_ms();
     rows.stamp(committed_at_ms);
-    let mut copy = copy;
     if let Some(copy) = &mut copy {
         rows.send(copy.as_mut()).await.map_err(broken)?;
     }

@@ -8,6 +8,7 @@ use crate::sink::SinkError;
 use crate::table::{Drift, TableShape};
 
 pub(crate) fn create(options: &SqliteOptions, shape: &TableShape) -> Result<(), SinkError> {
+    schema::check_name(options, shape)?;
     let mut connection = schema::connect(options)?;
     schema::create(&mut connection, shape).map_err(|error| {
         sink_error(&format!("creating the tables of {}", options.path.display()), &error)
@@ -19,6 +20,7 @@ pub(crate) fn check(
     options: &SqliteOptions,
     shape: &TableShape,
 ) -> Result<Option<Vec<Drift>>, SinkError> {
+    schema::check_name(options, shape)?;
     if !options.path.exists() {
         return Ok(None);
     }

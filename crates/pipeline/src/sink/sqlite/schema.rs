@@ -39,6 +39,7 @@ pub(super) fn open(
     context: &SinkContext,
 ) -> Result<Connection, SinkError> {
     let path = options.path.display();
+    check_name(options, shape)?;
     let mut connection = connect(options)?;
     let failed = |error: rusqlite::Error| sink_error(&format!("preparing {path}"), &error);
     let has_table = connection.table_exists(None, shape.table.as_str()).map_err(failed)?;
@@ -50,13 +51,25 @@ pub(super) fn open(
     let drifts = drift(&connection, shape).map_err(failed)?.unwrap_or_default();
     if let Some(lines) = drift_lines(&drifts) {
         return Err(SinkError::Fatal(format!(
-            "{path}: table {} has another schema: {lines}",
+            "{path}: table {} does not fit: {lines}",
             shape.table
         )));
     }
     transaction::check_statements(&connection, shape)
         .map_err(|error| sink_error(&format!("{path} has another schema"), &error))?;
     Ok(connection)
+}
+
+/// `schema.name` is PostgreSQL's.
+pub(super) fn check_name(options: &SqliteOptions, shape: &TableShape) -> Result<(), SinkError> {
+    match shape.table.contains('.') {
+        false => Ok(()),
+        true => Err(SinkError::Fatal(format!(
+            "sqlite:{}: table {}: SQLite has no schemas, allowed is a name without a dot",
+            options.path.display(),
+            shape.table
+        ))),
+    }
 }
 
 /// A connection with its settings made; the file is created if absent.
@@ -122,7 +135,9 @@ pub(crate) fn ddl(shape: &TableShape) -> String {
         lines.push("id INTEGER PRIMARY KEY AUTOINCREMENT".into());
     }
     lines.extend(shape.written().map(|column| {
-        let not_null = if column.not_null == Some(true) { " NOT NULL" } else { "" };
+        // SQLite's keys may be NULL unless they are told not to.
+        let is_key = shape.key().contains(&column.name);
+        let not_null = if is_key || column.not_null == Some(true) { " NOT NULL" } else { "" };
         format!("{} {}{not_null}", quoted(&column.name), column.sql_type)
     }));
     if !shape.key().is_empty() {

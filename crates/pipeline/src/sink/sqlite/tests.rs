@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use tidegate_kafka::Header;
 
 use super::{SqliteOptions, SqliteSink};
-use crate::batch::Batch;
-use crate::decode::{TradeRow, reason};
-use crate::sink::{Sink, SinkContext, SinkError};
+use crate::batch::{Batch, Entry, PositionUpdate};
+use crate::decode::{Decoder, TradeRow, reason};
+use crate::sink::{Database, Sink, SinkContext, SinkError};
+use crate::table::{MappedDecoder, Mapping, TableKind};
 use crate::testing::{batch, partition, record, trade, trade_json};
 
 struct Fixture {
@@ -307,4 +308,58 @@ fn kill_9_leaves_rows_and_positions_consistent() {
             assert_eq!(rows, (0..next_offset).collect::<Vec<_>>(), "partition {p}, round {round}");
         }
     }
+}
+
+/// Two NULLs are different to a unique index: each would have been a row of its own.
+#[tokio::test]
+async fn a_record_without_the_key_replaces_none_and_is_a_dead_letter() {
+    let text = "table = 'keyed'\nmode = 'upsert'\nkey = ['k', 'n']
+         columns = [{name='n',type='integer'}]\nrecord = {key_text='k',offset='o'}";
+    let mapping = Arc::new(Mapping::from_text("m.toml", text).expect("reads"));
+    let directory = TempDir::new().expect("temporary directory");
+    let path = directory.path().join("t.db");
+    let database = Connection::open(&path).expect("opens");
+    // A table of one's own may let the key be NULL.
+    database
+        .execute_batch("CREATE TABLE keyed (n INTEGER, k TEXT, o INTEGER, UNIQUE (n, k))")
+        .expect("creates");
+    let sink = SqliteSink::mapped(options(&path), &mapping).expect("thread starts");
+    sink.prepare(&context("cluster-a")).await.expect("prepares");
+    let decoder = MappedDecoder::new(mapping);
+    let entries = (0..).zip([None, Some(""), None, Some("")]).map(|(offset, key)| {
+        let mut record = record(0, offset, r#"{"n":1}"#);
+        record.key = key.map(|key: &'static str| key.as_bytes().into());
+        let outcome = decoder.decode(&record);
+        Entry::of(record, outcome)
+    });
+    let positions = [PositionUpdate { partition: partition(0), expected: None, next_offset: 4 }];
+    let written = sink.write(Arc::new(Batch::of(entries, positions))).await.expect("writes");
+    let refused: Vec<usize> = written.rejected.iter().map(|(entry, _)| *entry).collect();
+    assert_eq!(refused, [0, 2]);
+    let found: (i64, String, i64) = database
+        .query_row("SELECT n, k, o FROM keyed", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .expect("one row");
+    assert_eq!((count(&database, "keyed"), found), (1, (1, String::new(), 3)));
+}
+
+#[tokio::test]
+async fn a_schema_is_refused_before_a_file_is_made() {
+    let text = "table = 'shop.orders'\ncolumns = [{name='n',type='integer'}]";
+    let mapping = Arc::new(Mapping::from_text("m.toml", text).expect("reads"));
+    let directory = TempDir::new().expect("temporary directory");
+    let path = directory.path().join("t.db");
+    let sink = SqliteSink::mapped(options(&path), &mapping).expect("thread starts");
+    let prepared = sink.prepare(&context("cluster-a")).await;
+    let (kind, database) = (TableKind::Mapped(mapping), Database::sqlite(&path));
+    let (created, checked) = (kind.create(&database).await, kind.check(&database).await.map(drop));
+    let expected = format!(
+        "sqlite:{}: table shop.orders: SQLite has no schemas, allowed is a name without a dot",
+        path.display()
+    );
+    for said in [prepared, created, checked] {
+        assert_eq!(said, Err(SinkError::Fatal(expected.clone())));
+    }
+    assert!(!path.exists());
 }

@@ -205,7 +205,15 @@ pub(super) fn insert_row<R>(
 ) -> rusqlite::Result<usize> {
     let mut binder = RowBinder::new(insert);
     (target.bind)(row, record, &mut binder)?;
-    for (field, _) in &target.shape.record {
+    for (field, column) in &target.shape.record {
+        // A unique index takes two NULLs for different: such a row would replace none.
+        let is_key = matches!(field, RecordField::Key | RecordField::KeyText);
+        if is_key && record.key.is_none() && target.shape.key().contains(&column.name) {
+            let name = &column.name;
+            return Err(rusqlite::Error::ToSqlConversionFailure(
+                format!("column {name} is of the key, and the record has none").into(),
+            ));
+        }
         push_field(*field, record, committed_at_ms, &mut binder)?;
     }
     insert.raw_execute()

@@ -8,7 +8,7 @@ use serde::Deserialize;
 pub(super) use self::file::ColumnFile;
 pub use self::kind::ColumnType;
 use super::row::{MappedRow, RowBuilder, Span, Value};
-use super::text::{Encoding, bytes, date_days, is_decimal, time_us, uuid};
+use super::text::{Encoding, bytes, date_days, is_decimal, time_text, time_us, uuid};
 use crate::decode::{Rejection, reason};
 
 /// What becomes of a field that is missing, or null.
@@ -105,11 +105,9 @@ impl ColumnMapping {
                     Epoch::Ms => 1000,
                     Epoch::Us => 1,
                 };
-                let at_us = i64::try_from(value * factor).ok();
-                let at = at_us.and_then(|at_us| jiff::Timestamp::from_microsecond(at_us).ok());
-                let at = at.ok_or_else(outside)?;
-                let text = row.add(at.to_string().as_bytes());
-                Value::Time { at_us: at.as_microsecond(), text }
+                let at_us = i64::try_from(value * factor).map_err(|_| outside())?;
+                let text = row.add(time_text(at_us).ok_or_else(outside)?.as_bytes());
+                Value::Time { at_us, text }
             }
             _ => return Ok(None),
         }))

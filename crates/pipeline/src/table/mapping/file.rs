@@ -128,8 +128,10 @@ fn check_table(table: &str) -> Result<(), String> {
             && part.len() <= NAME_BYTES_MAX
     };
     if table.split('.').count() <= 2 && table.split('.').all(is_plain) {
+        // SQLite's names have no case.
         let own = ["dead_letters", "positions", "meta"];
-        return match own.contains(&table) {
+        let name = table.strip_prefix("public.").unwrap_or(table);
+        return match own.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             true => Err(format!("table = {table:?}: tidegate has a table of this name")),
             false => Ok(()),
         };

@@ -34,6 +34,7 @@ pub use column::ColumnType;
 pub use decode::MappedDecoder;
 pub use file::MappingError;
 pub use row::MappedRow;
+pub(crate) use text::time_us;
 
 use self::column::ColumnMapping;
 use self::tree::Tree;

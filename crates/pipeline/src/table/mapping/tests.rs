@@ -190,6 +190,11 @@ fn every_defect_of_a_file_is_named() {
         ),
         (column("type = \"text\"").replace("\"t\"", "\"a b\""), "table = \"a b\""),
         (column("type = \"text\"").replace("\"t\"", "\"positions\""), "tidegate has a table"),
+        (
+            column("type = \"text\"").replace("\"t\"", "\"public.dead_letters\""),
+            "tidegate has a table",
+        ),
+        (column("type = \"text\"").replace("\"t\"", "\"Meta\""), "tidegate has a table"),
         ("table".into(), "m.toml: "),
     ] {
         let error = refused(&text);

@@ -17,15 +17,36 @@ pub(super) enum Encoding {
 const EPOCH_DATE: jiff::civil::Date = jiff::civil::date(2000, 1, 1);
 
 /// ISO 8601, without an offset UTC; Unix microseconds.
-pub(super) fn time_us(text: &str) -> Option<i64> {
+pub(crate) fn time_us(text: &str) -> Option<i64> {
     if let Some(at_us) = usual_time_us(text.as_bytes()) {
         return Some(at_us);
     }
     let at: Result<jiff::Timestamp, _> = text
         .parse()
         .or_else(|_| text.parse().and_then(|at| jiff::tz::Offset::UTC.to_timestamp(at)));
-    at.ok().map(jiff::Timestamp::as_microsecond)
+    at.map_or_else(|_| last_time_us(text), |at| Some(at.as_microsecond()))
 }
+
+/// The library's times end a day before the year 9999 does, of which many programs make their
+/// "never": 9999-12-31T23:59:59.9999999+00:00.
+fn last_time_us(text: &str) -> Option<i64> {
+    let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let time = pieces.time().unwrap_or_default();
+    let offset_s = pieces.to_numeric_offset().map_or(0, jiff::tz::Offset::seconds);
+    let local_us = pieces.date().to_datetime(time).duration_since(EPOCH).as_micros();
+    i64::try_from(local_us).ok()?.checked_sub(i64::from(offset_s) * 1_000_000)
+}
+
+/// Unix microseconds as ISO 8601; `None` for what is no time of the years to 9999.
+pub(super) fn time_text(at_us: i64) -> Option<String> {
+    let at = EPOCH.checked_add(jiff::SignedDuration::from_micros(at_us)).ok()?;
+    Some(format!("{at}Z"))
+}
+
+const EPOCH: jiff::civil::DateTime = jiff::civil::datetime(1970, 1, 1, 0, 0, 0, 0);
 
 /// `2026-01-01T00:00:00.000Z` with up to six decimals: most times look like this.
 fn usual_time_us(text: &[u8]) -> Option<i64> {
@@ -136,9 +157,34 @@ mod tests {
         {
             assert_eq!(time_us(text), None, "{text}");
         }
+        for text in [
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59.9999999+00:00",
+            "9999-12-31T23:59:59.999999",
+            "9999-12-31 22:59:59.999999-01:00",
+        ] {
+            assert_eq!(time_us(text), Some(253_402_300_799_999_999), "{text}");
+        }
+        assert_eq!(time_us("9999-12-31"), Some(253_402_214_400_000_000));
+        for text in ["9999-12-31T00:00:00[Europe/Paris]", "9999-12-32T00:00:00.0000000Z", "never"] {
+            assert_eq!(time_us(text), None, "{text}");
+        }
         let second = Some(946_684_801_000_000);
         assert_eq!(time_us("2000-01-01T02:00:01+02:00"), second);
         assert_eq!(time_us("2000-01-01T00:00:01"), second);
+    }
+
+    #[test]
+    fn a_time_as_text_is_what_the_library_writes_and_reaches_the_end_of_9999() {
+        for at_us in [0, -1, 1_767_225_600_123_000, -62_135_596_800_000_000] {
+            let at = jiff::Timestamp::from_microsecond(at_us).expect("a time");
+            assert_eq!(time_text(at_us), Some(at.to_string()));
+        }
+        let last = "9999-12-31T23:59:59.999999Z";
+        assert_eq!(time_text(253_402_300_799_999_999).as_deref(), Some(last));
+        for at_us in [253_402_300_800_000_000, i64::MAX, i64::MIN] {
+            assert_eq!(time_text(at_us), None, "{at_us}");
+        }
     }
 
     #[test]
