@@ -58,9 +58,6 @@ pub(crate) struct ConsumeArgs {
     /// What the platform grants between SIGTERM and SIGKILL; only checked [default: 30]
     #[arg(long, value_name = "SECONDS", env = "TIDEGATE_GRACE_PERIOD")]
     pub(crate) grace_period: Option<f64>,
-    /// PostgreSQL is reached through a pooler in transaction mode (PgBouncer)
-    #[arg(long = "database-pooler")]
-    pub(crate) database_pooler: bool,
     /// Which JSON fields become which columns (TOML, YAML) [default: the trades]
     #[arg(long, value_name = "FILE", env = "TIDEGATE_MAPPING")]
     pub(crate) mapping: Option<PathBuf>,
@@ -99,6 +96,9 @@ pub(crate) struct PodArgs {
     /// Connections to PostgreSQL, and so writes at once, 1 to 64 [default: 1]
     #[arg(long, value_name = "COUNT", env = "TIDEGATE_DATABASE_CONNECTIONS")]
     pub(crate) database_connections: Option<u64>,
+    /// PostgreSQL is reached through a pooler in transaction mode (PgBouncer)
+    #[arg(long = "database-pooler")]
+    pub(crate) database_pooler: bool,
     /// Simulated work on each record [default: 0]
     #[arg(long, value_name = "SECONDS", env = "MESSAGE_PROCESSING_TIME")]
     pub(crate) message_processing_time: Option<f64>,

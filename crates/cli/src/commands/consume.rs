@@ -180,8 +180,6 @@ fn resolve(args: &ConsumeArgs) -> anyhow::Result<Config> {
     layers.set("consume", "on_terminate", "--on-terminate", args.on_terminate.clone())?;
     layers.set("consume", "client_rack", "--client-rack", args.client_rack.clone())?;
     layers.set("consume", "grace_period_s", "--grace-period", args.grace_period)?;
-    let pooler = args.database_pooler.then_some(true);
-    layers.set("consume", "database_pooler", "--database-pooler", pooler)?;
     let mapping = args.mapping.as_ref().map(|path| path.display().to_string());
     layers.set("consume", "mapping", "--mapping", mapping)?;
     let topic = args.dead_letter_topic.clone();

@@ -113,6 +113,8 @@ pub(super) fn lay_pod(layers: &mut Layers, args: &PodArgs) -> anyhow::Result<()>
         "--database-connections",
         args.database_connections,
     )?;
+    let pooler = args.database_pooler.then_some(true);
+    layers.set("consume", "database_pooler", "--database-pooler", pooler)?;
     layers.set(
         "consume",
         "message_processing_time_s",

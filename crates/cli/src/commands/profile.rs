@@ -138,13 +138,15 @@ fn consumer(
     let consume = &config.consume;
     let mut words: Vec<OsString> =
         ["consume", "--report", "--exit-on-stdin-close"].map(OsString::from).to_vec();
-    let pairs: [(&str, String); 9] = [
+    let pairs: [(&str, String); 11] = [
         ("--brokers", "{brokers}".into()),
         ("--topic", "{topic}".into()),
         ("--group", "{group}".into()),
         ("--protocol", consume.protocol.clone()),
         ("--batch-size", "{batch_size}".into()),
+        ("--batch-latency-target", consume.batch_latency_target_s.to_string()),
         ("--batch-timeout-seconds", consume.batch_timeout_s.to_string()),
+        ("--database-connections", consume.database_connections.to_string()),
         ("--message-processing-time", consume.message_processing_time_s.to_string()),
         ("--batch-processing-time", consume.batch_processing_time_s.to_string()),
         ("--database", "{database}".into()),
@@ -153,6 +155,9 @@ fn consumer(
         words.extend([OsString::from(flag), value.into()]);
     }
     words.extend(["--metrics-addr", "127.0.0.1:0"].map(OsString::from));
+    if consume.database_pooler {
+        words.push("--database-pooler".into());
+    }
     if let Some(file) = &args.password_file {
         words.extend(["--database-password-file".into(), file.clone().into_os_string()]);
     }
@@ -194,5 +199,33 @@ mod tests {
         assert_eq!(options.database, "postgres://me@db/x?sslmode=require");
         assert!(!format!("{:?}", options.consumer.args).contains("s3cret"));
         assert_eq!(options.consumer.env, [("PGPASSWORD".into(), "s3cret".into())]);
+    }
+
+    /// What was said of the pods is what is measured.
+    #[test]
+    fn a_pod_reaches_the_database_as_the_flags_say() {
+        let words = |flags: &[&str]| {
+            let line = ["tidegate", "profile"].iter().chain(flags);
+            let Command::Profile(args) = Cli::parse_from(line).command else {
+                panic!("another command")
+            };
+            let config = resolve(&args).expect("configuration");
+            let options = options(&args, &config, Path::new("/run"), None).expect("options");
+            let words = options.consumer.args.iter();
+            words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert!(!words(&[]).contains("--database-pooler"));
+        let said = words(&[
+            "--database-pooler",
+            "--database-connections",
+            "4",
+            "--batch-latency-target",
+            "0.7",
+        ]);
+        for flag in
+            [" --database-pooler", " --database-connections 4 ", " --batch-latency-target 0.7 "]
+        {
+            assert!(said.contains(flag), "{flag}: {said}");
+        }
     }
 }

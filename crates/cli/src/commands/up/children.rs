@@ -54,6 +54,9 @@ pub(super) fn consumer(
         ("--database", files.database_url.clone().into()),
         ("--metrics-addr", "127.0.0.1:0".into()),
     ]));
+    if consume.database_pooler {
+        command.args.push("--database-pooler".into());
+    }
     command.env.extend(files.database_password.clone().map(|word| ("PGPASSWORD".into(), word)));
     Ok(command)
 }
@@ -87,4 +90,34 @@ fn kafka_flags(config: &Config) -> Vec<OsString> {
 
 fn flags<const N: usize>(pairs: [(&str, OsString); N]) -> Vec<OsString> {
     pairs.into_iter().flat_map(|(flag, value)| [OsString::from(flag), value]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::resolve;
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    #[test]
+    fn pods_are_told_of_a_pooler() {
+        let line = |flags: &[&str]| {
+            let Command::Up(args) = Cli::parse_from(["tidegate", "up"].iter().chain(flags)).command
+            else {
+                panic!("another command")
+            };
+            let config = resolve(&args).expect("configuration");
+            let files = Files {
+                profile: "profile.toml".into(),
+                ledger: "ledger".into(),
+                database_url: "postgres://me@db/x".into(),
+                database_password: None,
+            };
+            consumer(&args, &config, &files).expect("a command").args
+        };
+        let pooler = OsString::from("--database-pooler");
+        assert!(line(&["--database-pooler"]).contains(&pooler));
+        assert!(!line(&[]).contains(&pooler));
+    }
 }
