@@ -104,6 +104,11 @@ impl Settings {
             None | Some("slo") => {
                 reader.only_of("stock", &["lagThreshold", "activationLagThreshold"])?;
                 let options = slo_options(&reader, name, stale_after_s, fallback_replicas)?;
+                let most = options.max_replicas;
+                if let Some(more) = fallback_replicas.filter(|fallback| *fallback > most) {
+                    let allowed = format!("at most maxReplicas, {most}");
+                    return Err(reader.wrong("fallbackReplicas", &more.to_string(), &allowed));
+                }
                 LawSettings::Slo(Box::new(options))
             }
             Some("stock") => LawSettings::Stock {

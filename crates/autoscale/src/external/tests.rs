@@ -115,6 +115,10 @@ fn a_mistake_is_one_line_with_key_value_and_range() {
         error(&[("minReplicas", "5"), ("maxReplicas", "4")]),
         "metadata.maxReplicas = \"4\": allowed is a whole number from 5 to 100000"
     );
+    assert_eq!(
+        error(&[("maxReplicas", "4"), ("fallbackReplicas", "5")]),
+        "metadata.fallbackReplicas = \"5\": allowed is at most maxReplicas, 4"
+    );
     assert!(error(&[("headroom", "nan")]).contains("0.5 to 0.95"));
     assert!(error(&[("overprovisioning", "0.9")]).contains("1 to 20"));
     assert!(error(&[("law", "pid")]).ends_with("allowed is slo, stock"));

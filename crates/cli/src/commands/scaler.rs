@@ -75,6 +75,9 @@ fn manifests(args: &ScalerArgs, config: &Config) -> anyhow::Result<Vec<Manifest>
         let (group, topic) = (&config.consume.group, &config.kafka.topic);
         return Ok(vec![Manifest::of_group(&namespace, group, topic, args.target_age)]);
     }
+    if args.group.is_some() {
+        tracing::warn!("--group is not used: it is for a shadow without --scaled-object");
+    }
     Manifest::from_files(&args.scaled_object).map_err(said)
 }
 
