@@ -314,6 +314,9 @@ fn letters(world: &World) {
     let orders = |topic: &str, stored: &str| {
         letters(&["replay", "--mapping", mapping, "--topic", topic]).ends_with(0).says(&[stored]);
     };
+    let no_table = letters(&["replay", "--mapping", mapping, "--topic", "odd"]);
+    no_table.ends_with(1).says(&["there is no table orders"]);
+    world.run(&["table", "create", "--apply", "--mapping", mapping]).ends_with(0);
     orders("odd", "1 stored");
     orders("even", "2 stored");
     let rows = world.store.sql("SELECT nr, note FROM orders ORDER BY nr");

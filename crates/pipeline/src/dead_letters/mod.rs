@@ -107,8 +107,16 @@ pub async fn replay(
     table: &TableKind,
     filter: &Filter,
 ) -> Result<Replayed, SinkError> {
-    // A sink would create what is absent: a name mistyped is no new database.
+    // A sink would create what is absent: a name mistyped is no new database, and a mapping
+    // forgotten no new table.
     list(database, &Filter { limit: Some(0), ..Filter::default() }).await?;
+    if table.check(database).await?.is_none() {
+        return Err(SinkError::Fatal(format!(
+            "{database}: there is no table {}: --mapping names the file of the table that the \
+             letters' rows belong to",
+            table.name()
+        )));
+    }
     match (database, table) {
         (Database::Sqlite(options), TableKind::Trades) => {
             sqlite::letters::replay(options, &sqlite::trades(), &TradeDecoder, filter)

@@ -51,6 +51,14 @@ async fn letters_come_and_go(database: &Database, sql: impl Fn(&str) -> String, 
     assert_eq!(chosen(Filter { since_ms: Some(at), ..Filter::default() }).await, 3);
     assert_eq!(chosen(Filter { until_ms: Some(at), ..Filter::default() }).await, 0);
 
+    // A mapping that is forgotten, or another's, makes no table and changes no letter.
+    let text = "table = 'other'\ncolumns = [{name='n',type='integer'}]";
+    let other = TableKind::Mapped(Arc::new(Mapping::from_text("o.toml", text).expect("reads")));
+    let error = replay(database, &other, &Filter::default()).await.expect_err("no such table");
+    assert!(error.to_string().contains("there is no table other: --mapping"), "{error}");
+    assert_eq!(other.check(database).await, Ok(None), "it was created");
+    assert_eq!(list(database, &Filter::default()).await.expect("lists"), all);
+
     // The constraint is still there: all are refused again and stay.
     let done = replay(database, &TableKind::Trades, &Filter::default()).await.expect("replays");
     assert_eq!((done.stored, done.refused.len()), (0, 3), "{done:?}");
