@@ -23,6 +23,29 @@ fn no_file_is_written_over_what_was_read_or_by_two_flags() {
     assert!(!std::path::Path::new(&csv).exists());
 }
 
+/// What a run or a report leaves behind, however the file is written.
+#[test]
+fn a_run_and_a_report_spare_what_they_read_as_well() {
+    let files = tempfile::tempdir().expect("temporary directory");
+    let at = |name: &str| files.path().join(name).display().to_string();
+    let (profile, series, csv) = (at("p.toml"), at("s.csv"), at("run.csv"));
+    std::fs::write(&profile, "phases = [{ kind = 'step', rate_per_s = 1.0, duration_s = 1.0 }]")
+        .expect("profile");
+    let simulated = short_scenario(files.path());
+    let made = tidegate().args(["simulate", "--scenario", &simulated, "--csv", &series]).output();
+    assert!(made.expect("tidegate runs").status.success());
+    let before = std::fs::read(&series).expect("series");
+    let again = at("./s.csv");
+    for (words, parts) in [
+        (&["up", "--csv", &csv, "--html", &csv][..], ["--html", "the file of --csv too"]),
+        (&["up", "--profile", &profile, "--json", &profile], ["--json", "of --profile too"]),
+        (&["report", &series, "--output", &again], ["--output", "the file of the series too"]),
+    ] {
+        assert_one_line(words, 2, &parts);
+    }
+    assert_eq!(std::fs::read(&series).expect("series"), before);
+}
+
 #[test]
 fn a_full_disk_behind_stdout_is_one_line_and_no_panic() {
     let files = tempfile::tempdir().expect("temporary directory");

@@ -7,7 +7,7 @@ use serde_json::json;
 use tidegate_check::rules::{RULES, rule};
 use tidegate_check::{Known, Severity, Source, check, kinds, report};
 
-use super::{outputs, parts};
+use super::outputs;
 use crate::args::CheckArgs;
 use crate::exit::{Outcome, bad_input};
 
@@ -23,10 +23,8 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         known_rule(id, "--allow")?;
     }
     let files: Vec<&Path> = args.files.iter().chain(&args.scenario).map(AsRef::as_ref).collect();
-    let sarif = [("--sarif", args.sarif.as_ref())];
-    parts::can_write(sarif)?;
     let inputs: Vec<(&str, &Path)> = files.iter().map(|file| ("what is checked", *file)).collect();
-    outputs::distinct(&inputs, &sarif)?;
+    outputs::can_write(&inputs, [("--sarif", args.sarif.as_ref())])?;
     let texts = read(&files)?;
     let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
     let mut findings =

@@ -24,63 +24,6 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Files that a command will write at its end, by flag: what cannot be written is told
-/// before the work begins.
-///
-/// # Errors
-/// Bad input: the directory does not exist, the file is a directory, or `-`.
-pub(super) fn can_write<const N: usize>(
-    files: [(&str, Option<&PathBuf>); N],
-) -> anyhow::Result<()> {
-    for (flag, path) in files {
-        let Some(path) = path else { continue };
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let why = if is_stdout(path) {
-            "it needs a file; one of that name is ./-"
-        } else if path.is_dir() {
-            "is a directory"
-        } else if directory.is_some_and(|directory| !directory.is_dir()) {
-            "its directory does not exist"
-        } else {
-            continue;
-        };
-        return Err(bad_input(format!("{flag} {}: {why}", path.display())));
-    }
-    Ok(())
-}
-
-/// The same where one of the files may be `-`, stdout: the flag of that one.
-///
-/// # Errors
-/// Bad input, as for [`can_write`], or two that are stdout.
-pub(super) fn can_write_or_print<const N: usize>(
-    files: [(&'static str, Option<&PathBuf>); N],
-) -> anyhow::Result<Option<&'static str>> {
-    let printed = files.map(|(flag, path)| path.filter(|path| is_stdout(path)).map(|_| flag));
-    can_write(files.map(|(flag, path)| (flag, path.filter(|path| !is_stdout(path)))))?;
-    let mut flags = printed.into_iter().flatten();
-    match (flags.next(), flags.next()) {
-        (Some(one), Some(other)) => {
-            Err(bad_input(format!("{one} -: not with {other} -, which is on stdout too")))
-        }
-        (one, _) => Ok(one),
-    }
-}
-
-pub(super) fn is_stdout(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-/// Writes the file of a flag; `-` is stdout.
-pub(super) fn write(flag: &str, path: &Path, text: &str) -> anyhow::Result<()> {
-    if is_stdout(path) {
-        anstream::print!("{text}");
-        return Ok(());
-    }
-    std::fs::write(path, text)
-        .map_err(|error| anyhow::anyhow!("{flag} {}: {error}", path.display()))
-}
-
 /// Lays the Kafka flags over the other layers.
 pub(super) fn lay_kafka(layers: &mut Layers, args: &KafkaArgs) -> anyhow::Result<()> {
     layers.set("kafka", "brokers", "--brokers", args.brokers.clone())?;

@@ -10,7 +10,7 @@ use tidegate_local::world::RunDir;
 use tidegate_measure::{Measuring, Options, scenario};
 use tidegate_sim::Scenario;
 
-use super::parts;
+use super::{outputs, parts};
 use crate::args::ProfileArgs;
 use crate::config::{BatchSize, Config, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -24,7 +24,9 @@ const QUICK_WINDOW_S: u64 = 2;
 const UNSAID_BATCH_SIZE: u64 = 100;
 
 pub(super) fn run(args: &ProfileArgs) -> anyhow::Result<Outcome> {
-    parts::can_write([("--output", args.output.as_ref())])?;
+    let inputs: Vec<_> =
+        args.common.config.iter().map(|file| ("--config", file.as_path())).collect();
+    outputs::can_write(&inputs, [("--output", args.output.as_ref())])?;
     can_be_read_back(args.output.as_deref())?;
     let config = resolve(args)?;
     let database = args.database.as_deref();

@@ -2,7 +2,7 @@
 
 use tidegate_web::{Report, read_csv};
 
-use super::parts;
+use super::outputs;
 use crate::args::ReportArgs;
 use crate::exit::{Outcome, bad_input};
 
@@ -14,11 +14,8 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
     if args.promise.is_some_and(|promise_s| !(promise_s > 0.0 && promise_s <= 86_400.0)) {
         return Err(bad_input("--promise: allowed is more than 0, up to 86400 seconds"));
     }
-    parts::can_write([("--output", args.output.as_ref())])?;
     let output = args.output.clone().unwrap_or_else(|| args.series.with_extension("html"));
-    if output == args.series {
-        return Err(bad_input(format!("--output {name}: is the series itself")));
-    }
+    outputs::can_write(&[("the series", &args.series)], [("--output", Some(&output))])?;
     let report = Report {
         title: format!("Run {name}"),
         subtitle: format!("{} seconds", seconds.len()),
@@ -26,7 +23,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<Outcome> {
         promise_s: args.promise,
         figures: Vec::new(),
     };
-    parts::write("--output", &output, &report.html())?;
+    outputs::write("--output", &output, &report.html())?;
     anstream::println!("{}", output.display());
     Ok(Outcome::Done)
 }

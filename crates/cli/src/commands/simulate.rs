@@ -10,25 +10,22 @@ use tidegate_sim::{Run, Scenario, Summary, simulate, slo_options, stock_law, thr
 use tidegate_web::Report;
 
 use super::scaled_object::Asked;
-use super::{outputs, parts, produce, scaled_object};
+use super::{outputs, produce, scaled_object};
 use crate::args::{LawName, SimulateArgs};
 use crate::exit::{Outcome, bad_input};
 
 pub(super) fn run(args: &SimulateArgs) -> anyhow::Result<Outcome> {
-    let outputs = [
+    let inputs = [
+        ("--scenario", args.scenario.as_path()),
+        ("--scaled-object", Path::new(&args.scaled_object)),
+        ("--profile", Path::new(args.profile.as_deref().unwrap_or_default())),
+    ];
+    let files = [
         ("--csv", args.csv.as_ref()),
         ("--html", args.html.as_ref()),
         ("--decisions", args.decisions.as_ref()),
     ];
-    let printed = parts::can_write_or_print(outputs)?;
-    outputs::distinct(
-        &[
-            ("--scenario", &args.scenario),
-            ("--scaled-object", args.scaled_object.as_ref()),
-            ("--profile", args.profile.as_deref().unwrap_or_default().as_ref()),
-        ],
-        &outputs,
-    )?;
+    let printed = outputs::can_write_or_print(&inputs, files)?;
     if let (Some(flag), true) = (printed, args.json) {
         return Err(bad_input(format!("{flag} -: not with --json, which is on stdout too")));
     }
@@ -117,7 +114,7 @@ fn recorded<L: Law, O: Law>(
     };
     let lines: Vec<String> =
         decisions.iter().map(serde_json::to_string::<Decision>).collect::<Result<_, _>>()?;
-    parts::write("--decisions", path, &(lines.join("\n") + "\n"))?;
+    outputs::write("--decisions", path, &(lines.join("\n") + "\n"))?;
     Ok(run)
 }
 
@@ -153,10 +150,10 @@ fn write(
     prints_file: bool,
 ) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
-        parts::write("--csv", path, &series::csv(&run.seconds))?;
+        outputs::write("--csv", path, &series::csv(&run.seconds))?;
     }
     if let Some(path) = &args.html {
-        parts::write("--html", path, &page(args, scenario, run, promise_s).html())?;
+        outputs::write("--html", path, &page(args, scenario, run, promise_s).html())?;
     }
     if args.json && args.series {
         let all = WithSeries { summary: &run.summary, series: &run.seconds };

@@ -11,7 +11,7 @@ use tidegate_plan::trial::{AgeKind, NamedScenario};
 use tidegate_plan::tune::{Base, LawKind, Objective, Options, Search, SearchError, choose};
 
 use self::progress::View;
-use super::{outputs, parts, scaled_object, simulate};
+use super::{outputs, scaled_object, simulate};
 use crate::args::{AgeName, LawName, ObjectiveName, TuneArgs};
 use crate::exit::{Outcome, bad_input};
 use crate::signals;
@@ -20,11 +20,10 @@ use crate::signals;
 const NEW_SEEDS: std::ops::RangeInclusive<u64> = 1_000_001..=1_000_005;
 
 pub(super) fn run(args: &TuneArgs) -> anyhow::Result<Outcome> {
-    let files = [("--output", args.output.as_ref()), ("--checkpoint", args.checkpoint.as_ref())];
-    parts::can_write(files)?;
     // The manifest to begin with may be the one that is written: it is read before.
-    let inputs = args.scenario.iter().map(|file| ("--scenario", file.as_path()));
-    outputs::distinct(&inputs.collect::<Vec<_>>(), &files)?;
+    let inputs: Vec<_> = args.scenario.iter().map(|file| ("--scenario", file.as_path())).collect();
+    let files = [("--output", args.output.as_ref()), ("--checkpoint", args.checkpoint.as_ref())];
+    outputs::can_write(&inputs, files)?;
     let scenarios = scenarios(&args.scenario)?;
     let (name, text) = scaled_object::text(&args.scaled_object)?;
     let base = Base::from_yaml(&name, &text)

@@ -5,6 +5,7 @@ mod conclusion;
 mod law;
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 
 use tidegate_load::LoadProfile;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 
 use self::children::Files;
 use self::conclusion::{conclude, page};
-use super::{dashboard, parts, produce};
+use super::{dashboard, outputs, parts, produce};
 use crate::args::UpArgs;
 use crate::config::{Config, Layers};
 use crate::exit::{Outcome, bad_input};
@@ -27,12 +28,18 @@ use crate::signals::StopSignals;
 use crate::status::StatusView;
 
 pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
-    parts::can_write_or_print([
+    let config = resolve(args)?;
+    let mut inputs = vec![
+        ("--profile", Path::new(&config.up.profile)),
+        ("--scaled-object", Path::new(&config.up.scaled_object)),
+    ];
+    inputs.extend(args.common.config.as_deref().map(|file| ("--config", file)));
+    let files = [
         ("--csv", args.csv.as_ref()),
         ("--html", args.html.as_ref()),
         ("--json", args.json.as_ref()),
-    ])?;
-    let config = resolve(args)?;
+    ];
+    outputs::can_write_or_print(&inputs, files)?;
     let profile = load_profile(args, &config)?;
     let law = law::chosen(args, &config)?;
     let password_file = &config.consume.database_password_file;
@@ -75,11 +82,11 @@ pub(super) fn run(args: &UpArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Interrupted);
     }
     if let Some(path) = &args.csv {
-        parts::write("--csv", path, &series::csv(&end.seconds))?;
+        outputs::write("--csv", path, &series::csv(&end.seconds))?;
     }
     let audit = audit(&files.ledger, &database)?;
     if let Some(path) = &args.html {
-        parts::write("--html", path, &page(&config, &end, &audit).html())?;
+        outputs::write("--html", path, &page(&config, &end, &audit).html())?;
     }
     conclude(args, &end, &audit, &run_dir, &files)
 }

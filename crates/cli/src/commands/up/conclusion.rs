@@ -10,7 +10,7 @@ use tidegate_web::Report as WebReport;
 
 use super::children::Files;
 use crate::args::UpArgs;
-use crate::commands::{dashboard, parts};
+use crate::commands::{dashboard, outputs};
 use crate::config::Config;
 use crate::exit::Outcome;
 
@@ -47,10 +47,10 @@ pub(super) fn conclude(
         Report { passed, audit, world: &end.report, run_dir, database: &files.database_url };
     let json = serde_json::to_string_pretty(&report)?;
     if let Some(path) = &args.json {
-        parts::write("--json", path, &(json + "\n"))?;
+        outputs::write("--json", path, &(json + "\n"))?;
     }
     let text = format!("\n{}\n{audit}\nkept           {}", end.report, run_dir.display());
-    let is_stdout = |path: &Option<PathBuf>| path.as_deref().is_some_and(parts::is_stdout);
+    let is_stdout = |path: &Option<PathBuf>| path.as_deref().is_some_and(outputs::is_stdout);
     match () {
         () if is_stdout(&args.json) => {}
         () if is_stdout(&args.csv) || is_stdout(&args.html) => anstream::eprintln!("{text}"),
