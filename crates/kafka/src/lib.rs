@@ -36,6 +36,7 @@ mod probe;
 mod producer;
 mod record;
 mod report;
+mod said;
 mod security;
 mod wire;
 

@@ -23,7 +23,7 @@ use rdkafka::message::{DeliveryResult, Header as RawHeader, Message, OwnedHeader
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use serde::{Deserialize, Serialize};
 
-use crate::group::Said;
+use crate::said::Said;
 use crate::security::context::oauth_token;
 use crate::security::token::install;
 use crate::{ConnectionOptions, Error, Record};

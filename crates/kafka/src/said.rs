@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 
 /// Between two lines of the same kind.
-pub(super) const REMINDER: Duration = Duration::from_secs(30);
+pub(crate) const REMINDER: Duration = Duration::from_secs(30);
 
 type Kind = Option<RDKafkaErrorCode>;
 

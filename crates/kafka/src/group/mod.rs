@@ -26,7 +26,6 @@ mod kip_848;
 mod options;
 mod recovery;
 mod rejoin;
-mod said;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -35,7 +34,6 @@ pub use events::{AssignReply, GroupEvent, RevokeReply};
 pub(crate) use handle::Shared;
 pub use handle::{GroupHandle, GroupStatus};
 pub use options::{GroupOptions, GroupProtocol};
-pub(crate) use said::Said;
 
 use std::sync::Arc;
 
