@@ -1,10 +1,13 @@
 //! `postgres://user:password@host:port/database?sslmode=verify-full`, as libpq
 //! reads it.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
@@ -94,25 +97,13 @@ fn check_user(text: &str) -> Result<(), UrlError> {
 
 /// A file's name as a URL has it: `%20` is a space.
 fn unescaped(value: &str) -> Result<PathBuf, UrlError> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let digits = behind.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        rest = match (first, digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                &behind[2..]
-            }
-            (b'%', None) => {
-                return Err(UrlError(format!("{value:?}: behind % allowed are two digits")));
-            }
-            _ => {
-                bytes.push(first);
-                behind
-            }
-        };
+    let is_escape = |behind: &str| {
+        behind.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !value.split('%').skip(1).all(is_escape) {
+        return Err(UrlError(format!("{value:?}: behind % allowed are two digits")));
     }
-    Ok(std::os::unix::ffi::OsStringExt::from_vec(bytes)).map(|name: std::ffi::OsString| name.into())
+    Ok(OsString::from_vec(percent_decode_str(value).collect()).into())
 }
 
 impl PostgresUrl {

@@ -20,7 +20,7 @@ impl LoadProfile {
     /// [`ProfileError`]: one line with name, field, value and what is allowed.
     pub fn from_text(name: &str, text: &str) -> Result<Self, ProfileError> {
         let wrong = |reason: String| ProfileError { name: name.to_owned(), reason };
-        let profile: Self = text::read(name, text).map_err(wrong)?;
+        let profile: Self = text::read(name, text).map_err(|error| wrong(error.to_string()))?;
         profile.check().map_err(wrong)?;
         Ok(profile)
     }

@@ -3,11 +3,30 @@
 //! Contract: an error is one line that says where (the line of the text, the path of the
 //! field), what was found, and of a misspelt name what was probably meant.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_path_to_error::{Error as PathError, Path as FieldPath};
+
+/// Why a text cannot be read, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextError {
+    /// Line of the text, from 1; `None` of what is missing as a whole.
+    pub line: Option<u64>,
+    /// The path of the field, what was found and what is allowed.
+    pub reason: String,
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        f.write_str(&self.reason)
+    }
+}
 
 /// Whether a file of this name is read as YAML: `.yaml` and `.yml`; everything else is TOML.
 pub fn is_yaml(name: &Path) -> bool {
@@ -19,12 +38,12 @@ pub fn is_yaml(name: &Path) -> bool {
 /// Reads a text of the name's kind.
 ///
 /// # Errors
-/// One line: syntax, an unknown key, a missing one, or a value of another type.
-pub fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, String> {
+/// [`TextError`]: syntax, an unknown key, a missing one, or a value of another type.
+pub fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, TextError> {
     if is_yaml(Path::new(name)) { yaml(text) } else { toml(text) }
 }
 
-fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+fn toml<T: DeserializeOwned>(text: &str) -> Result<T, TextError> {
     let line = |error: &toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start))?;
         Some(before.matches('\n').count() as u64 + 1)
@@ -37,7 +56,7 @@ fn toml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     })
 }
 
-fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, TextError> {
     let said_of = |path: Option<&FieldPath>, error: &serde_saphyr::Error| {
         let line = error.location().map(|location| location.line());
         said(line, path, &error.without_snippet().to_string())
@@ -54,20 +73,21 @@ fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         (Ok(Some(value)), _) => Ok(value),
         // A text with nothing in it lacks its keys, as in TOML.
         (Ok(None), _) => T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
-            .map_err(|error: serde::de::value::Error| error.to_string()),
+            .map_err(|error: serde::de::value::Error| said(None, None, &error.to_string())),
         (Err(_), Some(error)) => Err(said_of(Some(error.path()), error.inner())),
         (Err(error), None) => Err(said_of(None, &error)),
     }
 }
 
-fn said(line: Option<u64>, path: Option<&FieldPath>, message: &str) -> String {
-    let reason = in_words(&one_line(message));
+fn said(line: Option<u64>, path: Option<&FieldPath>, message: &str) -> TextError {
+    let found = in_words(&one_line(message));
     // A key may have a line break.
     let path = path.map(|path| path.to_string().replace('\n', "\\n").replace('\r', "\\r"));
-    let path = path.filter(|path| path != ".");
-    let line = line.filter(|line| *line > 0).map(|line| format!("line {line}"));
-    let parts = [line, path, Some(reason)];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+    let reason = match path.filter(|path| path != ".") {
+        Some(path) => format!("{path}: {found}"),
+        None => found,
+    };
+    TextError { line: line.filter(|line| *line > 0), reason }
 }
 
 /// The parser's message without its drawing of the place.
@@ -96,14 +116,14 @@ fn in_words(reason: &str) -> String {
     let given = given.split('`').nth(1).unwrap_or_default();
     let known = known.trim_start_matches("expected ").trim_start_matches("one of ");
     let names = known.split([',', '`', ' ']).filter(|name| !name.is_empty() && *name != "or");
-    match likely(given, names) {
+    match nearest(given, names) {
         Some(name) => format!("{text}; did you mean `{name}`?"),
         None => text,
     }
 }
 
-/// The nearest name, when it is near.
-fn likely<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The name that was probably meant: the nearest one, when it is near.
+pub fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let lower = given.to_lowercase();
     let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &lower);
     names
@@ -119,7 +139,7 @@ mod tests {
     use crate::LoadProfile;
 
     fn error(name: &str, text: &str) -> String {
-        read::<LoadProfile>(name, text).expect_err(text)
+        read::<LoadProfile>(name, text).expect_err(text).to_string()
     }
 
     #[test]

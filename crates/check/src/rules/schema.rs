@@ -4,6 +4,7 @@ mod shapes;
 
 use serde_json::Value;
 use tidegate_autoscale::scaled_object::ScaledObject;
+use tidegate_profile::text;
 
 use self::shapes::Shape::{self, Any, List, Map};
 use self::shapes::{BUDGET, KAFKA_METADATA, SCALED_OBJECT, WORKLOAD};
@@ -78,15 +79,8 @@ fn unknown(
     fields: impl Iterator<Item = &'static str> + Clone,
     out: &mut Findings,
 ) {
-    let likely = fields
-        .clone()
-        .map(|field| {
-            (strsim::damerau_levenshtein(&field.to_lowercase(), &key.to_lowercase()), field)
-        })
-        .min()
-        .filter(|(distance, field)| *distance <= 2.max(field.len() / 4));
-    let fix = match likely {
-        Some((_, field)) => format!("did you mean {field}?"),
+    let fix = match text::nearest(key, fields.clone()) {
+        Some(field) => format!("did you mean {field}?"),
         None => format!("allowed here: {}", fields.collect::<Vec<_>>().join(", ")),
     };
     let message =

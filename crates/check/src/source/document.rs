@@ -1,5 +1,6 @@
 //! Documents: a tree, the file it is from, and what it describes.
 
+use tidegate_profile::text::TextError;
 use tidegate_sim::Scenario;
 
 use super::tree::{Node, Position};
@@ -51,14 +52,14 @@ impl Document {
 
     pub(super) fn scenario(file: &str, text: &str, root: Node) -> Result<Self, SourceError> {
         let scenario = Scenario::from_text(file, text).map_err(|error| {
-            let (line, reason) = line_of(&error.reason);
+            let TextError { line, reason } = error.why;
             let path = reason.split([':', ' ']).next().unwrap_or_default();
             let path = path.replace('[', ".").replace(']', "");
             let at = root.position(&path);
             // What is missing has no place of its own; the reader's line is as good as any.
             let is_named = at != root.at;
-            let line = line.filter(|_| !is_named).unwrap_or(at.line);
-            let reason = reason.to_owned();
+            let line = line.filter(|_| !is_named).and_then(|line| u32::try_from(line).ok());
+            let line = line.unwrap_or(at.line);
             SourceError { name: file.to_owned(), line, column: at.column, reason }
         })?;
         Ok(Self { file: file.to_owned(), kind: Kind::Scenario(Box::new(scenario)), root })
@@ -113,14 +114,5 @@ impl Document {
     /// Where a path stands, or the nearest place above it.
     pub fn at(&self, path: &str) -> Position {
         self.root.position(path)
-    }
-}
-
-/// The line that an error's text begins with, if it does, and what it says.
-fn line_of(reason: &str) -> (Option<u32>, &str) {
-    let found = reason.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
-    match found.and_then(|(line, said)| Some((line.parse().ok()?, said))) {
-        Some((line, said)) => (Some(line), said),
-        None => (None, reason),
     }
 }
